@@ -1,0 +1,16 @@
+//! Objects as RADOS has them (decision D1): names and their order, operations, transactions, the read
+//! view a store offers, and `model`: the store as a `BTreeMap`, the oracle of every test. Pure.
+
+pub mod draft;
+pub mod model;
+pub mod name;
+pub mod op;
+pub mod snap;
+pub mod transaction;
+pub mod view;
+
+pub use name::{ObjectId, ObjectName};
+pub use op::{Op, OpResult, RequestId};
+pub use snap::{SnapContext, SnapId};
+pub use transaction::{Mutation, Transaction};
+pub use view::{ObjectMeta, ObjectRead, OmapPage, OmapRange, Version};

@@ -1,0 +1,241 @@
+//! Operations: what a client asks of one object, as a list applied atomically.
+
+use crate::view::{ObjectMeta, OmapPage, OmapRange};
+use bytes::Bytes;
+use stdx::Errno;
+
+/// Names one client request for ever, so that a replay is recognised instead of executed again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    /// Drawn at random by each client instance.
+    pub client: u64,
+    /// Counts the client's requests, from 1.
+    pub seq: u64,
+}
+stdx::codec_plain!(RequestId { client, seq });
+
+impl std::fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "client.{:x}:{}", self.client, self.seq)
+    }
+}
+
+/// How a guard compares the stored value (left) with the given one (right).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// Equal; an absent value is the empty string.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Greater, in byte order.
+    Gt,
+    /// Greater or equal.
+    Ge,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Le,
+}
+stdx::codec_enum!(Compare { 0 => Eq, 1 => Ne, 2 => Gt, 3 => Ge, 4 => Lt, 5 => Le });
+
+impl Compare {
+    /// Whether `stored OP given` holds.
+    pub fn holds(self, stored: &[u8], given: &[u8]) -> bool {
+        match self {
+            Compare::Eq => stored == given,
+            Compare::Ne => stored != given,
+            Compare::Gt => stored > given,
+            Compare::Ge => stored >= given,
+            Compare::Lt => stored < given,
+            Compare::Le => stored <= given,
+        }
+    }
+}
+
+/// One step of a compound operation. The list stops at the first step that fails, and then nothing of it
+/// has happened. Reads of data see the object as it was before the operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Fails with ENOENT unless the object exists.
+    AssertExists,
+    /// Fails with ERANGE unless the object's version sequence is this.
+    AssertVersion {
+        /// The wanted `Version::seq`.
+        seq: u64,
+    },
+    /// Fails with ECANCELED unless the attribute compares so.
+    CmpXattr {
+        /// Attribute.
+        name: String,
+        /// Comparison, stored value on the left.
+        compare: Compare,
+        /// Right side.
+        value: Bytes,
+    },
+    /// Fails with ECANCELED unless the omap value compares so.
+    CmpOmap {
+        /// Key.
+        key: Bytes,
+        /// Comparison, stored value on the left.
+        compare: Compare,
+        /// Right side.
+        value: Bytes,
+    },
+    /// Size, version, time. ENOENT if absent.
+    Stat,
+    /// Data of a range, cut at the object's end. `len` 0 means to the end.
+    Read {
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// One attribute; ENODATA if absent.
+    GetXattr {
+        /// Its name.
+        name: String,
+    },
+    /// All attributes.
+    GetXattrs,
+    /// Omap values of the given keys; absent ones are left out.
+    OmapGet {
+        /// Keys.
+        keys: Vec<Bytes>,
+    },
+    /// A page of omap rows.
+    OmapGetRange {
+        /// The range.
+        range: OmapRange,
+    },
+    /// The object exists from here on; `exclusive` fails with EEXIST if it did before.
+    Create {
+        /// Refuse an existing object.
+        exclusive: bool,
+    },
+    /// Bytes at an offset.
+    Write {
+        /// Where, in bytes.
+        offset: u64,
+        /// What.
+        data: Bytes,
+    },
+    /// The whole data, replacing what was there.
+    WriteFull {
+        /// What.
+        data: Bytes,
+    },
+    /// Bytes at the object's end.
+    Append {
+        /// What.
+        data: Bytes,
+    },
+    /// A range reads as zeros.
+    Zero {
+        /// Where, in bytes.
+        offset: u64,
+        /// How much, in bytes.
+        len: u64,
+    },
+    /// The size becomes `size`.
+    Truncate {
+        /// Bytes.
+        size: u64,
+    },
+    /// The object is gone; ENOENT if it was not there.
+    Delete,
+    /// Sets an attribute.
+    SetXattr {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Bytes,
+    },
+    /// Removes an attribute.
+    RmXattr {
+        /// Its name.
+        name: String,
+    },
+    /// Sets omap rows.
+    OmapSet {
+        /// Keys and values.
+        rows: Vec<(Bytes, Bytes)>,
+    },
+    /// Removes omap rows.
+    OmapRm {
+        /// Keys.
+        keys: Vec<Bytes>,
+    },
+    /// Removes all omap rows with `start <= key < end`.
+    OmapRmRange {
+        /// First key removed.
+        start: Bytes,
+        /// First key kept; none: to the end.
+        end: Option<Bytes>,
+    },
+    /// Runs a method of an object class inside the operation.
+    Call {
+        /// The class, as `index`.
+        class: String,
+        /// The method.
+        method: String,
+        /// Its input, in the method's own encoding.
+        input: Bytes,
+    },
+}
+
+stdx::codec_enum!(Op {
+    0 => AssertExists,
+    1 => AssertVersion { seq },
+    2 => CmpXattr { name, compare, value },
+    3 => CmpOmap { key, compare, value },
+    16 => Stat,
+    17 => Read { offset, len },
+    18 => GetXattr { name },
+    19 => GetXattrs,
+    20 => OmapGet { keys },
+    21 => OmapGetRange { range },
+    32 => Create { exclusive },
+    33 => Write { offset, data },
+    34 => WriteFull { data },
+    35 => Append { data },
+    36 => Zero { offset, len },
+    37 => Truncate { size },
+    38 => Delete,
+    39 => SetXattr { name, value },
+    40 => RmXattr { name },
+    41 => OmapSet { rows },
+    42 => OmapRm { keys },
+    43 => OmapRmRange { start, end },
+    64 => Call { class, method, input },
+});
+
+/// What one step gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpResult {
+    /// Done, nothing to say.
+    Done,
+    /// Of `Stat`.
+    Meta(ObjectMeta),
+    /// Of `Read`, `GetXattr`, `Call`.
+    Data(Bytes),
+    /// Of `GetXattrs`.
+    Xattrs(Vec<(String, Bytes)>),
+    /// Of `OmapGet`, `OmapGetRange`.
+    Rows(OmapPage),
+}
+stdx::codec_enum!(OpResult { 0 => Done, 1 => Meta(m), 2 => Data(d), 3 => Xattrs(x), 4 => Rows(p) });
+
+/// Why a compound operation failed: the code, which step, and bytes a class method may say with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpFailure {
+    /// The code.
+    pub code: Errno,
+    /// Index of the failing step.
+    pub step: u32,
+    /// What a class method says besides (a redirect, say); else empty.
+    pub detail: Bytes,
+}
+stdx::codec_plain!(OpFailure { code, step, detail });
+
+/// What a compound operation gave: one result per step, or the failure.
+pub type OpOutcome = Result<Vec<OpResult>, OpFailure>;
