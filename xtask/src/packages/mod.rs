@@ -1,0 +1,84 @@
+//! What building and testing need from the machine: found, or installed after saying so.
+
+mod apt;
+mod libclang;
+mod python;
+mod toolchain;
+
+use crate::failure::Failure;
+use crate::places::Places;
+use crate::process;
+use std::path::Path;
+use std::process::Command;
+
+/// The Debian packages that give the client programs of the cluster tests; each has its program's name.
+const CLIENTS: &[&str] = &["rclone", "restic", "s3cmd"];
+
+/// Makes sure that `cargo build` works: a C++ compiler and libclang for RocksDB.
+pub(crate) fn ensure_for_building() -> Result<(), Failure> {
+    apt::ensure(&missing_for_building(), "to build RocksDB")
+}
+
+/// Makes sure that `cargo fmt` and `cargo clippy` work too.
+pub(crate) fn ensure_for_fixing(places: &Places) -> Result<(), Failure> {
+    ensure_for_building()?;
+    toolchain::ensure(places)
+}
+
+/// Makes sure that the cluster tests find the clients that they drive, too, and prints which versions they are.
+pub(crate) fn ensure_for_testing(places: &Places) -> Result<(), Failure> {
+    // One apt run for everything, so that without root one command to type is printed, not one after the other.
+    let mut missing = missing_for_building();
+    missing.extend(CLIENTS.iter().filter(|c| process::which(c).is_none()).map(|c| c.to_string()));
+    missing.extend(python::missing_package(places));
+    apt::ensure(&missing, "to build RocksDB and to test with real clients")?;
+    toolchain::ensure(places)?;
+    python::ensure(places)?;
+    print_versions(places);
+    Ok(())
+}
+
+fn missing_for_building() -> Vec<String> {
+    let mut missing = Vec::new();
+    // CXX: whoever names a compiler gets that one, and cc's own message when it does not work.
+    if std::env::var_os("CXX").is_none()
+        && ["c++", "g++", "clang++"].iter().all(|c| process::which(c).is_none())
+    {
+        missing.push("g++".to_owned());
+    }
+    missing.extend(libclang::missing_packages(Path::new("/"), apt::default_clang_version));
+    missing
+}
+
+/// One line per program that a result can depend on.
+fn print_versions(places: &Places) {
+    let bin = places.venv().join("bin");
+    let python_line =
+        "import boto3, botocore; print('boto3', boto3.__version__, 'botocore', botocore.__version__)";
+    let mut commands: Vec<Command> = Vec::new();
+    for (program, arg) in [
+        ("rustc", "--version"),
+        ("c++", "--version"),
+        ("rclone", "version"),
+        ("restic", "version"),
+        ("s3cmd", "--version"),
+    ] {
+        let mut command = Command::new(program);
+        command.arg(arg);
+        commands.push(command);
+    }
+    let mut aws = Command::new(bin.join("aws"));
+    aws.arg("--version");
+    commands.push(aws);
+    let mut boto3 = Command::new(bin.join("python3"));
+    boto3.args(["-c", python_line]);
+    commands.push(boto3);
+    for mut command in commands {
+        let text = process::probe(&mut command);
+        let line = text.as_deref().and_then(|t| t.lines().find(|l| !l.trim().is_empty()));
+        println!(
+            "  {}",
+            line.map_or_else(|| format!("{}: no version", process::describe(&command)), str::to_owned)
+        );
+    }
+}
