@@ -1,0 +1,53 @@
+//! Ceph's `crush_ln`: 2^44 times the base-2 logarithm of a 17-bit number, in integers only.
+
+use crate::ln_table::{LH, LL, RH};
+
+/// `2^44 * log2(u + 1)` as Ceph approximates it, for `u` up to `0xffff`.
+///
+/// The argument is normalised to 2^15..=2^16, the top 8 bits choose a reciprocal and a coarse logarithm,
+/// and the product with the reciprocal chooses the fine one.
+#[must_use]
+#[inline]
+pub(crate) fn crush_ln(u: u32) -> u64 {
+    debug_assert!(u <= 0xffff);
+    let mut x = u + 1;
+    let mut exponent = 15;
+    if x & 0x1_8000 == 0 {
+        let shift = x.leading_zeros() - 16;
+        x <<= shift;
+        exponent = 15 - u64::from(shift);
+    }
+    let coarse = (x >> 8) as usize - 128;
+    let fine = (u64::from(x).wrapping_mul(RH[coarse]) >> 48) as usize & 0xff;
+    (exponent << 44) + ((LH[coarse] + LL[fine]) >> 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_follow_their_formulas() {
+        for k in 0..=128u64 {
+            assert_eq!(RH[k as usize], (1u64 << 55).div_ceil(128 + k));
+        }
+        for k in 0..128u32 {
+            let exact = (1.0 + f64::from(k) / 128.0).log2() * 2f64.powi(48);
+            assert!((LH[k as usize] as f64 - exact).abs() < 2.0, "{k}");
+        }
+        for k in 0..256u32 {
+            let exact = (1.0 + f64::from(k) / 32768.0).log2() * 2f64.powi(48);
+            let surplus = LL[k as usize] as f64 - exact;
+            assert!((-1.5..5_493_489_666.0).contains(&surplus), "{k}: {surplus}");
+        }
+    }
+
+    #[test]
+    fn logarithm_is_close_to_the_true_one_and_ends_where_straw2_needs_it() {
+        for u in 0..=0xffffu32 {
+            let exact = (f64::from(u) + 1.0).log2() * 2f64.powi(44);
+            assert!((crush_ln(u) as f64 - exact).abs() < 2f64.powi(30), "{u}");
+            assert!(crush_ln(u) <= 1 << 48);
+        }
+    }
+}
