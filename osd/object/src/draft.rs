@@ -63,6 +63,14 @@ impl<'a> Draft<'a> {
     pub fn changed(&self) -> bool {
         !self.effects.is_empty()
     }
+    /// Whether the operation changed the object's data (not only attributes or rows) so far.
+    pub fn data_changed(&self) -> bool {
+        let of_data = |m: &Mutation| {
+            use Mutation::{Remove, Truncate, Write, Zero};
+            matches!(m, Write { .. } | Zero { .. } | Truncate { .. } | Remove { .. })
+        };
+        self.effects.iter().any(of_data)
+    }
     /// Meta as stored before the operation.
     pub fn stored_meta(&self) -> Result<Option<ObjectMeta>, Errno> {
         self.view.meta(&self.object)
