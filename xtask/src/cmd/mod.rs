@@ -58,10 +58,11 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// The text of `cargo xtask --help`.
 pub(crate) fn help() -> String {
+    let usage = |c: &Command| format!("cargo xtask {} {}", c.name, c.args).trim_end().to_owned();
+    let width = COMMANDS.iter().map(|c| usage(c).len()).max().unwrap_or(0);
     let mut text = String::from("Commands for people who work on Nacre:\n\n");
     for command in COMMANDS {
-        let usage = format!("cargo xtask {} {}", command.name, command.args);
-        text.push_str(&format!("  {:<48} {}\n", usage.trim_end(), command.about));
+        text.push_str(&format!("  {:<width$}  {}\n", usage(command), command.about));
     }
     text.push_str(
         "\nBuilds go to CARGO_TARGET_DIR, or ${XDG_CACHE_HOME:-$HOME/.cache}/nacre/target when it is not set.\n\

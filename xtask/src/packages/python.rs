@@ -36,7 +36,9 @@ pub(crate) fn ensure(places: &Places) -> Result<(), Failure> {
         Failure::Machine("no python3 that can make virtual environments: install python3-venv".into())
     })?;
     println!("installing {} from PyPI into {}...", REQUIREMENTS.join(" "), venv.display());
-    let machine = |e: Failure| Failure::Machine(format!("{e}; remove {} and try again", venv.display()));
+    let machine = |e: Failure| {
+        Failure::Machine(format!("{e}; when PyPI can be reached, run `cargo xtask setup` again"))
+    };
     process::run(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&venv)).map_err(machine)?;
     let mut pip = Command::new(venv.join("bin/python3"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
@@ -44,8 +46,14 @@ pub(crate) fn ensure(places: &Places) -> Result<(), Failure> {
     process::run(&mut pip).map_err(machine)?;
     let stamp = venv.join(STAMP);
     fs::write(&stamp, stamp_text()).map_err(|e| Failure::io("writing", &stamp, e))?;
-    assert!(is_ready(&venv), "an environment that was just made must count as ready");
-    Ok(())
+    if is_ready(&venv) {
+        return Ok(());
+    }
+    Err(Failure::Machine(format!(
+        "pip installed {} but bin/aws is not in {}",
+        REQUIREMENTS.join(" "),
+        venv.display()
+    )))
 }
 
 fn stamp_text() -> String {

@@ -12,7 +12,11 @@ pub(super) fn check(tree: &Tree, findings: &mut Findings) {
         return;
     };
     let explained = explained(&text);
-    for name in tree.graph.bought() {
+    let bought = tree.graph.bought();
+    for name in explained.difference(&bought) {
+        findings.warning(format!("{DOCUMENT}: no Cargo.toml names `{name}` any more: take its line out"));
+    }
+    for name in bought {
         if !explained.contains(name) {
             findings
                 .error(format!("{DOCUMENT}: no line for `{name}`: say why it, and why not its runner-up"));
@@ -40,5 +44,13 @@ mod tests {
         let errors = of("| `serde` | not `bytes` |\n");
         assert_eq!(errors.len(), 1);
         assert!(errors[0].contains("`bytes`"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_line_that_nothing_needs_any_more_is_a_warning() {
+        let tree = tree(&[(DOCUMENT, "| `old` | why |\n")], graph(&["a ->"]));
+        let (errors, warnings) = findings(check, &tree);
+        assert_eq!((errors.len(), warnings.len()), (0, 1));
+        assert!(warnings[0].contains("`old`"), "{warnings:?}");
     }
 }
