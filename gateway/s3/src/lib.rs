@@ -5,5 +5,6 @@
 
 pub mod checksum;
 pub mod error;
+pub mod storage;
 
 pub use error::{Code, S3Error};

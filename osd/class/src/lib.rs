@@ -6,6 +6,7 @@
 //! whether it only reads or may write, works on the operation's draft, and never reaches another object.
 
 pub mod execute;
+pub mod index;
 pub mod memory;
 pub mod registry;
 
