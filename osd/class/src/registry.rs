@@ -22,16 +22,23 @@ pub struct Method {
     pub name: &'static str,
     /// What it may do.
     pub access: Access,
+    /// Whether a full OSD still runs it: it frees space, or takes next to none.
+    pub when_full: bool,
 }
 
 impl Method {
     /// A method that changes nothing.
     pub const fn read(name: &'static str) -> Method {
-        Method { name, access: Access::Read }
+        Method { name, access: Access::Read, when_full: true }
     }
     /// A method that may change the object.
     pub const fn write(name: &'static str) -> Method {
-        Method { name, access: Access::Write }
+        Method { name, access: Access::Write, when_full: false }
+    }
+
+    /// The same method, run by a full OSD too: for what removes, or is needed to remove.
+    pub const fn even_when_full(self) -> Method {
+        Method { when_full: true, ..self }
     }
 }
 
@@ -149,6 +156,16 @@ impl Registry {
     /// Whether a compound operation may change its object. An unknown method counts as a read: it fails.
     pub fn access(&self, ops: &[Op]) -> Access {
         ops.iter().map(|op| self.access_of(op)).max().unwrap_or(Access::Read)
+    }
+
+    /// Whether a compound operation may take space: an OSD that is full refuses it with ENOSPC, and goes on
+    /// with reads and with everything that frees.
+    pub fn takes_space(&self, ops: &[Op]) -> bool {
+        ops.iter().any(|op| match op {
+            Op::Delete | Op::RmXattr { .. } | Op::OmapRm { .. } | Op::OmapRmRange { .. } => false,
+            Op::Call { class, method, .. } => self.method(class, method).is_ok_and(|(_, m)| !m.when_full),
+            other => self.access_of(other) == Access::Write,
+        })
     }
 
     fn access_of(&self, op: &Op) -> Access {

@@ -24,6 +24,8 @@ pub enum Message {
     Pong {
         /// The stamp of the ping.
         stamp: u64,
+        /// The answering OSD's store takes no more: primaries refuse what would grow it.
+        full: bool,
     },
     /// A client's operation, to an OSD.
     OsdOp(OsdOp),
@@ -43,7 +45,7 @@ pub enum Message {
 }
 codec_enum!(Message {
     0 => Ping { stamp },
-    1 => Pong { stamp },
+    1 => Pong { stamp, full },
     2 => OsdOp(op),
     3 => OsdOpReply(reply),
     4 => Pg { epoch, pg, message },
