@@ -7,6 +7,7 @@
 //! Invariant: no dependencies, no clock, file, thread or entropy; the same map gives the same answer everywhere.
 //! The byte reference is Ceph 16.2; tests compare with files its own tools wrote.
 
+mod binary;
 mod bucket;
 mod choose_args;
 mod edit;
@@ -19,10 +20,12 @@ mod mapper;
 mod names;
 mod rule;
 mod straw;
+mod text;
 mod tree;
 mod tunables;
 mod validate;
 
+pub use binary::{DecodeError, DecodeFault};
 pub use bucket::{Alg, Bucket, WEIGHT_ONE};
 pub use choose_args::{CHOOSE_ARGS_DEFAULT, ChooseArg, ChooseArgs};
 pub use edit::{Edit, is_valid_name};
@@ -30,4 +33,5 @@ pub use error::Error;
 pub use map::{BUCKETS_MAX, CrushMap, DEFAULT_TYPES, DEVICES_MAX, ITEM_NONE, RULES_MAX};
 pub use mapper::Workspace;
 pub use rule::{Mode, Op, RULE_ERASURE, RULE_REPLICATED, Rule, Step};
+pub use text::{Fault, TEXT_BYTES_MAX, TextError};
 pub use tunables::Tunables;

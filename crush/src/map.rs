@@ -9,8 +9,9 @@ use crate::{Bucket, ChooseArgs, Rule, Tunables};
 pub const ITEM_NONE: i32 = 0x7fff_ffff;
 /// A place that an indep search has not filled yet.
 pub(crate) const ITEM_UNDEF: i32 = 0x7fff_fffe;
-/// More buckets than this are refused; Ceph's own maps stay far below.
-pub const BUCKETS_MAX: usize = 1 << 24;
+/// More buckets than this are refused, so that one written id cannot ask for gigabytes. The largest clusters have
+/// tens of thousands, shadows included.
+pub const BUCKETS_MAX: usize = 1 << 20;
 /// Device numbers are below this.
 pub const DEVICES_MAX: i32 = 1 << 24;
 /// Rule ids are below this, as in Ceph.
@@ -25,7 +26,7 @@ pub const DEFAULT_TYPES: [&str; 12] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrushMap {
     /// Bucket `id` stands at `-1 - id`. The length is Ceph's `max_buckets`, which it writes out, so it is kept.
-    pub(crate) buckets: Vec<Option<Bucket>>,
+    pub(crate) buckets: Vec<Option<Box<Bucket>>>,
     /// Rule `id` stands at `id`.
     pub(crate) rules: Vec<Option<Rule>>,
     /// One past the highest device that a bucket holds.
@@ -41,6 +42,8 @@ pub struct CrushMap {
     /// Bucket -> class -> its shadow bucket.
     pub(crate) shadows: BTreeMap<i32, BTreeMap<i32, i32>>,
     pub(crate) choose_args: BTreeMap<i64, ChooseArgs>,
+    /// What a newer Ceph wrote behind everything known here; written back as it was.
+    pub(crate) unknown_tail: Vec<u8>,
 }
 
 impl CrushMap {
@@ -59,6 +62,7 @@ impl CrushMap {
             classes: Names::default(),
             shadows: BTreeMap::new(),
             choose_args: BTreeMap::new(),
+            unknown_tail: Vec::new(),
         }
     }
 
@@ -88,12 +92,12 @@ impl CrushMap {
     #[must_use]
     #[inline]
     pub fn bucket(&self, id: i32) -> Option<&Bucket> {
-        self.buckets.get(slot(id)?)?.as_ref()
+        self.buckets.get(slot(id)?)?.as_deref()
     }
 
     /// All buckets, shadows included, from id -1 down.
     pub fn buckets(&self) -> impl Iterator<Item = &Bucket> {
-        self.buckets.iter().flatten()
+        self.buckets.iter().filter_map(Option::as_deref)
     }
 
     /// Whether an id is a shadow bucket: the part of a tree that has one device class.

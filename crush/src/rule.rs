@@ -29,11 +29,17 @@ pub enum Op {
     SetChooseleafVaryR,
     /// Override `chooseleaf_stable`.
     SetChooseleafStable,
-    /// A number that this version does not know (newer Ceph's MSR steps are 14, 15, 16). Kept, never run.
+    /// Newer Ceph (squid), MSR rules only. Kept, never run.
+    SetMsrDescents,
+    /// Newer Ceph (squid), MSR rules only. Kept, never run.
+    SetMsrCollisionTries,
+    /// Newer Ceph (squid), MSR rules only. Kept, never run.
+    ChooseMsr,
+    /// A number that this version does not know. Kept, never run.
     Unknown(u32),
 }
 
-const OPS: [(u32, Op); 13] = [
+const OPS: [(u32, Op); 16] = [
     (0, Op::Noop),
     (1, Op::Take),
     (2, Op::ChooseFirstn),
@@ -47,6 +53,9 @@ const OPS: [(u32, Op); 13] = [
     (11, Op::SetChooseLocalFallbackTries),
     (12, Op::SetChooseleafVaryR),
     (13, Op::SetChooseleafStable),
+    (14, Op::SetMsrDescents),
+    (15, Op::SetMsrCollisionTries),
+    (16, Op::ChooseMsr),
 ];
 
 impl Op {
@@ -89,6 +98,10 @@ impl Step {
 pub const RULE_REPLICATED: u8 = 1;
 /// See [`RULE_REPLICATED`].
 pub const RULE_ERASURE: u8 = 3;
+/// Newer Ceph (squid): multi-step retry rules. Read and kept, not computed.
+pub(crate) const RULE_MSR_FIRSTN: u8 = 4;
+/// See [`RULE_MSR_FIRSTN`].
+pub(crate) const RULE_MSR_INDEP: u8 = 5;
 
 /// How a choose step treats a position it cannot fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

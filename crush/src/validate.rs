@@ -145,7 +145,9 @@ impl CrushMap {
                     in_bounds(-STEP_ARGUMENT_MAX)?;
                 }
                 Op::Emit => emits |= taken,
-                Op::Unknown(op) => return Err(Error::UnknownStep { rule: id, op }),
+                Op::Unknown(_) | Op::ChooseMsr | Op::SetMsrDescents | Op::SetMsrCollisionTries => {
+                    return Err(Error::UnknownStep { rule: id, op: step.op.number() });
+                }
                 _ => in_bounds(0)?,
             }
         }

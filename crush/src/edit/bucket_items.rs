@@ -23,7 +23,7 @@ impl CrushMap {
         if free.is_some() {
             return Err(Error::IdTaken(bucket.id));
         }
-        *free = Some(bucket);
+        *free = Some(Box::new(bucket));
         Ok(())
     }
 
@@ -38,7 +38,7 @@ impl CrushMap {
         })?;
         new.hash = hash;
         if let Some(place) = slot(id).and_then(|place| self.buckets.get_mut(place)) {
-            *place = Some(new);
+            *place = Some(Box::new(new));
         }
         Ok(())
     }
