@@ -1,1 +1,40 @@
-//! wire-transport.
+//! Links between daemons: authenticated, framed, bounded, and re-made when they break (decision D9).
+//!
+//! * `credentials`: the cluster's authority and the key of each daemon, made at bootstrap, kept as files;
+//! * `connect` and `Listener`: mutual TLS 1.3, then frames inside TLS (`secure`) or plain with CRC (`crc`);
+//! * `Link`, split into a `Sender` (bounded, coalescing) and a `Receiver`;
+//! * `Sessions`: one outgoing link per peer that reconnects by itself.
+//!
+//! Frames and handshake are drawn in docs/formats/frame.md. Everything here is `Send` and runs on either
+//! flavour of tokio runtime.
+
+mod backoff;
+mod connect;
+pub mod credentials;
+mod error;
+mod frame;
+mod handshake;
+mod link;
+mod listener;
+mod name;
+mod record_gate;
+mod security;
+mod sessions;
+mod socket;
+
+#[cfg(test)]
+mod link_test;
+#[cfg(test)]
+mod sessions_test;
+#[cfg(test)]
+mod testing;
+
+pub use connect::connect;
+pub use credentials::{Credential, CredentialError};
+pub use error::{SendError, TransportError};
+pub use frame::{Frame, FrameError, PAYLOAD_BYTES_MAX, TooLarge};
+pub use link::{Link, Receiver, Sender};
+pub use listener::Listener;
+pub use name::{BadName, PeerName, Role};
+pub use security::{Mode, Security};
+pub use sessions::{SessionEvent, SessionId, Sessions};
