@@ -60,14 +60,26 @@ impl Alg {
 /// What each algorithm keeps beside the items. One entry an item unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Draw {
-    Uniform { item_weight: u32 },
+    Uniform {
+        item_weight: u32,
+    },
     /// `sums[i]` is the weight of items `0..=i`.
-    List { weights: Vec<u32>, sums: Vec<u32> },
+    List {
+        weights: Vec<u32>,
+        sums: Vec<u32>,
+    },
     /// Item `i` is leaf `2i + 1` of an in-order binary tree; the root is node `nodes.len() / 2`.
-    Tree { nodes: Vec<u32> },
+    Tree {
+        nodes: Vec<u32>,
+    },
     /// `straws` are lengths in 16.16.
-    Straw { weights: Vec<u32>, straws: Vec<u32> },
-    Straw2 { weights: Vec<u32> },
+    Straw {
+        weights: Vec<u32>,
+        straws: Vec<u32>,
+    },
+    Straw2 {
+        weights: Vec<u32>,
+    },
 }
 
 /// An inner node: a host, a rack, a root.
@@ -180,9 +192,9 @@ impl Bucket {
         }
         match &self.draw {
             Draw::Uniform { item_weight } => *item_weight,
-            Draw::List { weights, .. }
-            | Draw::Straw { weights, .. }
-            | Draw::Straw2 { weights } => weights[position],
+            Draw::List { weights, .. } | Draw::Straw { weights, .. } | Draw::Straw2 { weights } => {
+                weights[position]
+            }
             Draw::Tree { nodes } => nodes.get(tree::leaf(position)).copied().unwrap_or(0),
         }
     }

@@ -94,9 +94,7 @@ pub fn hash32_5(a: u32, b: u32, c: u32, d: u32, e: u32) -> u32 {
 /// Ceph's object name hash (`ceph_str_hash_rjenkins`), the default `object_hash` of every pool.
 #[must_use]
 pub fn str_hash_rjenkins(name: &[u8]) -> u32 {
-    let word = |bytes: &[u8]| {
-        bytes.iter().rev().fold(0u32, |word, byte| (word << 8) | u32::from(*byte))
-    };
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u32, |word, byte| (word << 8) | u32::from(*byte));
     let (mut a, mut b, mut c) = (GOLDEN, GOLDEN, 0u32);
     let mut blocks = name.chunks_exact(12);
     for block in &mut blocks {

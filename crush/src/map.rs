@@ -18,9 +18,8 @@ pub const DEVICES_MAX: i32 = 1 << 24;
 pub const RULES_MAX: usize = 256;
 
 /// The types of a new Ceph cluster, 0 to 11.
-pub const DEFAULT_TYPES: [&str; 12] = [
-    "osd", "host", "chassis", "rack", "row", "pdu", "pod", "room", "datacenter", "zone", "region", "root",
-];
+pub const DEFAULT_TYPES: [&str; 12] =
+    ["osd", "host", "chassis", "rack", "row", "pdu", "pod", "room", "datacenter", "zone", "region", "root"];
 
 /// A CRUSH map. Two maps are equal when Ceph would encode them to the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

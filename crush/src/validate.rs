@@ -92,10 +92,9 @@ impl CrushMap {
             while let Some(bucket) = todo.pop() {
                 for item in &bucket.items {
                     if !seen.insert(*item) {
-                        return Err(self.cycle_from(*item).unwrap_or(Error::DuplicateItem {
-                            bucket: bucket.id,
-                            item: *item,
-                        }));
+                        return Err(self
+                            .cycle_from(*item)
+                            .unwrap_or(Error::DuplicateItem { bucket: bucket.id, item: *item }));
                     }
                     todo.extend(self.bucket(*item));
                 }

@@ -74,7 +74,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn u32s(&mut self, count: usize, what: &'static str) -> Result<Vec<u32>, DecodeError> {
         let bytes = self.bytes(count.saturating_mul(4), what)?;
-        Ok(bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+        Ok(bytes
+            .chunks_exact(4)
+            .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+            .collect())
     }
 
     pub(super) fn i32s(&mut self, count: usize, what: &'static str) -> Result<Vec<i32>, DecodeError> {

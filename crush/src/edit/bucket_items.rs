@@ -32,10 +32,11 @@ impl CrushMap {
         let version = self.tunables.straw_calc_version;
         let old = self.bucket(id).ok_or(Error::NoSuchItem(id))?;
         let (kind, alg, hash) = (old.kind, old.alg(), old.hash);
-        let mut new = Bucket::filled(id, kind, alg, items, weights, version).map_err(|error| match error {
-            Error::WeightOverflow { bucket, .. } => Error::WeightOverflow { bucket, item: subject },
-            other => other,
-        })?;
+        let mut new =
+            Bucket::filled(id, kind, alg, items, weights, version).map_err(|error| match error {
+                Error::WeightOverflow { bucket, .. } => Error::WeightOverflow { bucket, item: subject },
+                other => other,
+            })?;
         new.hash = hash;
         if let Some(place) = slot(id).and_then(|place| self.buckets.get_mut(place)) {
             *place = Some(Box::new(new));
@@ -100,7 +101,12 @@ impl CrushMap {
             // A bucket with a set of its own counts as the sum of that; anything else as its weight.
             let below: Vec<u32> = set
                 .get(&item)
-                .map(|arg| arg.weight_set.iter().map(|row| row.iter().fold(0, |a: u32, b| a.saturating_add(*b))).collect())
+                .map(|arg| {
+                    arg.weight_set
+                        .iter()
+                        .map(|row| row.iter().fold(0, |a: u32, b| a.saturating_add(*b)))
+                        .collect()
+                })
                 .unwrap_or_default();
             let Some(arg) = set.get_mut(&bucket) else { continue };
             for (position, row) in arg.weight_set.iter_mut().enumerate() {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::map::slot;
-use crate::{Bucket, ChooseArg, CrushMap, Error, Op};
+use crate::{Alg, Bucket, ChooseArg, CrushMap, Error, Op};
 
 /// Bucket -> class -> shadow.
 type Shadows = BTreeMap<i32, BTreeMap<i32, i32>>;
@@ -16,6 +16,8 @@ struct Rebuild {
     before: Shadows,
     /// Ids that any shadow had before: not for new ones.
     reserved: BTreeSet<i32>,
+    /// Whether a uniform bucket with weight ends it with an error.
+    uniform_fails: bool,
     /// Per set: the sums, by position, of each shadow made so far.
     sums: BTreeMap<i64, BTreeMap<i32, Vec<u32>>>,
 }
@@ -39,13 +41,22 @@ impl CrushMap {
         for id in old {
             self.forget_bucket(id);
         }
-        self.populate_shadows(before)
+        self.populate_shadows(before, false)
+    }
+
+    /// Adds the shadow trees that Ceph's compiler adds. It adds to an empty uniform bucket an item of another
+    /// weight than its zero, fails, takes no notice and goes on with the trees made so far; byte for byte, so do we.
+    pub(crate) fn populate_shadows_as_compiler(&mut self, before: Shadows) -> Result<(), Error> {
+        match self.populate_shadows(before, true) {
+            Err(Error::UnequalWeight { .. }) => Ok(()),
+            other => other,
+        }
     }
 
     /// Adds the shadow trees that are missing; `before` says which ids to use again.
-    pub(crate) fn populate_shadows(&mut self, before: Shadows) -> Result<(), Error> {
+    fn populate_shadows(&mut self, before: Shadows, uniform_fails: bool) -> Result<(), Error> {
         let reserved = before.values().flat_map(|of| of.values().copied()).collect();
-        let mut rebuild = Rebuild { before, reserved, sums: BTreeMap::new() };
+        let mut rebuild = Rebuild { before, reserved, uniform_fails, sums: BTreeMap::new() };
         let classes: Vec<i32> = self.classes.iter().map(|(number, _)| number).collect();
         for root in self.roots() {
             for class in &classes {
@@ -70,7 +81,8 @@ impl CrushMap {
             .rules()
             .flat_map(|(_, rule)| rule.steps.iter().filter(|step| step.op == Op::Take).map(|step| step.arg1))
             .collect();
-        let in_rules = |class: i32| shadows.values().any(|of| of.get(&class).is_some_and(|id| taken.contains(id)));
+        let in_rules =
+            |class: i32| shadows.values().any(|of| of.get(&class).is_some_and(|id| taken.contains(id)));
         let used: BTreeSet<i32> =
             self.class_of.iter().filter(|(item, _)| **item >= 0).map(|(_, class)| *class).collect();
         let dead: Vec<i32> = self
@@ -108,6 +120,9 @@ impl CrushMap {
                 items.push(child);
                 weights.push(self.bucket(child).map_or(0, Bucket::weight));
             }
+            if rebuild.uniform_fails && original.alg() == Alg::Uniform && weights.last() != Some(&0) {
+                return Err(Error::UnequalWeight { bucket: id, item: *item });
+            }
             origins.push(position);
         }
         let version = self.tunables.straw_calc_version;
@@ -115,8 +130,7 @@ impl CrushMap {
             Some(before) => *before,
             None => self.free_shadow_id(rebuild),
         };
-        let mut bucket =
-            Bucket::filled(shadow, original.kind, original.alg(), items, weights, version)?;
+        let mut bucket = Bucket::filled(shadow, original.kind, original.alg(), items, weights, version)?;
         bucket.hash = original.hash;
         self.shadow_choose_args(id, &bucket, &origins, rebuild);
         self.store_bucket(bucket)?;

@@ -15,9 +15,7 @@ impl Search<'_> {
             Draw::List { weights, sums } => list(bucket, weights, sums, x, r),
             Draw::Tree { nodes } => tree(bucket, nodes, x, r),
             Draw::Straw { straws, .. } => straw(bucket, straws, x, r),
-            Draw::Straw2 { weights } => {
-                straw2(bucket, weights, self.choose_arg(bucket), x, r, position)
-            }
+            Draw::Straw2 { weights } => straw2(bucket, weights, self.choose_arg(bucket), x, r, position),
         }
     }
 
@@ -92,15 +90,9 @@ fn straw(bucket: &Bucket, straws: &[u32], x: u32, r: u32) -> i32 {
     best.1
 }
 
-/// The shortest exponential waiting time: `-ln(u) / weight`, in Ceph's fixed point. Ties go to the first item.
-fn straw2(
-    bucket: &Bucket,
-    own: &[u32],
-    arg: Option<&ChooseArg>,
-    x: u32,
-    r: u32,
-    position: usize,
-) -> i32 {
+/// The shortest exponential waiting time, as the largest `ln(u) / weight` in Ceph's fixed point. Ties go to the
+/// first item.
+fn straw2(bucket: &Bucket, own: &[u32], arg: Option<&ChooseArg>, x: u32, r: u32, position: usize) -> i32 {
     let mut weights = own;
     let mut ids = bucket.items.as_slice();
     if let Some(arg) = arg {
@@ -111,16 +103,17 @@ fn straw2(
             ids = &arg.ids;
         }
     }
-    let mut shortest = u64::MAX;
+    let mut longest = i64::MIN;
     let mut winner = 0;
     for (index, (id, weight)) in ids.iter().zip(weights).enumerate() {
         if *weight == 0 {
             continue;
         }
         let u = rjenkins3(bucket, x, *id as u32, r) & 0xffff;
-        let wait = ((1u64 << 48) - crush_ln(u)) / u64::from(*weight);
-        if wait < shortest {
-            shortest = wait;
+        // Ceph takes the weight as signed: from 32768 on an item always wins. `validate` refuses such a map.
+        let draw = (crush_ln(u) as i64 - (1 << 48)) / i64::from(*weight as i32);
+        if draw > longest {
+            longest = draw;
             winner = index;
         }
     }

@@ -18,9 +18,15 @@ pub(super) struct Goal {
 
 /// How one attempt ended.
 enum Attempt {
-    Found { item: i32, leaf: i32 },
+    Found {
+        item: i32,
+        leaf: i32,
+    },
     /// Collision, device out, or no leaf below.
-    Again { collided: bool, size: usize },
+    Again {
+        collided: bool,
+        size: usize,
+    },
     /// The map leads nowhere from here; no retry helps.
     DeadEnd,
 }

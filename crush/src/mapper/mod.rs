@@ -95,7 +95,10 @@ impl CrushMap {
     }
 
     /// [`CrushMap::do_rule`] into `result` (cleared first), with memory kept between calls.
-    #[expect(clippy::too_many_arguments, reason = "the hot path of bulk mapping; do_rule is the friendly face")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the hot path of bulk mapping; do_rule is the friendly face"
+    )]
     pub fn do_rule_into(
         &self,
         rule: u32,

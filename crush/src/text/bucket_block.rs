@@ -117,9 +117,8 @@ pub(super) fn order(blocks: &[BucketBlock<'_>]) -> Result<Vec<usize>, TextError>
 impl Compiler {
     /// Puts a block into the map.
     pub(super) fn bucket(&mut self, block: &BucketBlock<'_>) -> Result<(), TextError> {
-        let undefined = |what, token: &Token<'_>| {
-            token.fault(Fault::Undefined { what, name: token.word.to_owned() })
-        };
+        let undefined =
+            |what, token: &Token<'_>| token.fault(Fault::Undefined { what, name: token.word.to_owned() });
         let kind = *self.types.get(block.kind.word).ok_or_else(|| undefined("type", &block.kind))?;
         if self.items.contains_key(block.name.word) {
             let name = block.name.word.to_owned();
@@ -179,13 +178,16 @@ impl Compiler {
         let mut uniform = None;
         for line in &block.items {
             let name = line.name.word;
-            let item = *self.items.get(name).ok_or_else(|| {
-                line.name.fault(Fault::Undefined { what: "item", name: name.to_owned() })
-            })?;
+            let item = *self
+                .items
+                .get(name)
+                .ok_or_else(|| line.name.fault(Fault::Undefined { what: "item", name: name.to_owned() }))?;
             let weight = match line.weight {
                 Some((place, weight)) if item >= 0 && weight > DEVICE_WEIGHT_MAX * WEIGHT_ONE => {
                     let number = place.word.to_owned();
-                    return Err(place.fault(Fault::OutOfRange { number, what: "a device's weight (at most 100)" }));
+                    return Err(
+                        place.fault(Fault::OutOfRange { number, what: "a device's weight (at most 100)" })
+                    );
                 }
                 Some((_, weight)) => weight,
                 None => self.weights.get(&item).copied().unwrap_or(WEIGHT_ONE),

@@ -32,9 +32,10 @@ impl Compiler {
         cursor.expect("bucket_id")?;
         let place = cursor.peek();
         let id = cursor.integer("a bucket id", -(BUCKETS_MAX as i64), -1)? as i32;
-        let bucket = self.map.bucket(id).ok_or_else(|| {
-            place.fault(Fault::Undefined { what: "bucket", name: id.to_string() })
-        })?;
+        let bucket = self
+            .map
+            .bucket(id)
+            .ok_or_else(|| place.fault(Fault::Undefined { what: "bucket", name: id.to_string() }))?;
         let wanted = bucket.items.len();
         let fits = |found: usize| {
             if found == wanted { Ok(()) } else { Err(place.fault(Fault::WrongCount { wanted, found })) }

@@ -45,7 +45,7 @@ impl CrushMap {
         let shadows = std::mem::take(&mut compiler.shadows);
         if cursor.peek().word == "rule" {
             // Ceph makes the shadow trees on meeting the first rule; a map without rules has none.
-            let made = compiler.map.populate_shadows(shadows);
+            let made = compiler.map.populate_shadows_as_compiler(shadows);
             made.map_err(|error| populate_at.fault(Fault::Map(error)))?;
         }
         while cursor.peek().word == "rule" {

@@ -36,7 +36,11 @@ impl CrushMap {
         let (is, legacy) = (&self.tunables, Tunables::LEGACY);
         let named = [
             ("choose_local_tries", is.choose_local_tries, legacy.choose_local_tries),
-            ("choose_local_fallback_tries", is.choose_local_fallback_tries, legacy.choose_local_fallback_tries),
+            (
+                "choose_local_fallback_tries",
+                is.choose_local_fallback_tries,
+                legacy.choose_local_fallback_tries,
+            ),
             ("choose_total_tries", is.choose_total_tries, legacy.choose_total_tries),
             ("chooseleaf_descend_once", is.chooseleaf_descend_once, legacy.chooseleaf_descend_once),
             ("chooseleaf_vary_r", is.chooseleaf_vary_r.into(), legacy.chooseleaf_vary_r.into()),
@@ -47,7 +51,9 @@ impl CrushMap {
         for (name, value, _) in named.iter().filter(|(_, value, legacy)| value != legacy) {
             writeln!(out, "tunable {name} {}", *value as i32)?;
         }
-        for (name, value) in [("msr_descents", is.msr_descents), ("msr_collision_tries", is.msr_collision_tries)] {
+        for (name, value) in
+            [("msr_descents", is.msr_descents), ("msr_collision_tries", is.msr_collision_tries)]
+        {
             if let Some(value) = value {
                 writeln!(out, "tunable {name} {value}")?;
             }
@@ -156,7 +162,10 @@ impl CrushMap {
         writeln!(out, "\tid {id}")?;
         if u32::from(rule.ruleset) != id {
             let ruleset = rule.ruleset;
-            writeln!(out, "\t# WARNING: ruleset {ruleset} != id {id}; this will not recompile to the same map")?;
+            writeln!(
+                out,
+                "\t# WARNING: ruleset {ruleset} != id {id}; this will not recompile to the same map"
+            )?;
         }
         match rule.kind {
             RULE_REPLICATED => writeln!(out, "\ttype replicated")?,

@@ -115,17 +115,21 @@ impl Compiler {
         let count = cursor.integer("a count", i64::from(i32::MIN), i64::from(i32::MAX))? as i32;
         cursor.expect("type")?;
         let kind = cursor.name("a type")?;
-        let number = self.types.get(kind.word).copied().ok_or_else(|| {
-            kind.fault(Fault::Undefined { what: "type", name: kind.word.to_owned() })
-        })?;
+        let number = self
+            .types
+            .get(kind.word)
+            .copied()
+            .ok_or_else(|| kind.fault(Fault::Undefined { what: "type", name: kind.word.to_owned() }))?;
         Ok(Step::new(op, count, number))
     }
 
     fn take(&self, cursor: &mut Cursor<'_, '_>) -> Result<Step, TextError> {
         let name = cursor.name("an item")?;
-        let mut item = self.items.get(name.word).copied().ok_or_else(|| {
-            name.fault(Fault::Undefined { what: "item", name: name.word.to_owned() })
-        })?;
+        let mut item = self
+            .items
+            .get(name.word)
+            .copied()
+            .ok_or_else(|| name.fault(Fault::Undefined { what: "item", name: name.word.to_owned() }))?;
         if cursor.accept("class").is_some() {
             let class = cursor.name("a class")?;
             item = self.map.shadow(item, class.word).ok_or_else(|| {

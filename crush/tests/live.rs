@@ -1,0 +1,134 @@
+//! Against the real thing: random maps through the `crushtool` on PATH (Debian: ceph-base) and through us.
+//!
+//! Without the tool these tests say so and pass; the golden files in `golden.rs` still hold.
+//! `CRUSH_LIVE_SEED=N` replays one map, `CRUSH_LIVE_MAPS=N` tries more of them.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    reason = "a test that runs a program and reads files"
+)]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crush::CrushMap;
+use support::{Random, random_map};
+
+const TOOL: &str = "crushtool";
+
+fn tool_exists() -> bool {
+    let found = Command::new(TOOL).arg("--help").output().is_ok();
+    if !found {
+        println!(
+            "{TOOL} is not on PATH (Debian: apt-get install ceph-base); only the golden files are compared"
+        );
+    }
+    found
+}
+
+fn run(arguments: &[&str]) -> (bool, Vec<u8>, String) {
+    let output = Command::new(TOOL).args(arguments).output().expect("the tool runs");
+    (output.status.success(), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(seed: u64) -> Self {
+        let path = std::env::temp_dir().join(format!("nacre-crush-live-{}-{seed}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a scratch directory");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// One map: the same bytes from compiling, the same text from decompiling, the same mappings. Returns their number.
+fn compare(seed: u64) -> usize {
+    let random = &mut Random(seed);
+    let made = random_map(random);
+    let scratch = Scratch::new(seed);
+    let (text, binary) = (scratch.file("map.txt"), scratch.file("map.bin"));
+    std::fs::write(&text, &made.text).expect("scratch");
+    let replay = format!("replay: CRUSH_LIVE_SEED={seed} cargo test --release -p crush --test live");
+
+    let (accepted, _, complaint) = run(&["-c", &text, "-o", &binary]);
+    let ours = CrushMap::compile(&made.text);
+    let ours = match (accepted, ours) {
+        (true, Ok(ours)) => ours,
+        (false, Err(_)) => return 0,
+        (_, ours) => panic!("{TOOL} says {complaint:?}, we say {ours:?}\n{}\n{replay}", made.text),
+    };
+    let theirs = std::fs::read(&binary).expect("compiled");
+    if ours.encode() != theirs {
+        let theirs = CrushMap::decode(&theirs);
+        panic!("compiled bytes differ\nours: {ours:#?}\ntheirs: {theirs:#?}\n{}\n{replay}", made.text);
+    }
+    let map = CrushMap::decode(&theirs).unwrap_or_else(|error| panic!("{error}; {replay}"));
+    let (_, decompiled, _) = run(&["-d", &binary]);
+    assert_eq!(map.decompile().expect("a tree"), String::from_utf8_lossy(&decompiled), "{replay}");
+
+    let mut compared = 0;
+    for rule in 0..made.rules {
+        let count = 1 + random.below(7);
+        let mut weights = vec![0x1_0000u32; made.devices];
+        let mut arguments: Vec<String> =
+            ["-i", &binary, "--test", "--show-mappings", "--min-x", "0", "--max-x", "99"]
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect();
+        arguments.extend(["--rule".into(), rule.to_string(), "--num-rep".into(), count.to_string()]);
+        for _ in 0..random.below(4) {
+            let device = random.below(made.devices.max(1));
+            if device >= made.devices {
+                continue;
+            }
+            let weight = *random.pick(&["0", "0.25", "0.5", "0.75"]);
+            weights[device] = (weight.parse::<f32>().expect("a number") * 65536.0) as u32;
+            arguments.extend(["--weight".into(), device.to_string(), weight.to_owned()]);
+        }
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (_, stdout, stderr) = run(&words);
+        let stdout = String::from_utf8_lossy(&stdout).into_owned() + &stderr;
+        for line in stdout.lines().filter(|line| line.starts_with("CRUSH rule")) {
+            let x: u32 = line.split_whitespace().nth(4).and_then(|x| x.parse().ok()).expect("x");
+            let devices = map.do_rule(rule as u32, x, count, &weights, Some(0));
+            let devices: Vec<String> = devices.iter().map(i32::to_string).collect();
+            assert_eq!(
+                format!("CRUSH rule {rule} x {x} [{}]", devices.join(",")),
+                line,
+                "{}\n{replay}",
+                made.text
+            );
+            compared += 1;
+        }
+    }
+    compared
+}
+
+#[test]
+fn random_maps_compile_print_and_map_as_in_ceph() {
+    if !tool_exists() {
+        return;
+    }
+    if let Ok(seed) = std::env::var("CRUSH_LIVE_SEED") {
+        compare(seed.parse().expect("a number"));
+        return;
+    }
+    let maps = std::env::var("CRUSH_LIVE_MAPS").ok().and_then(|maps| maps.parse().ok()).unwrap_or(40);
+    let compared: usize = (0..maps).map(compare).sum();
+    println!("{compared} mappings of {maps} random maps are {TOOL}'s");
+    assert!(compared >= maps as usize * 250, "only {compared} mappings were compared");
+}
