@@ -1,1 +1,18 @@
-//! osd-pg.
+//! The PG machine: one placement group at one OSD, from peering over replicated writes, leases and reads to
+//! recovery and backfill (decision D3). Pure: events in, effects out, time an argument.
+//!
+//! How a shell drives it: for each event, `handle(now, event, view)`, then `poll()` until it is empty,
+//! carrying out each effect in order, *before* the next `handle` of any PG of the same store. The view shows
+//! every transaction that was handed to the store, durable or not; the machine itself sees to it that
+//! nothing is promised to anybody before `Event::Stored` says it is durable. `next_timeout()` says when to
+//! hand in an `Event::Tick` if nothing else happens before; a time that has passed means at once.
+
+pub mod config;
+pub mod effect;
+pub mod event;
+pub mod status;
+
+pub use config::PgConfig;
+pub use effect::{Effect, Ticket};
+pub use event::{Event, PoolSpec, SessionId};
+pub use status::PgStatus;

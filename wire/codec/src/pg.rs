@@ -1,8 +1,21 @@
-//! Messages between the members of a PG.
+//! Messages between the members of a PG (decision D3), drawn in docs/formats/messages.md.
+//!
+//! Each carries the sender's interval. A member that knows a later one answers `Stale`; only `Query` may
+//! tell a member of a later interval. Conversations that bring a member level with the primary carry an
+//! *attempt*, a number the primary never repeats within its tenure, so that an answer to an abandoned
+//! attempt is recognised and a member that restarted in the middle says so (`Rejoin`).
 
+mod log;
+mod push;
+
+pub use log::{Condition, LogEntry};
+pub use push::{Push, PushBody, PushHead};
+
+use osd_object::{ObjectId, Transaction, Version};
+use std::time::Duration;
 use stdx::codec_enum;
 
-/// Between members of a PG. Each carries the sender's interval; a member that knows a later one refuses.
+/// Between members of a PG.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PgMessage {
     /// The receiver knows a later interval than the message it answers.
@@ -10,5 +23,221 @@ pub enum PgMessage {
         /// The interval the receiver knows.
         interval: u64,
     },
+    /// Primary to member: I am the primary of this interval; obey no earlier one, and say what you have.
+    Query {
+        /// The interval, which may be news to the member.
+        interval: u64,
+        /// Opens this attempt.
+        attempt: u64,
+    },
+    /// Answer to `Query`, sent when the interval and all the member's log are durable.
+    Head {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// The version of the last entry that was trimmed off the member's log.
+        tail: Version,
+        /// The version of its last entry (the tail's, if there are none).
+        head: Version,
+        /// The first version of each interval in the log, in order: enough to find where two logs part.
+        runs: Vec<Version>,
+        /// Whether its objects are what its log says.
+        condition: Condition,
+    },
+    /// Primary to member: what is in your log after this, and which objects are not what it says?
+    LogRequest {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// Where the logs part.
+        after: Version,
+    },
+    /// Answer to `LogRequest`.
+    Log {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// As asked.
+        after: Version,
+        /// Objects named in entries after that, and objects that an interrupted recovery touched.
+        objects: Vec<ObjectId>,
+    },
+    /// Primary to joiner: from now on you get every write after `after`; apply those that carry effects,
+    /// but keep your own log until `Adopt`.
+    Join {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// The sequence number that the stream of writes starts behind.
+        after: u64,
+        /// Your log is of no use: objects are compared one by one.
+        backfill: bool,
+    },
+    /// Primary to member: one write, to be applied in the order of the log.
+    Replicate {
+        /// The interval.
+        interval: u64,
+        /// The log entry, with the version.
+        entry: LogEntry,
+        /// The version of the entry before it.
+        prev: Version,
+        /// The log may be trimmed through this.
+        trim_to: Version,
+        /// All writes through this sequence number are durable on every in-sync member.
+        committed_to: u64,
+        /// The primary's clock when it sent this, echoed in the acknowledgement.
+        stamp: u64,
+        /// The lease that receiving this grants the primary.
+        lease: Duration,
+        /// The effects on the object. Empty for a joiner that will get the object whole.
+        transaction: Transaction,
+    },
+    /// Member to primary: all writes through this one are durable here.
+    Replicated {
+        /// The interval.
+        interval: u64,
+        /// Sequence number of the last durable write.
+        durable_to: u64,
+        /// Stamp of the newest `Replicate` that this follows from.
+        stamp: u64,
+    },
+    /// Primary to member: do you still know of no later interval?
+    LeaseRequest {
+        /// The interval.
+        interval: u64,
+        /// The primary's clock when it sent this.
+        stamp: u64,
+        /// The lease asked for.
+        lease: Duration,
+    },
+    /// Yes: until `lease` after I got your request I shall obey no other primary.
+    LeaseGrant {
+        /// The interval.
+        interval: u64,
+        /// The stamp of the request.
+        stamp: u64,
+    },
+    /// Primary to member: a piece of an object.
+    Push(Push),
+    /// Member to primary: the piece is durable.
+    Pushed {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// The push.
+        push: u64,
+        /// Its piece.
+        chunk: u32,
+    },
+    /// Primary to member: your objects are level with mine; make my log yours, in one transaction.
+    Adopt {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// Your log stays up to here, or, if it does not contain this version, goes altogether.
+        after: Version,
+        /// My entries behind that, a page of them.
+        entries: Vec<LogEntry>,
+        /// Whether this is the first page.
+        first: bool,
+        /// Whether this is the last page, which makes it happen.
+        last: bool,
+        /// In the last page: how many staged pushes take effect in the same transaction.
+        staged: u32,
+    },
+    /// Member to primary: your log is mine through this sequence number, durably.
+    Adopted {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// Sequence number of the head adopted.
+        head: u64,
+    },
+    /// Member to primary: I know nothing of this attempt (I restarted); begin again.
+    Rejoin {
+        /// The interval.
+        interval: u64,
+        /// The attempt that is unknown.
+        attempt: u64,
+    },
+    /// Primary to joiner: which objects have you, behind this one?
+    Scan {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// Start after this; none: from the PG's first.
+        after: Option<ObjectId>,
+        /// At most so many.
+        max: u32,
+    },
+    /// Answer to `Scan`.
+    Scanned {
+        /// The interval.
+        interval: u64,
+        /// The attempt.
+        attempt: u64,
+        /// As asked.
+        after: Option<ObjectId>,
+        /// Objects and their versions, in hobject order.
+        objects: Vec<(ObjectId, Version)>,
+        /// Whether the PG goes on behind the last of them.
+        more: bool,
+    },
 }
-codec_enum!(PgMessage { 0 => Stale { interval } });
+
+codec_enum!(PgMessage {
+    0 => Stale { interval },
+    1 => Query { interval, attempt },
+    2 => Head { interval, attempt, tail, head, runs, condition },
+    3 => LogRequest { interval, attempt, after },
+    4 => Log { interval, attempt, after, objects },
+    5 => Join { interval, attempt, after, backfill },
+    6 => Replicate { interval, entry, prev, trim_to, committed_to, stamp, lease, transaction },
+    7 => Replicated { interval, durable_to, stamp },
+    8 => LeaseRequest { interval, stamp, lease },
+    9 => LeaseGrant { interval, stamp },
+    10 => Push(push),
+    11 => Pushed { interval, attempt, push, chunk },
+    12 => Adopt { interval, attempt, after, entries, first, last, staged },
+    13 => Adopted { interval, attempt, head },
+    14 => Rejoin { interval, attempt },
+    15 => Scan { interval, attempt, after, max },
+    16 => Scanned { interval, attempt, after, objects, more },
+});
+
+impl PgMessage {
+    /// The interval of the sender (of `Stale`: that the sender knows of).
+    pub fn interval(&self) -> u64 {
+        match self {
+            PgMessage::Stale { interval }
+            | PgMessage::Query { interval, .. }
+            | PgMessage::Head { interval, .. }
+            | PgMessage::LogRequest { interval, .. }
+            | PgMessage::Log { interval, .. }
+            | PgMessage::Join { interval, .. }
+            | PgMessage::Replicate { interval, .. }
+            | PgMessage::Replicated { interval, .. }
+            | PgMessage::LeaseRequest { interval, .. }
+            | PgMessage::LeaseGrant { interval, .. }
+            | PgMessage::Push(Push { interval, .. })
+            | PgMessage::Pushed { interval, .. }
+            | PgMessage::Adopt { interval, .. }
+            | PgMessage::Adopted { interval, .. }
+            | PgMessage::Rejoin { interval, .. }
+            | PgMessage::Scan { interval, .. }
+            | PgMessage::Scanned { interval, .. } => *interval,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "pg/pg_test.rs"]
+mod tests;

@@ -1,0 +1,50 @@
+//! Limits and durations of a PG.
+
+use std::time::Duration;
+
+/// Limits and durations of a PG; the defaults are the product's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PgConfig {
+    /// How long a primary may answer reads after its members confirmed it. Must be the same at all members
+    /// within a factor of `LEASE_SLACK`'s room, and well below the time in which an OSD is marked down.
+    pub lease: Duration,
+    /// A message that is not answered for so long is sent again.
+    pub resend: Duration,
+    /// A proposal to the monitors that shows no effect for so long is made again.
+    pub propose_again: Duration,
+    /// An in-sync member that acknowledges nothing for so long is proposed to be dropped, if enough others
+    /// are left.
+    pub laggard: Duration,
+    /// Entries kept in the log for replays and recovery.
+    pub log_entries_max: usize,
+    /// Bytes of entries kept in the log.
+    pub log_bytes_max: usize,
+    /// Writes under way at once. Well below `log_entries_max`, so that what is not committed is never trimmed.
+    pub in_flight_max: usize,
+    /// Results that a write may give, bytes; kept in the log for replays.
+    pub write_results_max: usize,
+    /// Objects being pushed to one member at once.
+    pub pushes_max: usize,
+    /// Data and rows in one piece of a push, bytes.
+    pub push_bytes_max: u32,
+    /// Objects in one step of a backfill's comparison, or of a removal.
+    pub scan_max: u32,
+}
+
+impl Default for PgConfig {
+    fn default() -> PgConfig {
+        PgConfig {
+            lease: Duration::from_millis(1600),
+            resend: Duration::from_millis(500),
+            propose_again: Duration::from_secs(1),
+            laggard: Duration::from_secs(20),
+            log_entries_max: 2000,
+            log_bytes_max: 2 << 20,
+            in_flight_max: 512,
+            write_results_max: 64 << 10,
+            pushes_max: 8,
+            push_bytes_max: 1 << 20,
+            scan_max: 512,
+        }
+    }
+}

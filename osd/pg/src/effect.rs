@@ -1,0 +1,52 @@
+//! What a PG wants done. Plain values: a test compares them, a trace prints them.
+
+use crate::event::SessionId;
+use osd_object::{ObjectId, Transaction};
+use placement_map::{OsdId, RowChange};
+use wire_codec::{OsdOpReply, PgMessage};
+
+/// Names a store or a read within one `Pg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Something to be done, in the order in which `poll` gives them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send to another member. May be lost; links keep their order.
+    Send {
+        /// To whom.
+        to: OsdId,
+        /// What.
+        message: PgMessage,
+    },
+    /// Apply to the store. Visible in the view at once, answered by `Event::Stored` when durable. A
+    /// store that cannot make it durable stops the OSD.
+    Store {
+        /// Names it.
+        ticket: Ticket,
+        /// The effects, atomically.
+        transaction: Transaction,
+    },
+    /// Read data as it is now; answered by `Event::ReadDone`. The machine submits no write to the object
+    /// until then.
+    Read {
+        /// Names it.
+        ticket: Ticket,
+        /// The object, which exists.
+        object: ObjectId,
+        /// First byte, within the object.
+        offset: u64,
+        /// Bytes, not zero, within the object.
+        len: u64,
+    },
+    /// Answer a client.
+    Reply {
+        /// Where it asked.
+        session: SessionId,
+        /// The answer.
+        reply: OsdOpReply,
+    },
+    /// Propose a change of the PG's row to the monitors. Made again after a while if the row does not
+    /// change.
+    Propose(RowChange),
+}

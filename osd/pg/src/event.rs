@@ -1,0 +1,78 @@
+//! What can happen to a PG.
+
+use crate::effect::Ticket;
+use bytes::Bytes;
+use placement_map::{Epoch, OsdId, PgRow};
+use std::collections::BTreeSet;
+use stdx::Errno;
+use wire_codec::{OsdOp, PgMessage};
+
+/// A client's connection, as the shell numbers them; never reused while the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// What of the pool concerns its PGs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSpec {
+    /// Copies wanted.
+    pub size: u32,
+    /// Fewest in-sync copies with which writes are accepted.
+    pub min_size: u32,
+    /// Number of PGs of the pool.
+    pub pg_num: u32,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The map or the PG's row changed, or is told for the first time.
+    Map {
+        /// The map's epoch.
+        epoch: Epoch,
+        /// The PG's row.
+        row: PgRow,
+        /// The up set by CRUSH, the up primary first (by primary affinity too).
+        up: Vec<OsdId>,
+        /// Those of `up` and of the in-sync set that are up.
+        alive: BTreeSet<OsdId>,
+        /// The pool.
+        pool: PoolSpec,
+    },
+    /// The pool is gone: delete all of it.
+    PoolDeleted,
+    /// Whether some store of the PG takes no more: operations that take space are then refused with ENOSPC.
+    Full(bool),
+    /// A client asks something.
+    ClientOp {
+        /// Where the answer goes.
+        session: SessionId,
+        /// What is asked.
+        op: OsdOp,
+    },
+    /// A client's connection ended: nothing more is answered there.
+    SessionGone {
+        /// Which.
+        session: SessionId,
+    },
+    /// Another member says something.
+    Peer {
+        /// Who.
+        from: OsdId,
+        /// What.
+        message: PgMessage,
+    },
+    /// The transaction of this ticket is durable.
+    Stored {
+        /// Which.
+        ticket: Ticket,
+    },
+    /// A read of data ended.
+    ReadDone {
+        /// Which.
+        ticket: Ticket,
+        /// The bytes, as many as were asked for; EIO if they cannot be read or do not match their checksum.
+        result: Result<Bytes, Errno>,
+    },
+    /// `next_timeout` has come.
+    Tick,
+}

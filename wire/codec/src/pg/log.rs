@@ -1,0 +1,32 @@
+//! The PG log's entries, as members exchange and keep them.
+
+use osd_object::op::OpOutcome;
+use osd_object::{ObjectId, RequestId, Version};
+use stdx::{codec_enum, codec_versioned};
+
+/// One write of a PG's log: enough to know which object differs and what a replay is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// The write's version. Two logs that hold the same version hold the same entries before it.
+    pub version: Version,
+    /// The object written.
+    pub object: ObjectId,
+    /// The client's request.
+    pub request: RequestId,
+    /// What the client was or will be told, results included (bounded by the primary).
+    pub outcome: OpOutcome,
+}
+codec_versioned!(LogEntry, 1 { version, object, request, outcome });
+
+/// Whether a member's objects are what its log says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// They are.
+    #[default]
+    Complete,
+    /// Except for objects it has listed: a recovery was interrupted.
+    Recovering,
+    /// They are not: a backfill or a removal was interrupted, every object must be compared.
+    Backfilling,
+}
+codec_enum!(Condition { 0 => Complete, 1 => Recovering, 2 => Backfilling });

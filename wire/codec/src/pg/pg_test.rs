@@ -1,0 +1,94 @@
+//! Every message comes back from its bytes, and no cut of them is taken for one.
+
+use super::*;
+use bytes::Bytes;
+use osd_object::{Mutation, ObjectMeta, ObjectName, OpResult, RequestId};
+use placement_map::PoolId;
+use stdx::codec::{from_bytes, to_bytes};
+
+fn samples() -> Vec<PgMessage> {
+    let object = ObjectId::head(PoolId(3), 0xfeed, ObjectName::new("o"));
+    let v = |interval, seq| Version { interval, seq };
+    let entry = LogEntry {
+        version: v(2, 9),
+        object: object.clone(),
+        request: RequestId { client: 7, seq: 1 },
+        outcome: Ok(vec![OpResult::Done]),
+    };
+    let body = PushBody::Present {
+        head: Some(PushHead { meta: ObjectMeta::default(), xattrs: vec![("a".into(), Bytes::from_static(b"1"))] }),
+        data: vec![(4096, Bytes::from_static(b"data"))],
+        rows: vec![(Bytes::from_static(b"k"), Bytes::new())],
+        last: true,
+    };
+    let push = Push { interval: 2, attempt: 1, push: 5, chunk: 0, object: object.clone(), staged: true, body };
+    vec![
+        PgMessage::Stale { interval: 4 },
+        PgMessage::Query { interval: 4, attempt: 1 },
+        PgMessage::Head {
+            interval: 4,
+            attempt: 1,
+            tail: v(1, 1),
+            head: v(2, 9),
+            runs: vec![v(1, 2), v(2, 5)],
+            condition: Condition::Recovering,
+        },
+        PgMessage::LogRequest { interval: 4, attempt: 1, after: v(1, 3) },
+        PgMessage::Log { interval: 4, attempt: 1, after: v(1, 3), objects: vec![object.clone()] },
+        PgMessage::Join { interval: 4, attempt: 1, after: 9, backfill: true },
+        PgMessage::Replicate {
+            interval: 4,
+            entry: entry.clone(),
+            prev: v(2, 8),
+            trim_to: v(1, 1),
+            committed_to: 7,
+            stamp: 99,
+            lease: Duration::from_millis(1600),
+            transaction: Transaction { mutations: vec![Mutation::Touch { object: object.clone() }] },
+        },
+        PgMessage::Replicated { interval: 4, durable_to: 9, stamp: 99 },
+        PgMessage::LeaseRequest { interval: 4, stamp: 3, lease: Duration::from_secs(1) },
+        PgMessage::LeaseGrant { interval: 4, stamp: 3 },
+        PgMessage::Push(push.clone()),
+        PgMessage::Push(Push { body: PushBody::Absent, ..push }),
+        PgMessage::Pushed { interval: 4, attempt: 1, push: 5, chunk: 0 },
+        PgMessage::Adopt {
+            interval: 4,
+            attempt: 1,
+            after: v(1, 3),
+            entries: vec![entry],
+            first: true,
+            last: true,
+            staged: 1,
+        },
+        PgMessage::Adopted { interval: 4, attempt: 1, head: 9 },
+        PgMessage::Rejoin { interval: 4, attempt: 1 },
+        PgMessage::Scan { interval: 4, attempt: 1, after: None, max: 100 },
+        PgMessage::Scanned { interval: 4, attempt: 1, after: None, objects: vec![(object, v(2, 9))], more: false },
+    ]
+}
+
+#[test]
+fn messages_come_back_and_every_cut_is_an_error() {
+    for message in samples() {
+        let whole = to_bytes(&message);
+        assert_eq!(from_bytes::<PgMessage>(whole.clone()), Ok(message.clone()));
+        for n in 0..whole.len() {
+            assert!(from_bytes::<PgMessage>(whole.slice(..n)).is_err(), "{message:?} cut at {n}");
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let mut rng = stdx::Rng::new(1);
+    for message in samples() {
+        let whole = to_bytes(&message);
+        for _ in 0..200 {
+            let mut bytes = whole.to_vec();
+            let at = rng.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << rng.below(8);
+            let _ = from_bytes::<PgMessage>(bytes.into());
+        }
+    }
+}
