@@ -14,6 +14,11 @@ stdx::codec_newtype!(Epoch);
 pub struct OsdId(pub u32);
 stdx::codec_newtype!(OsdId);
 
+impl OsdId {
+    /// A hole in a set of shards: nobody holds this position (Ceph's CRUSH_ITEM_NONE). Never in a replicated pool.
+    pub const NONE: OsdId = OsdId(0x7fff_ffff);
+}
+
 /// The number of a pool; never reused within a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u64);

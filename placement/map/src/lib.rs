@@ -1,7 +1,46 @@
-//! The cluster map and the placement that follows from it. Pure.
+//! The cluster map, the rows beside it, and the placement that follows from both. Pure.
+//!
+//! * [`ClusterMap`] with [`Incremental`]s; [`ClusterMap::up_acting`] and [`Mapping`] say where PGs lie.
+//! * [`ClusterState::apply`] carries a [`Command`] out: the one place where map and rows change.
+//! * [`status`] explains a state to people.
 
+mod apply;
+pub mod cluster_map;
+pub mod command;
+pub mod config;
+pub mod delta;
+pub mod flags;
+pub mod hash;
 pub mod ids;
+mod ids_serde;
+pub mod incremental;
+pub mod mapping;
+pub mod osd;
 pub mod pg_row;
+pub mod placement;
+pub mod pool;
+pub mod refusal;
+mod rows;
+pub mod shared_crush;
+pub mod state;
+pub mod stats;
+pub mod status;
 
+pub use apply::Applied;
+pub use cluster_map::ClusterMap;
+pub use command::{Bootstrap, Command, CommandReply, OsdBoot, PoolCreate};
+pub use flags::{Flag, MapFlags};
+pub use hash::object_hash;
 pub use ids::{Epoch, OsdId, PgId, PoolId};
+pub use incremental::{Gap, Incremental};
+pub use mapping::{Mapping, Up};
+pub use osd::{OsdInfo, Uuid, WEIGHT_ONE};
 pub use pg_row::{PgRow, RowChange, RowChangeKind};
+pub use placement::{Placer, UpActing};
+pub use pool::{Pool, PoolKind};
+pub use refusal::{Refusal, RefusalKind};
+pub use shared_crush::SharedCrush;
+pub use state::ClusterState;
+
+/// What this build understands; a map's level is never above that of any daemon in it.
+pub const FEATURE_LEVEL: u32 = 1;

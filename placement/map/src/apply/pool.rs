@@ -1,0 +1,76 @@
+//! Pools change and go.
+
+use super::Answer;
+use super::draft::Draft;
+use super::pool_create::{check_domain, check_sizes, rule_for};
+use crate::ids::PoolId;
+use crate::pool::{Pool, default_min_size};
+use crate::refusal::{Refusal, RefusalKind};
+
+/// Options kept for other parts, with what they say.
+const OPTIONS: [(&str, &str); 2] = [
+    ("quota_bytes", "most bytes of objects; 0: no limit"),
+    ("quota_objects", "most objects; 0: no limit"),
+];
+
+pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> Result<Answer, Refusal> {
+    let id = find(draft, name)?;
+    let number = || {
+        value.parse::<u32>().map_err(|_| Refusal::invalid(format!("{key} of pool {name} is a whole number, not {value:?}")))
+    };
+    match key {
+        "size" => {
+            let size = number()?;
+            check_sizes(size, 1)?;
+            let pool = pool(draft, id)?;
+            pool.size = size;
+            pool.min_size = default_min_size(size);
+        }
+        "min_size" => {
+            let (min_size, pool) = (number()?, pool(draft, id)?);
+            check_sizes(pool.size, min_size)?;
+            pool.min_size = min_size;
+        }
+        "failure_domain" => {
+            let size = pool(draft, id)?.size;
+            check_domain(&draft.next, value, size)?;
+            let rule = rule_for(draft, value)?;
+            pool(draft, id)?.crush_rule = rule;
+        }
+        "application" => pool(draft, id)?.application = short(value)?,
+        "pg_num" | "pgp_num" => {
+            let text = format!("{key} of pool {name} stays as it was made; make another pool with the number you want");
+            return Err(Refusal::new(RefusalKind::Impossible, text));
+        }
+        _ if OPTIONS.iter().any(|(option, _)| *option == key) => {
+            number()?;
+            pool(draft, id)?.options.insert(key.to_owned(), value.to_owned());
+        }
+        _ => {
+            let known = OPTIONS.iter().map(|(option, _)| *option);
+            let known: Vec<&str> = ["size", "min_size", "failure_domain", "application"].into_iter().chain(known).collect();
+            return Err(Refusal::not_found(format!("a pool has no setting {key:?}; it has {}", known.join(", "))));
+        }
+    }
+    Ok(Answer::Done)
+}
+
+pub(super) fn remove(draft: &mut Draft<'_>, name: &str) -> Result<Answer, Refusal> {
+    let id = find(draft, name)?;
+    draft.next.pools.remove(&id);
+    Ok(Answer::Done)
+}
+
+fn find(draft: &Draft<'_>, name: &str) -> Result<PoolId, Refusal> {
+    draft.next.pool_id(name).ok_or_else(|| {
+        Refusal::not_found(format!("there is no pool {name}; `nacre pool ls` shows those there are"))
+    })
+}
+
+fn pool<'d>(draft: &'d mut Draft<'_>, id: PoolId) -> Result<&'d mut Pool, Refusal> {
+    draft.next.pools.get_mut(&id).ok_or_else(|| Refusal::not_found(format!("pool {id} does not exist")))
+}
+
+fn short(value: &str) -> Result<String, Refusal> {
+    if value.len() <= 128 { Ok(value.to_owned()) } else { Err(Refusal::invalid("at most 128 bytes")) }
+}

@@ -1,0 +1,84 @@
+//! How much each OSD gets, and which PGs are exceptions.
+
+use super::Answer;
+use super::draft::{Draft, no_osd};
+use crate::ids::{OsdId, PgId};
+use crate::osd::WEIGHT_ONE;
+use crate::refusal::{Refusal, RefusalKind};
+
+/// More exceptions than this for one PG make no sense.
+const PAIRS_MAX: usize = 32;
+
+pub(super) fn mark_out(draft: &mut Draft<'_>, osds: &[OsdId], automatic: bool) -> Result<Answer, Refusal> {
+    for id in osds {
+        let osd = draft.osd(*id)?;
+        if automatic && (osd.up || osd.weight == 0) {
+            continue; // it came back while this was proposed
+        }
+        if automatic {
+            osd.auto_out = Some(osd.weight);
+        } else {
+            osd.auto_out = None;
+        }
+        osd.weight = 0;
+    }
+    Ok(Answer::Done)
+}
+
+pub(super) fn mark_in(draft: &mut Draft<'_>, osds: &[OsdId]) -> Result<Answer, Refusal> {
+    for id in osds {
+        let osd = draft.osd(*id)?;
+        if osd.weight == 0 {
+            osd.weight = osd.auto_out.take().unwrap_or(WEIGHT_ONE);
+        }
+    }
+    Ok(Answer::Done)
+}
+
+pub(super) fn reweight(draft: &mut Draft<'_>, id: OsdId, weight: u32) -> Result<Answer, Refusal> {
+    at_most_one("a reweight", weight)?;
+    let osd = draft.osd(id)?;
+    osd.weight = weight;
+    osd.auto_out = None;
+    Ok(Answer::Done)
+}
+
+pub(super) fn crush_reweight(draft: &mut Draft<'_>, id: OsdId, weight: u32) -> Result<Answer, Refusal> {
+    draft.osd(id)?;
+    let item = i32::try_from(id.0).map_err(|_| no_osd(id))?;
+    draft.next.crush.make_mut().reweight_item(item, weight)?;
+    Ok(Answer::Done)
+}
+
+pub(super) fn primary_affinity(draft: &mut Draft<'_>, id: OsdId, affinity: u32) -> Result<Answer, Refusal> {
+    at_most_one("a primary affinity", affinity)?;
+    draft.osd(id)?.primary_affinity = affinity;
+    Ok(Answer::Done)
+}
+
+fn at_most_one(what: &str, value: u32) -> Result<(), Refusal> {
+    if value <= WEIGHT_ONE { Ok(()) } else { Err(Refusal::invalid(format!("{what} goes from 0 to 1.0"))) }
+}
+
+pub(super) fn upmap_items(
+    draft: &mut Draft<'_>,
+    pg: PgId,
+    items: &[(OsdId, OsdId)],
+) -> Result<Answer, Refusal> {
+    if !draft.next.has_pg(pg) {
+        return Err(Refusal::not_found(format!("PG {pg} does not exist")));
+    }
+    if let Some((_, to)) = items.iter().find(|(_, to)| !draft.next.osds.contains_key(to)) {
+        return Err(no_osd(*to));
+    }
+    if items.len() > PAIRS_MAX || items.iter().any(|(from, to)| from == to) {
+        let text = format!("PG {pg}: at most {PAIRS_MAX} pairs of two different OSDs");
+        return Err(Refusal::new(RefusalKind::Invalid, text));
+    }
+    if items.is_empty() {
+        draft.next.pg_upmap_items.remove(&pg);
+    } else {
+        draft.next.pg_upmap_items.insert(pg, items.to_vec());
+    }
+    Ok(Answer::Done)
+}

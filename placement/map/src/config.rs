@@ -1,0 +1,140 @@
+//! Central settings: one definition a key, with type, default and meaning; values live in the map.
+
+use std::collections::BTreeMap;
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Whole seconds.
+    Seconds,
+    /// A whole number.
+    Count,
+    /// Bytes: a number with an optional K, M, G or T (powers of 1024).
+    Size,
+    /// Between 0 and 1.
+    Ratio,
+    /// `true` or `false`.
+    Switch,
+    /// Any text.
+    Text,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub key: &'static str,
+    /// What a value must look like.
+    pub kind: Kind,
+    /// The value when nobody set one.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, kind, default, help }
+}
+
+/// All settings, by name.
+pub const SETTINGS: &[Setting] = &[
+    setting("mon_osd_beacon_grace", Kind::Seconds, "6", "an OSD whose beacons stop is marked down after this"),
+    setting("mon_osd_down_out_interval", Kind::Seconds, "600", "a down OSD is marked out after this; 0: never"),
+    setting("mon_osd_full_ratio", Kind::Ratio, "0.95", "an OSD fuller than this stops writes to its PGs"),
+    setting("mon_osd_min_down_reporters", Kind::Count, "2", "peers that must report an OSD before it is marked down"),
+    setting("mon_osd_nearfull_ratio", Kind::Ratio, "0.85", "an OSD fuller than this raises a warning"),
+    setting("osd_heartbeat_grace", Kind::Seconds, "2", "a peer that does not answer for this long is reported"),
+    setting("osd_max_backfills", Kind::Count, "2", "PGs that fill at once to or from one OSD"),
+    setting("osd_memory_target", Kind::Size, "1G", "memory an OSD's caches aim to stay within"),
+    setting("osd_pool_default_pg_num", Kind::Count, "32", "PGs of a new pool"),
+    setting("osd_pool_default_size", Kind::Count, "3", "copies in a new pool"),
+    setting("osd_recovery_max_active", Kind::Count, "8", "objects in recovery at once in one PG"),
+    setting("osd_recovery_max_bytes_per_second", Kind::Size, "0", "bytes an OSD may push while it recovers; 0: no limit"),
+    setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
+];
+
+/// The definition of a key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|s| s.key == key)
+}
+
+/// Whether `value` fits the key's kind; the sentence says what would.
+pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
+    let wanted = match setting.kind {
+        Kind::Seconds if value.parse::<u32>().is_err() => "a whole number of seconds",
+        Kind::Count if value.parse::<u32>().is_err() => "a whole number",
+        Kind::Size if parse_size(value).is_none() => "a size such as 512M or 4G",
+        Kind::Ratio if !value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)) => "a number from 0 to 1",
+        Kind::Switch if !matches!(value, "true" | "false") => "true or false",
+        Kind::Text if value.len() > 4096 => "a text of at most 4096 bytes",
+        _ => return Ok(()),
+    };
+    Err(format!("{value:?} does not fit {}: write {wanted}", setting.key))
+}
+
+/// Bytes in a size such as `4096`, `512M` or `4G`.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()?.to_ascii_uppercase() {
+        b'K' => (&text[..text.len() - 1], 10),
+        b'M' => (&text[..text.len() - 1], 20),
+        b'G' => (&text[..text.len() - 1], 30),
+        b'T' => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Whether a section names something that can have settings: `global`, a role, or one daemon.
+pub fn section_ok(section: &str) -> bool {
+    let role = section.split('.').next().unwrap_or_default();
+    let named = section.split_once('.').is_none_or(|(_, rest)| !rest.is_empty());
+    section.len() <= 64 && named && matches!(role, "global" | "mon" | "osd" | "gateway" | "nbd" | "client")
+}
+
+/// The value in force for a daemon: its own, its role's, the global one, or the default.
+pub fn effective<'a>(values: &'a BTreeMap<(String, String), String>, daemon: &str, key: &str) -> Option<&'a str> {
+    let role = daemon.split('.').next().unwrap_or_default();
+    for section in [daemon, role, "global"] {
+        if let Some(value) = values.get(&(section.to_owned(), key.to_owned())) {
+            return Some(value);
+        }
+    }
+    find(key).map(|s| s.default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_fit_their_kinds_and_keys_are_sorted() {
+        for s in SETTINGS {
+            assert_eq!(check(s, s.default), Ok(()), "{}", s.key);
+        }
+        assert!(SETTINGS.windows(2).all(|w| w[0].key < w[1].key));
+    }
+
+    #[test]
+    fn the_nearest_section_wins() {
+        let mut values = BTreeMap::new();
+        let key = "osd_max_backfills";
+        assert_eq!(effective(&values, "osd.1", key), Some("2"));
+        values.insert(("global".to_owned(), key.to_owned()), "3".to_owned());
+        assert_eq!(effective(&values, "osd.1", key), Some("3"));
+        values.insert(("osd".to_owned(), key.to_owned()), "4".to_owned());
+        values.insert(("osd.2".to_owned(), key.to_owned()), "5".to_owned());
+        assert_eq!(effective(&values, "osd.1", key), Some("4"));
+        assert_eq!(effective(&values, "osd.2", key), Some("5"));
+        assert_eq!(effective(&values, "osd.2", "no_such_key"), None);
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_with_a_hint() {
+        let s = find("mon_osd_full_ratio").expect("defined");
+        assert!(check(s, "1.5").unwrap_err().contains("from 0 to 1"));
+        assert!(check(s, "NaN").is_err());
+        assert_eq!(parse_size("2G"), Some(2 << 30));
+        assert_eq!(parse_size("99999999999T"), None);
+        assert!(section_ok("osd.3") && section_ok("global") && !section_ok("osd.") && !section_ok("disk"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What the map says of one pool.
+
+use crate::ids::{Epoch, PgId, PoolId, pg_num_mask, stable_mod};
+use std::collections::BTreeMap;
+use stdx::codec::{Decode, DecodeError, Encode, Reader, Writer};
+
+/// The most PGs a pool may have.
+pub const PG_NUM_MAX: u32 = 1 << 16;
+/// The most copies of an object.
+pub const SIZE_MAX: u32 = 10;
+/// The most shards of an object.
+const SHARDS_MAX: u32 = 64;
+
+/// How a pool keeps its objects safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Whole copies.
+    Replicated,
+    /// Reed-Solomon shards: `size` = data + parity.
+    Erasure {
+        /// Data shards.
+        data: u32,
+        /// Parity shards.
+        parity: u32,
+    },
+}
+stdx::codec_enum!(PoolKind { 0 => Replicated, 1 => Erasure { data, parity } });
+
+/// One pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Replicated or erasure-coded.
+    pub kind: PoolKind,
+    /// Copies (or shards) of each object.
+    pub size: u32,
+    /// Fewest in-sync copies with which writes are still accepted.
+    pub min_size: u32,
+    /// Placement groups.
+    pub pg_num: u32,
+    /// Placement seeds; follows `pg_num` when the pool grows.
+    pub pgp_num: u32,
+    /// The CRUSH rule's id.
+    pub crush_rule: u32,
+    /// Mix the pool's number into the placement seed, so that pools do not pile up on the same OSDs. Always set
+    /// for pools made here; maps of old Ceph clusters may lack it.
+    pub hashpspool: bool,
+    /// What it is used for (`rgw`, `rbd`, ...); empty when nobody said.
+    pub application: String,
+    /// Other settings, by Ceph's names.
+    pub options: BTreeMap<String, String>,
+    /// The epoch in which it was made.
+    pub created: Epoch,
+}
+
+impl Encode for Pool {
+    fn encode(&self, w: &mut Writer) {
+        w.versioned(1, 1, |w| {
+            w.put(&self.name);
+            w.put(&self.kind);
+            w.put(&(self.size, self.min_size, self.pg_num));
+            w.put(&(self.pgp_num, self.crush_rule, self.hashpspool));
+            w.put(&self.application);
+            w.put(&self.options);
+            w.put(&self.created);
+        });
+    }
+}
+
+impl Decode for Pool {
+    /// Refuses numbers that would make a reader loop over billions of PGs.
+    fn decode(r: &mut Reader) -> Result<Pool, DecodeError> {
+        r.versioned(1, |r, _| {
+            let (name, kind) = r.get()?;
+            let (size, min_size, pg_num) = r.get()?;
+            let (pgp_num, crush_rule, hashpspool) = r.get()?;
+            let (application, options, created) = r.get()?;
+            if !(1..=PG_NUM_MAX).contains(&pg_num) || !(1..=pg_num).contains(&pgp_num) || size > SHARDS_MAX {
+                return Err(DecodeError::Invalid("pool"));
+            }
+            Ok(Pool {
+                name, kind, size, min_size, pg_num, pgp_num, crush_rule, hashpspool, application, options, created,
+            })
+        })
+    }
+}
+
+impl Pool {
+    /// Whether members may close up over a missing one: copies are all alike, shards are not.
+    pub fn can_shift(&self) -> bool {
+        self.kind == PoolKind::Replicated
+    }
+
+    /// The PG seed of an object's placement hash.
+    pub fn seed_of(&self, hash: u32) -> u32 {
+        stable_mod(hash, self.pg_num, pg_num_mask(self.pg_num))
+    }
+
+    /// The number CRUSH maps for a PG seed (Ceph's `raw_pg_to_pps`).
+    pub fn placement_seed(&self, id: PoolId, seed: u32) -> u32 {
+        let folded = stable_mod(seed, self.pgp_num, pg_num_mask(self.pgp_num));
+        // Ceph mixes the low 32 bits of the pool's number.
+        if self.hashpspool { crush::hash::hash32_2(folded, id.0 as u32) } else { folded.wrapping_add(id.0 as u32) }
+    }
+
+    /// Its PGs.
+    pub fn pgs(&self, id: PoolId) -> impl Iterator<Item = PgId> + use<> {
+        (0..self.pg_num).map(move |seed| PgId { pool: id, seed })
+    }
+}
+
+/// Ceph's default: the smallest number that is more than half of the copies lost away (3 -> 2, 2 -> 1, 1 -> 1).
+pub fn default_min_size(size: u32) -> u32 {
+    size - size / 2
+}

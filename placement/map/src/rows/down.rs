@@ -1,0 +1,80 @@
+//! OSDs that stopped.
+
+use super::{Surroundings, tenure};
+use crate::pg_row::PgRow;
+
+/// * The primary stopped: a new interval. Everybody stays in sync, since nobody can have acknowledged without
+///   them, so that whichever member returns first can serve.
+/// * A replica of an activated row stopped: it is dropped in this commit, and writes go on without it.
+/// * A replica of a row that is not activated: it stays; the primary leaves it out when it activates.
+pub(super) fn osds_down(row: &mut PgRow, around: &Surroundings<'_>) {
+    let Some(primary) = row.primary else { return };
+    if around.went_down.contains(&primary) {
+        let stayed = |osd| around.map.is_up(osd) && !around.went_down.contains(&osd);
+        let next = tenure::choose(row, around, stayed);
+        tenure::begin(row, next);
+    } else if row.activated {
+        row.in_sync.retain(|osd| !around.went_down.contains(osd));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rows::testing::{World, osds, row};
+
+    #[test]
+    fn a_stopped_replica_leaves_within_the_interval() {
+        let world = World::new(&[0, 1]).up(&[0, 1]).down(&[2]);
+        let mut r = row(3, &[0, 1, 2], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!((r.in_sync.clone(), r.interval, r.activated), (osds(&[0, 1]), 3, true));
+    }
+
+    #[test]
+    fn a_stopped_primary_is_followed_by_another_member_and_all_stay_in_sync() {
+        let world = World::new(&[1, 2]).up(&[2, 1]).down(&[0]);
+        let mut r = row(3, &[0, 1, 2], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!(r.in_sync, osds(&[2, 0, 1]));
+        assert_eq!((r.primary, r.interval, r.activated), (osds(&[2]).pop(), 4, false));
+    }
+
+    #[test]
+    fn primary_and_replica_stopping_together_both_stay_in_sync() {
+        let world = World::new(&[2]).up(&[2]).down(&[0, 1]);
+        let mut r = row(3, &[0, 1, 2], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!((r.in_sync.len(), r.primary), (3, osds(&[2]).pop()));
+    }
+
+    #[test]
+    fn before_activation_a_stopped_replica_stays() {
+        let world = World::new(&[0, 1]).up(&[0, 1]).down(&[2]);
+        let mut r = row(3, &[0, 1, 2], Some(0), false);
+        let before = r.clone();
+        world.settle(&mut r);
+        assert_eq!(r, before);
+    }
+
+    #[test]
+    fn the_last_member_is_never_dropped_the_pg_is_down() {
+        let world = World::new(&[]).up(&[]).down(&[0]);
+        let mut r = row(3, &[0], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!((r.in_sync.clone(), r.primary, r.interval, r.activated), (osds(&[0]), None, 4, false));
+    }
+
+    #[test]
+    fn a_restart_is_a_stop_and_a_start_in_one_commit() {
+        // Sole member: it gets the PG back, in a later interval, so that what it promised before is void.
+        let world = World::new(&[0]).up(&[0]).down(&[0]);
+        let mut r = row(3, &[0], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!((r.primary, r.interval, r.activated), (osds(&[0]).pop(), 5, false));
+        // With others: one of them takes over.
+        let world = World::new(&[0, 1]).up(&[0, 1]).down(&[0]);
+        let mut r = row(3, &[0, 1], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!((r.primary, r.interval, r.in_sync.len()), (osds(&[1]).pop(), 4, 2));
+    }
+}

@@ -1,0 +1,66 @@
+//! A little world for the tests of single rules.
+
+use super::{Surroundings, check, settle};
+use crate::cluster_map::ClusterMap;
+use crate::ids::OsdId;
+use crate::mapping::Up;
+use crate::osd::{OsdInfo, Uuid};
+use crate::pg_row::PgRow;
+use std::collections::BTreeSet;
+
+pub(crate) fn osds(ids: &[u32]) -> Vec<OsdId> {
+    ids.iter().copied().map(OsdId).collect()
+}
+
+pub(crate) fn row(interval: u64, in_sync: &[u32], primary: Option<u32>, activated: bool) -> PgRow {
+    let primary = primary.map(OsdId);
+    PgRow { interval, revision: 40, in_sync: osds(in_sync), primary, activated, lost: false }
+}
+
+/// What the rules look at. OSDs that stopped in this commit and are not alive are down.
+pub(crate) struct World {
+    map: ClusterMap,
+    up: Up,
+    went_down: BTreeSet<OsdId>,
+    lost: BTreeSet<OsdId>,
+}
+
+impl World {
+    /// These OSDs are alive after the commit.
+    pub(crate) fn new(alive: &[u32]) -> World {
+        let mut map = ClusterMap::default();
+        for id in osds(alive) {
+            map.osds.insert(id, OsdInfo { up: true, ..OsdInfo::new(Uuid::default()) });
+        }
+        World { map, up: Up::default(), went_down: BTreeSet::new(), lost: BTreeSet::new() }
+    }
+    /// The up set.
+    pub(crate) fn up(mut self, set: &[u32]) -> World {
+        self.up = Up { set: osds(set), primary: set.first().copied().map(OsdId) };
+        self
+    }
+    /// Stopped in this commit.
+    pub(crate) fn down(mut self, ids: &[u32]) -> World {
+        self.went_down = osds(ids).into_iter().collect();
+        self
+    }
+    /// Lost their stores.
+    pub(crate) fn lost(mut self, ids: &[u32]) -> World {
+        self.lost = osds(ids).into_iter().collect();
+        self
+    }
+    pub(crate) fn with<R>(&self, test: impl FnOnce(&Surroundings<'_>) -> R) -> R {
+        test(&Surroundings {
+            up: &self.up,
+            was_up: &self.up.set,
+            size: 3,
+            map: &self.map,
+            went_down: &self.went_down,
+            lost: &self.lost,
+        })
+    }
+    pub(crate) fn settle(&self, row: &mut PgRow) {
+        self.with(|around| settle(row, around));
+        check(row, &self.map);
+    }
+}
