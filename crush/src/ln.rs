@@ -2,23 +2,43 @@
 
 use crate::ln_table::{LH, LL, RH};
 
+/// What `-ln` counts from: `2^44 * log2(2^16)`, more or less (Ceph's own last entry is a little off).
+pub(crate) const LN_TOP: u64 = 1 << 48;
+
+/// By the high byte of `u`: no `u` with it has a smaller `LN_TOP - crush_ln(u)`. Lets straw2 pass over an item that
+/// cannot win without working out its logarithm.
+pub(crate) static FLOOR: [u64; 256] = floors();
+
+const fn floors() -> [u64; 256] {
+    // The logarithm grows with `u` but for the faults of `LL`, which are under 2^30 here (a test looks at every `u`).
+    const FAULTS: u64 = 1 << 30;
+    let mut floors = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let last = crush_ln(byte as u32 * 256 + 255);
+        floors[byte] = LN_TOP.saturating_sub(last).saturating_sub(FAULTS);
+        byte += 1;
+    }
+    floors
+}
+
 /// `2^44 * log2(u + 1)` as Ceph approximates it, for `u` up to `0xffff`.
 ///
 /// The argument is normalised to 2^15..=2^16, the top 8 bits choose a reciprocal and a coarse logarithm,
 /// and the product with the reciprocal chooses the fine one.
 #[must_use]
 #[inline]
-pub(crate) fn crush_ln(u: u32) -> u64 {
+pub(crate) const fn crush_ln(u: u32) -> u64 {
     debug_assert!(u <= 0xffff);
     let mut x = u + 1;
     let mut exponent = 15;
     if x & 0x1_8000 == 0 {
         let shift = x.leading_zeros() - 16;
         x <<= shift;
-        exponent = 15 - u64::from(shift);
+        exponent = 15 - shift as u64;
     }
     let coarse = (x >> 8) as usize - 128;
-    let fine = (u64::from(x).wrapping_mul(RH[coarse]) >> 48) as usize & 0xff;
+    let fine = ((x as u64 * RH[coarse]) >> 48) as usize & 0xff;
     (exponent << 44) + ((LH[coarse] + LL[fine]) >> 4)
 }
 
@@ -47,7 +67,8 @@ mod tests {
         for u in 0..=0xffffu32 {
             let exact = (f64::from(u) + 1.0).log2() * 2f64.powi(44);
             assert!((crush_ln(u) as f64 - exact).abs() < 2f64.powi(30), "{u}");
-            assert!(crush_ln(u) <= 1 << 48);
+            assert!(crush_ln(u) <= LN_TOP);
+            assert!(FLOOR[(u >> 8) as usize] <= LN_TOP - crush_ln(u), "{u}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One draw from one bucket, by each of the five algorithms.
 
 use super::Search;
+use super::straw2::Scan;
 use crate::bucket::Draw;
-use crate::ln::crush_ln;
 use crate::{Bucket, ChooseArg, hash, tree};
 
 impl Search<'_> {
@@ -103,19 +103,11 @@ fn straw2(bucket: &Bucket, own: &[u32], arg: Option<&ChooseArg>, x: u32, r: u32,
             ids = &arg.ids;
         }
     }
-    let mut longest = i64::MIN;
-    let mut winner = 0;
-    for (index, (id, weight)) in ids.iter().zip(weights).enumerate() {
-        if *weight == 0 {
-            continue;
-        }
-        let u = rjenkins3(bucket, x, *id as u32, r) & 0xffff;
-        // Ceph takes the weight as signed: from 32768 on an item always wins. `validate` refuses such a map.
-        let draw = (crush_ln(u) as i64 - (1 << 48)) / i64::from(*weight as i32);
-        if draw > longest {
-            longest = draw;
-            winner = index;
-        }
-    }
+    let scan = Scan { x, r, rjenkins: bucket.hash == 0 };
+    let winner = if weights.iter().all(|weight| *weight <= i32::MAX as u32) {
+        scan.shortest_wait(ids, weights)
+    } else {
+        scan.signed(ids, weights)
+    };
     bucket.items[winner.min(bucket.items.len() - 1)]
 }

@@ -118,8 +118,11 @@ impl<'a> Search<'a> {
                 return Landing::Empty;
             }
             // A stride that divides a uniform bucket's size would meet the same items again and again.
-            let stride =
-                if at.alg() == Alg::Uniform && size % numrep == 0 { numrep.wrapping_add(1) } else { numrep };
+            let stride = if at.alg() == Alg::Uniform && size.is_multiple_of(numrep) {
+                numrep.wrapping_add(1)
+            } else {
+                numrep
+            };
             let r = base.wrapping_add(stride.wrapping_mul(failed));
             let item = self.draw(at, r, position);
             if item >= self.map.max_devices {

@@ -7,6 +7,7 @@
 mod draw;
 mod firstn;
 mod indep;
+mod straw2;
 
 use crate::map::slot;
 use crate::{Bucket, CHOOSE_ARGS_DEFAULT, ChooseArg, ChooseArgs, CrushMap, Op, hash};
