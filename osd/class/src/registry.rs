@@ -130,7 +130,7 @@ pub struct Registry {
 impl Registry {
     /// The classes every OSD has.
     pub fn standard() -> Registry {
-        Registry::new(&[])
+        Registry::new(&[&crate::index::Index])
     }
 
     /// Exactly these classes. Two of one name are a mistake in the build.

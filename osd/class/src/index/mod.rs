@@ -1,6 +1,112 @@
 //! The class `index`: one range shard of a bucket's index, kept in an object's omap (decision D7).
-//! Rows and methods are drawn in docs/formats/bucket-index.md.
+//!
+//! Rows, ranges and the steps of a split are drawn in docs/formats/bucket-index.md. Each method touches its
+//! own shard and nothing else; gateways drive what takes more than one.
 
+mod api;
+mod garbage;
+mod key;
+mod lifecycle;
+mod list;
+mod object;
 mod rows;
+mod scan;
+mod shard;
+mod split;
+mod upload;
 
-pub use rows::Tag;
+#[cfg(test)]
+mod tests;
+
+pub use api::*;
+pub use key::{after_key, after_prefix};
+pub use rows::{
+    Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow,
+};
+pub use upload::PART_NUMBER_MAX;
+
+use crate::registry::{ClassError, Method, MethodContext, ObjectClass};
+use bytes::Bytes;
+use stdx::Errno;
+use stdx::codec::{Decode, from_bytes, to_bytes};
+
+/// The class.
+pub struct Index;
+
+fn input<T: Decode>(bytes: Bytes) -> Result<T, ClassError> {
+    from_bytes(bytes).map_err(|_| Errno::EINVAL.into())
+}
+
+impl ObjectClass for Index {
+    fn name(&self) -> &'static str {
+        CLASS
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        const METHODS: &[Method] = &[
+            Method::write("init"),
+            Method::read("stat"),
+            Method::write("put_row"),
+            Method::read("get_row"),
+            Method::write("delete_row"),
+            Method::read("list"),
+            Method::write("upload_create"),
+            Method::write("part_put"),
+            Method::read("part_list"),
+            Method::read("upload_list"),
+            Method::write("upload_complete"),
+            Method::write("upload_abort"),
+            Method::read("gc_list"),
+            Method::write("gc_done"),
+            Method::write("fence"),
+            Method::write("split_take"),
+            Method::write("split_page"),
+            Method::write("split_delta"),
+            Method::write("split_commit"),
+            Method::write("split_finish"),
+            Method::write("absorb"),
+            Method::write("activate"),
+            Method::write("retire"),
+            Method::write("unretire"),
+            Method::write("purge"),
+            Method::write("destroy"),
+        ];
+        METHODS
+    }
+
+    fn call(&self, method: &str, ctx: &mut MethodContext<'_, '_>, bytes: Bytes) -> Result<Bytes, ClassError> {
+        Ok(match method {
+            "init" => to_bytes(&lifecycle::init(ctx, input(bytes)?).map(|()| Done)?),
+            "stat" => to_bytes(&lifecycle::stat(ctx)?),
+            "put_row" => to_bytes(&object::put(ctx, input(bytes)?)?),
+            "get_row" => to_bytes(&object::get(ctx, input(bytes)?)?),
+            "delete_row" => to_bytes(&object::delete(ctx, input(bytes)?)?),
+            "list" => to_bytes(&list::objects(ctx, input(bytes)?)?),
+            "upload_create" => to_bytes(&upload::create(ctx, input(bytes)?)?),
+            "part_put" => to_bytes(&upload::part_put(ctx, input(bytes)?)?),
+            "part_list" => to_bytes(&upload::part_list(ctx, input(bytes)?)?),
+            "upload_list" => to_bytes(&list::uploads(ctx, input(bytes)?)?),
+            "upload_complete" => to_bytes(&upload::complete(ctx, input(bytes)?)?),
+            "upload_abort" => to_bytes(&upload::abort(ctx, input(bytes)?)?),
+            "gc_list" => to_bytes(&garbage::list(ctx, input(bytes)?)?),
+            "gc_done" => to_bytes(&garbage::done(ctx, input(bytes)?).map(|()| Done)?),
+            "fence" => to_bytes(&garbage::fence(ctx, input(bytes)?)?),
+            "split_take" => to_bytes(&split::take(ctx, input(bytes)?)?),
+            "split_page" => to_bytes(&split::page(ctx, input(bytes)?)?),
+            "split_delta" => to_bytes(&split::delta(ctx, input(bytes)?)?),
+            "split_commit" => to_bytes(&split::commit(ctx, input(bytes)?).map(|()| Done)?),
+            "split_finish" => to_bytes(&split::finish(ctx, input(bytes)?)?),
+            "absorb" => to_bytes(&split::absorb(ctx, input(bytes)?).map(|()| Done)?),
+            "activate" => to_bytes(&split::activate(ctx, input(bytes)?).map(|()| Done)?),
+            "retire" => to_bytes(&lifecycle::retire(ctx, input(bytes)?).map(|()| Done)?),
+            "unretire" => to_bytes(&lifecycle::unretire(ctx, input(bytes)?).map(|()| Done)?),
+            "purge" => to_bytes(&lifecycle::purge(ctx)?),
+            "destroy" => to_bytes(&lifecycle::destroy(ctx)?),
+            _ => return Err(Errno::EOPNOTSUPP.into()),
+        })
+    }
+}
+
+/// The output of methods that have nothing to say: no bytes.
+pub struct Done;
+stdx::codec_plain!(Done {});

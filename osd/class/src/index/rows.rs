@@ -1,11 +1,186 @@
-//! The rows of a shard.
+//! The values of a shard's rows (docs/formats/bucket-index.md).
+
+use bytes::Bytes;
 
 /// Names one run of data objects for ever: which gateway instance wrote it, and its how-manieth it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag {
     /// The instance's random id.
     pub instance: u64,
-    /// Counts its runs.
+    /// Counts its runs, from 1.
     pub seq: u64,
 }
 stdx::codec_plain!(Tag { instance, seq });
+
+/// What a listing shows of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes.
+    pub size: u64,
+    /// MD5 of the body, or of the parts' MD5s.
+    pub md5: [u8; 16],
+    /// Number of parts; 0: not a multipart object.
+    pub parts: u16,
+    /// When it was put, milliseconds since 1970.
+    pub mtime_ms: u64,
+    /// Number of the additional checksum's algorithm; 0: none. Opaque here.
+    pub checksum_algorithm: u8,
+    /// Number of what that checksum is over; 0: none. Opaque here.
+    pub checksum_kind: u8,
+    /// Storage class; empty for STANDARD.
+    pub storage_class: String,
+}
+stdx::codec_plain!(Head { size, md5, parts, mtime_ms, checksum_algorithm, checksum_kind, storage_class });
+
+/// A run of data objects, and the part it is (number 0 for an object that has no parts).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Part number, 1 to 10000; 0: the whole of an object put at once.
+    pub number: u16,
+    /// Bytes.
+    pub size: u64,
+    /// MD5 of the bytes.
+    pub md5: [u8; 16],
+    /// When it was put, milliseconds since 1970.
+    pub mtime_ms: u64,
+    /// Its additional checksum. Opaque here.
+    pub checksum: Bytes,
+    /// The run.
+    pub tag: Tag,
+    /// Bytes of each data object but the last.
+    pub object_bytes: u32,
+}
+stdx::codec_plain!(Part { number, size, md5, mtime_ms, checksum, tag, object_bytes });
+
+/// What a listing does not show of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Headers, metadata, checksum value: opaque here.
+    pub attrs: Bytes,
+    /// Where the bytes are, in order; empty: in the inline row (or there are none).
+    pub runs: Vec<Part>,
+    /// The upload it was completed from, to recognise a repetition of the completion.
+    pub upload: Option<u128>,
+}
+stdx::codec_versioned!(Detail, 1 { attrs, runs, upload });
+
+/// The row of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRow {
+    /// What a listing shows.
+    pub head: Head,
+    /// The rest, if it is small; else it has a row of its own.
+    pub detail: Option<Detail>,
+}
+stdx::codec_versioned!(ObjectRow, 1 { head, detail });
+
+/// An upload under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadRow {
+    /// When it began, milliseconds since 1970.
+    pub initiated_ms: u64,
+    /// What the object is to have. Opaque here.
+    pub attrs: Bytes,
+    /// As in `Head`.
+    pub checksum_algorithm: u8,
+    /// As in `Head`.
+    pub checksum_kind: u8,
+}
+stdx::codec_versioned!(UploadRow, 1 { initiated_ms, attrs, checksum_algorithm, checksum_kind });
+
+/// A run that nothing refers to any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GarbageRow {
+    /// Free it after this time of day, milliseconds since 1970.
+    pub due_ms: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes of each data object but the last.
+    pub object_bytes: u32,
+}
+stdx::codec_plain!(GarbageRow { due_ms, size, object_bytes });
+
+/// Whether a shard serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does.
+    Active,
+    /// It is being filled by a split of `parent`; only absorbs.
+    Filling {
+        /// The shard that splits.
+        parent: u64,
+        /// Who drives the split.
+        driver: u64,
+    },
+    /// Its bucket is being deleted.
+    Retired {
+        /// Names the attempt.
+        token: u64,
+    },
+}
+stdx::codec_enum!(State { 0 => Active, 1 => Filling { parent, driver }, 2 => Retired { token } });
+
+/// What a shard is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The bucket.
+    pub bucket: u64,
+    /// The shard's id within it; 0 is the first.
+    pub shard: u64,
+    /// The least key it serves.
+    pub from: Bytes,
+    /// The least key behind those it serves; none: all up from `from`.
+    pub to: Option<Bytes>,
+    /// The shard that begins at `to`.
+    pub right: Option<u64>,
+    /// Counts the changes of its range.
+    pub generation: u64,
+    /// Whether it serves.
+    pub state: State,
+    /// While it splits: the key that the child begins with.
+    pub splitting: Option<Bytes>,
+}
+stdx::codec_versioned!(Header, 1 { bucket, shard, from, to, right, generation, state, splitting });
+
+impl Header {
+    /// Whether a key lies in the range.
+    pub fn owns(&self, key: &[u8]) -> bool {
+        key >= &self.from[..] && self.to.as_ref().is_none_or(|to| key < &to[..])
+    }
+}
+
+/// What a shard holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Objects.
+    pub keys: u64,
+    /// Uploads under way.
+    pub uploads: u64,
+    /// Runs queued as garbage.
+    pub garbage: u64,
+    /// Bytes of the rows that belong to keys.
+    pub row_bytes: u64,
+    /// Sum of the objects' sizes.
+    pub object_bytes: u64,
+    /// Counts changes of rows, to stamp them while the shard splits.
+    pub changes: u64,
+}
+stdx::codec_versioned!(Counters, 1 { keys, uploads, garbage, row_bytes, object_bytes, changes });
+
+/// A split under way, as the parent remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The shard that comes to be.
+    pub child: u64,
+    /// The key it begins with.
+    pub at: Bytes,
+    /// Who drives the split.
+    pub driver: u64,
+    /// The child has all rows up to this one, but for changes since.
+    pub cursor: Bytes,
+    /// The child has them all, but for changes since.
+    pub copied: bool,
+    /// The parent gave up the range: the commit.
+    pub handed: bool,
+}
+stdx::codec_versioned!(Split, 1 { child, at, driver, cursor, copied, handed });

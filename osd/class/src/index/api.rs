@@ -1,0 +1,529 @@
+//! What callers say to a shard and what it answers.
+
+use super::rows::{Counters, Detail, GarbageRow, Head, Header, Part, Split, Tag, UploadRow};
+use bytes::Bytes;
+
+/// The class's name.
+pub const CLASS: &str = "index";
+/// The generation of a caller that believes in none: only the range is checked.
+pub const ANY_GENERATION: u64 = 0;
+/// The longest key, bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// The most items of one page of a listing.
+pub const PAGE_MAX: u32 = 2000;
+
+/// Why a shard refused; it travels as the detail of the error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another generation, or a key outside the range (ESTALE): this is what the shard is now.
+    Elsewhere {
+        /// The shard's header.
+        header: Header,
+    },
+    /// The shard is still being filled by a split of that parent (EAGAIN).
+    NotYet {
+        /// The shard that splits.
+        parent: u64,
+    },
+    /// The bucket is being deleted, or is gone (ESTALE).
+    Retired,
+    /// The caller's gateway instance was revoked, or the run was disowned (ECANCELED).
+    Revoked,
+    /// A condition does not hold (ECANCELED).
+    Precondition,
+    /// `If-Match`, and there is no object (ENOENT).
+    Absent,
+    /// There is no such upload (ENOENT).
+    NoSuchUpload,
+    /// The upload has no such part (EINVAL).
+    InvalidPart {
+        /// Which.
+        number: u16,
+    },
+    /// Objects are left (ENOTEMPTY).
+    NotEmpty,
+    /// The split has another driver by now, or is over (ESTALE).
+    NotDriver,
+    /// There is nothing that could be split (ENODATA).
+    Unsplittable,
+}
+stdx::codec_enum!(Refusal {
+    0 => Elsewhere { header },
+    1 => NotYet { parent },
+    2 => Retired,
+    3 => Revoked,
+    4 => Precondition,
+    5 => Absent,
+    6 => NoSuchUpload,
+    7 => InvalidPart { number },
+    8 => NotEmpty,
+    9 => NotDriver,
+    10 => Unsplittable,
+});
+
+/// An ETag in a condition: digest and number of parts.
+pub type Tagged = ([u8; 16], u16);
+
+/// One side of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// Any object.
+    Any,
+    /// One of these ETags.
+    Tags(Vec<Tagged>),
+}
+stdx::codec_enum!(Match { 0 => Any, 1 => Tags(t) });
+
+impl Match {
+    /// Whether an object matches.
+    pub fn holds(&self, head: &Head) -> bool {
+        match self {
+            Match::Any => true,
+            Match::Tags(tags) => tags.contains(&(head.md5, head.parts)),
+        }
+    }
+}
+
+/// What must hold of the object before it is replaced or removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// It exists and matches.
+    pub if_match: Option<Match>,
+    /// It does not exist, or does not match.
+    pub if_none_match: Option<Match>,
+}
+stdx::codec_plain!(Conditions { if_match, if_none_match });
+
+/// How full the shard is after a write: the caller decides whether it should split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Objects.
+    pub keys: u64,
+    /// Bytes of rows.
+    pub row_bytes: u64,
+    /// Whether a split is under way.
+    pub splitting: bool,
+}
+stdx::codec_plain!(Stat { keys, row_bytes, splitting });
+
+/// `init`: makes a shard. Repeating it with the same identity is harmless; a shard that is being filled
+/// adopts the new driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// What it is to be: Active, or Filling.
+    pub header: Header,
+}
+stdx::codec_plain!(Init { header });
+
+/// Output of `stat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardStat {
+    /// What it is.
+    pub header: Header,
+    /// What it holds.
+    pub counters: Counters,
+    /// The split under way.
+    pub split: Option<Split>,
+}
+stdx::codec_plain!(ShardStat { header, counters, split });
+
+/// `put_row`: the object of a key, in place of what was there. Answers `PutReply`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutRow {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// What a listing shows.
+    pub head: Head,
+    /// The rest.
+    pub detail: Detail,
+    /// The bytes, if there are no runs.
+    pub inline: Bytes,
+    /// What must hold.
+    pub conditions: Conditions,
+    /// What is replaced becomes garbage so much later.
+    pub gc_delay_ms: u64,
+}
+stdx::codec_versioned!(PutRow, 1 { generation, key, head, detail, inline, conditions, gc_delay_ms });
+
+/// Output of `put_row`, `delete_row` and `upload_complete`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutReply {
+    /// Whether there was an object before.
+    pub replaced: bool,
+    /// The object that is there now (of `upload_complete`: perhaps by an earlier completion).
+    pub head: Option<Head>,
+    /// How full the shard is.
+    pub stat: Stat,
+}
+stdx::codec_plain!(PutReply { replaced, head, stat });
+
+/// `get_row`: answers `Option<GotRow>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetRow {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// Whether the inline bytes are wanted.
+    pub inline: bool,
+}
+stdx::codec_plain!(GetRow { generation, key, inline });
+
+/// An object with everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GotRow {
+    /// What a listing shows.
+    pub head: Head,
+    /// The rest.
+    pub detail: Detail,
+    /// The inline bytes, if asked for.
+    pub inline: Bytes,
+}
+stdx::codec_plain!(GotRow { head, detail, inline });
+
+/// `delete_row`: answers `PutReply`; a key without object is no error, unless there is an `if_match`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteRow {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// What must hold.
+    pub conditions: Conditions,
+    /// What is removed becomes garbage so much later.
+    pub gc_delay_ms: u64,
+}
+stdx::codec_plain!(DeleteRow { generation, key, conditions, gc_delay_ms });
+
+/// `list`: answers `ListPage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Believed generation.
+    pub generation: u64,
+    /// The least key wanted; must lie in the range.
+    pub start: Bytes,
+    /// Keys that start so.
+    pub prefix: Bytes,
+    /// Rolls up keys that hold it behind the prefix; empty: nothing.
+    pub delimiter: Bytes,
+    /// At most so many items.
+    pub max: u32,
+}
+stdx::codec_plain!(List { generation, start, prefix, delimiter, max });
+
+/// One item of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListItem {
+    /// An object.
+    Object {
+        /// Its key.
+        key: Bytes,
+        /// What a listing shows.
+        head: Head,
+    },
+    /// Keys rolled up.
+    Prefix {
+        /// Up to and with the delimiter.
+        prefix: Bytes,
+    },
+}
+stdx::codec_enum!(ListItem { 0 => Object { key, head }, 1 => Prefix { prefix } });
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// Items in order.
+    pub items: Vec<ListItem>,
+    /// Where to go on, perhaps in the next shard; none: there is nothing more.
+    pub next: Option<Bytes>,
+}
+stdx::codec_plain!(ListPage { items, next });
+
+/// `upload_create`: answers `Stat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadCreate {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// The upload's id, drawn by the caller.
+    pub upload: u128,
+    /// Its row.
+    pub row: UploadRow,
+}
+stdx::codec_plain!(UploadCreate { generation, key, upload, row });
+
+/// `part_put`: answers `Stat`. A part of that number is replaced, and its run becomes garbage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartPut {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// The upload.
+    pub upload: u128,
+    /// The part.
+    pub part: Part,
+}
+stdx::codec_plain!(PartPut { generation, key, upload, part });
+
+/// `part_list`: answers `PartPage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartList {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// The upload.
+    pub upload: u128,
+    /// Parts behind this number.
+    pub after: u16,
+    /// At most so many; 0: only the upload.
+    pub max: u32,
+}
+stdx::codec_plain!(PartList { generation, key, upload, after, max });
+
+/// A page of parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartPage {
+    /// The upload.
+    pub upload: UploadRow,
+    /// Parts by number.
+    pub parts: Vec<Part>,
+    /// Whether there are more.
+    pub more: bool,
+}
+stdx::codec_plain!(PartPage { upload, parts, more });
+
+/// `upload_list`: answers `UploadPage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadList {
+    /// Believed generation.
+    pub generation: u64,
+    /// The least key wanted; must lie in the range.
+    pub start: Bytes,
+    /// Of the key `start` itself only uploads behind this one.
+    pub after: Option<u128>,
+    /// Keys that start so.
+    pub prefix: Bytes,
+    /// Rolls up, as in `List`.
+    pub delimiter: Bytes,
+    /// At most so many items.
+    pub max: u32,
+}
+stdx::codec_plain!(UploadList { generation, start, after, prefix, delimiter, max });
+
+/// One item of a listing of uploads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UploadItem {
+    /// An upload.
+    Upload {
+        /// Its key.
+        key: Bytes,
+        /// Its id.
+        upload: u128,
+        /// Its row.
+        row: UploadRow,
+    },
+    /// Keys rolled up.
+    Prefix {
+        /// Up to and with the delimiter.
+        prefix: Bytes,
+    },
+}
+stdx::codec_enum!(UploadItem { 0 => Upload { key, upload, row }, 1 => Prefix { prefix } });
+
+/// A page of uploads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadPage {
+    /// Items in order.
+    pub items: Vec<UploadItem>,
+    /// Where to go on, as `start` and `after`; none: there is nothing more.
+    pub next: Option<(Bytes, Option<u128>)>,
+}
+stdx::codec_plain!(UploadPage { items, next });
+
+/// `upload_complete`: answers `PutReply`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadComplete {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// The upload.
+    pub upload: u128,
+    /// The parts wanted, by ascending number, with the digest each must have.
+    pub parts: Vec<(u16, [u8; 16])>,
+    /// What a listing is to show; its size must be the sum of the parts'.
+    pub head: Head,
+    /// The object's attributes.
+    pub attrs: Bytes,
+    /// What must hold.
+    pub conditions: Conditions,
+    /// What is replaced becomes garbage so much later.
+    pub gc_delay_ms: u64,
+}
+stdx::codec_versioned!(UploadComplete, 1 { generation, key, upload, parts, head, attrs, conditions, gc_delay_ms });
+
+/// `upload_abort`: answers `Stat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadAbort {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// The upload.
+    pub upload: u128,
+}
+stdx::codec_plain!(UploadAbort { generation, key, upload });
+
+/// `gc_list`: garbage that is due; answers `GarbagePage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GarbageList {
+    /// Rows behind this one; empty: from the first.
+    pub after: Bytes,
+    /// The time of day to compare with, milliseconds since 1970.
+    pub now_ms: u64,
+    /// At most so many.
+    pub max: u32,
+}
+stdx::codec_plain!(GarbageList { after, now_ms, max });
+
+/// A run to be freed, and the row that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Garbage {
+    /// The row, for `gc_done`.
+    pub row: Bytes,
+    /// The run.
+    pub tag: Tag,
+    /// How long it is.
+    pub value: GarbageRow,
+}
+stdx::codec_plain!(Garbage { row, tag, value });
+
+/// A page of garbage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GarbagePage {
+    /// What is due.
+    pub due: Vec<Garbage>,
+    /// Where to go on; none: all of the shard was looked at.
+    pub next: Option<Bytes>,
+    /// The shard to the right of this one.
+    pub right: Option<u64>,
+}
+stdx::codec_plain!(GarbagePage { due, next, right });
+
+/// `fence`: from now on nothing of that gateway instance commits here, nor that run. Answers whether the
+/// run is referred to (by the object, a part or a garbage row of the key), that is: must not be freed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key that the run was meant for.
+    pub key: Bytes,
+    /// The run.
+    pub tag: Tag,
+    /// Whether the whole instance is revoked (its sweeper asks) or only the run (its owner asks).
+    pub instance: bool,
+}
+stdx::codec_plain!(Fence { generation, key, tag, instance });
+
+/// `split_take`: begins a split, or takes over the one under way. Answers `ShardStat`, or `Unsplittable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitTake {
+    /// The child's id, should a split begin.
+    pub child: u64,
+    /// Who drives from now on.
+    pub driver: u64,
+    /// A split is begun only if the shard holds more than so many keys, or ...
+    pub keys_max: u64,
+    /// ... so many bytes of rows. One under way is taken over in any case.
+    pub row_bytes_max: u64,
+}
+stdx::codec_plain!(SplitTake { child, driver, keys_max, row_bytes_max });
+
+/// `split_page`: the next rows to copy. Answers `RowPage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitPage {
+    /// The driver.
+    pub driver: u64,
+    /// The child has absorbed everything up to this row: remembered. None: as remembered.
+    pub absorbed: Option<Bytes>,
+    /// About so many bytes.
+    pub bytes_max: u32,
+}
+stdx::codec_plain!(SplitPage { driver, absorbed, bytes_max });
+
+/// Rows to copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowPage {
+    /// Row keys and values.
+    pub rows: Vec<(Bytes, Bytes)>,
+    /// Whether everything is copied.
+    pub done: bool,
+}
+stdx::codec_plain!(RowPage { rows, done });
+
+/// `split_delta`: what changed since it was copied. Answers `DeltaPage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitDelta {
+    /// The driver.
+    pub driver: u64,
+    /// Changes that the child has absorbed: row and stamp.
+    pub absorbed: Vec<(Bytes, u64)>,
+    /// At most so many.
+    pub max: u32,
+    /// About so many bytes.
+    pub bytes_max: u32,
+}
+stdx::codec_plain!(SplitDelta { driver, absorbed, max, bytes_max });
+
+/// A row as it is now, with the stamp of its last change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// The row.
+    pub row: Bytes,
+    /// Stamp of the change.
+    pub stamp: u64,
+    /// Its value; none: it is gone.
+    pub value: Option<Bytes>,
+}
+stdx::codec_plain!(Delta { row, stamp, value });
+
+/// Changes to absorb.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeltaPage {
+    /// The changes.
+    pub changes: Vec<Delta>,
+    /// Whether there are more.
+    pub more: bool,
+}
+stdx::codec_plain!(DeltaPage { changes, more });
+
+/// `split_commit` and `split_finish`: one step of the driver. `split_finish` answers whether it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitStep {
+    /// The driver.
+    pub driver: u64,
+}
+stdx::codec_plain!(SplitStep { driver });
+
+/// `absorb`: rows of the parent, as they are; none: gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absorb {
+    /// The driver.
+    pub driver: u64,
+    /// Rows.
+    pub rows: Vec<(Bytes, Option<Bytes>)>,
+}
+stdx::codec_plain!(Absorb { driver, rows });
+
+/// `retire` and `unretire`: the bucket is to be deleted, or is not after all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retire {
+    /// Names the attempt.
+    pub token: u64,
+}
+stdx::codec_plain!(Retire { token });

@@ -1,0 +1,1 @@
+//! The class against a model, over a store in memory.
