@@ -1,10 +1,24 @@
 //! The handle through which every front end reaches storage (decision D6).
 //!
-//! Front ends are written against the trait [`Rados`]: `Client` is it over a cluster, [`MemoryRados`] is it
+//! Front ends are written against the trait [`Rados`]: [`Client`] is it over a cluster, [`MemoryRados`] is it
 //! over a map in memory with faults to order, for tests that need no processes.
 
+mod client;
+mod driver;
+mod error;
+mod listing;
 pub mod memory;
+mod monitors;
+mod operate;
 pub mod rados;
+mod view;
 
+#[cfg(test)]
+mod client_test;
+#[cfg(test)]
+mod fake_cluster;
+
+pub use client::{Client, ClientConfig};
+pub use error::ClientError;
 pub use memory::{Fault, MemoryRados};
 pub use rados::{ListCursor, ListPage, OpError, Rados, Reply};

@@ -180,7 +180,8 @@ fn a_split_moves_requests_to_their_new_pg() {
 /// The worst, from one seed.
 fn run(seed: u64) {
     let mut rng = Rng::new(seed);
-    let (osds, pgs, requests) = (3u32, 3u32, 60usize);
+    let (osds, pgs, requests) = (2 + (seed % 2) as u32, 1 + (seed % 3) as u32, 60usize);
+    let names = 1 + seed % 5;
     let mut c = FakeCluster::new(first_map(osds, pgs));
     let mut o = objecter(c.truth());
     let mut now = Time(0);
@@ -195,7 +196,7 @@ fn run(seed: u64) {
         let id = OsdId(rng.below(u64::from(osds)) as u32);
         match rng.below(if storm { 12 } else { 7 }) {
             0 if submitted.len() < requests => {
-                let name = format!("o{}", rng.below(6));
+                let name = format!("o{}", rng.below(names));
                 submitted.insert(o.submit(write(&name)), name);
             }
             0 | 1 => c.receive(id),

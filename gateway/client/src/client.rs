@@ -1,0 +1,252 @@
+//! The handle.
+
+use crate::driver::{self, Submission};
+use crate::error::ClientError;
+use crate::listing;
+use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
+use crate::operate::{ROOM_KIB, charge_kib};
+use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
+use gateway_objecter::{Outcome, Request, Target};
+use osd_object::{ObjectName, Op, SnapContext};
+use placement_map::status::{Answer, Query};
+use placement_map::{ClusterMap, Command, CommandReply, PoolId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use stdx::Errno;
+use stdx::time::WallTime;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use wire_transport::{PeerName, Security};
+
+/// How long a pool that is not in our map may take to appear: it may have been made a moment ago.
+const POOL_APPEARS_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a client needs to find and join its cluster.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Some or all of the monitors; the rest is learned from the map.
+    pub monitors: Vec<(PeerName, SocketAddr)>,
+    /// Who we are, and how links are protected.
+    pub security: Security,
+    /// How long to look for a monitor that answers.
+    pub connect_within: Duration,
+    /// How long commands and questions to the monitors may take.
+    pub command_within: Duration,
+}
+
+impl ClientConfig {
+    /// With 10 s to connect and 30 s for a command.
+    pub fn new(monitors: Vec<(PeerName, SocketAddr)>, security: Security) -> ClientConfig {
+        ClientConfig {
+            monitors,
+            security,
+            connect_within: Duration::from_secs(10),
+            command_within: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A connected client. Clones share its links; the last one dropped ends them.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    /// None: operations are kept at for ever.
+    patience: Option<Duration>,
+}
+
+struct Inner {
+    name: PeerName,
+    monitors: MonitorLink,
+    submissions: mpsc::Sender<Submission>,
+    room: Arc<Semaphore>,
+    command_within: Duration,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({}, epoch {})", self.inner.name, self.map().epoch)
+    }
+}
+
+impl Client {
+    /// Finds a monitor and waits for the map. Must be called within a tokio runtime with I/O and time.
+    ///
+    /// Errors: `Unreachable`, saying what each monitor did: after `connect_within`, or at once when waiting
+    /// cannot mend it (another cluster, another link mode).
+    pub async fn connect(config: ClientConfig) -> Result<Client, ClientError> {
+        let ClientConfig { monitors, security, connect_within, command_within } = config;
+        let (steps_tx, mut steps) = mpsc::channel(64);
+        let link = monitors::start(security.clone(), monitors, steps_tx);
+        let mut tried = link.tried.clone();
+        let hopeless = async {
+            match tried.wait_for(|a| a.hopeless).await {
+                Ok(_) => {}
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let first = tokio::select! {
+            first = tokio::time::timeout(connect_within, steps.recv()) => first.ok().flatten(),
+            () = hopeless => None,
+        };
+        let Some(first) = first else {
+            let tried = link.tried.borrow().tried.clone();
+            return Err(ClientError::Unreachable(tried));
+        };
+        let (submissions, rx) = mpsc::channel(256);
+        let name = security.name().clone();
+        driver::start(instance_number(), security, first, rx, steps, link.refresh.clone());
+        let room = Arc::new(Semaphore::new(ROOM_KIB));
+        let inner = Inner { name, monitors: link, submissions, room, command_within };
+        Ok(Client { inner: Arc::new(inner), patience: None })
+    }
+
+    /// A handle whose operations give up with ETIMEDOUT after `patience`. An operation given up may have
+    /// happened, or may happen yet.
+    pub fn with_deadline(&self, patience: Duration) -> Client {
+        Client { inner: self.inner.clone(), patience: Some(patience) }
+    }
+
+    /// Who this client is.
+    pub fn name(&self) -> &PeerName {
+        &self.inner.name
+    }
+
+    /// The newest map at hand.
+    pub fn map(&self) -> Arc<ClusterMap> {
+        self.inner.monitors.views.borrow().map.clone()
+    }
+
+    /// Waits until the map satisfies `wanted` and gives it. `Stopped` if the runtime ends.
+    pub async fn wait_for_map(&self, mut wanted: impl FnMut(&ClusterMap) -> bool) -> Result<Arc<ClusterMap>, ClientError> {
+        let mut views = self.inner.monitors.views.clone();
+        match views.wait_for(|v| wanted(&v.map)).await {
+            Ok(view) => Ok(view.map.clone()),
+            Err(_) => Err(ClientError::Stopped),
+        }
+    }
+
+    /// A pool's number. One that the map at hand does not have is given a second to appear.
+    pub async fn pool_id(&self, name: &str) -> Option<PoolId> {
+        if let Some(id) = self.map().pool_id(name) {
+            return Some(id);
+        }
+        self.inner.monitors.refresh.notify_one();
+        let appears = self.wait_for_map(|m| m.pool_id(name).is_some());
+        tokio::time::timeout(POOL_APPEARS_WITHIN, appears).await.ok()?.ok()?.pool_id(name)
+    }
+
+    /// Carries out `ops` on one object, all or nothing, stamped with `mtime`; see `Rados::operate`.
+    pub async fn operate(
+        &self,
+        pool: PoolId,
+        object: ObjectName,
+        ops: Vec<Op>,
+        mtime: WallTime,
+    ) -> Result<Reply, OpError> {
+        let label = || self.map().pool(pool).map_or_else(|| format!("pool {pool}"), |p| p.name.clone());
+        let charge = charge_kib(&ops);
+        let name = object.clone();
+        let target = Target::Object { name: object, ops };
+        match self.send(pool, target, charge, mtime).await? {
+            Outcome::Done { version, outcome: Ok(results) } => Ok(Reply { version, results }),
+            Outcome::Done { outcome: Err(failure), .. } => Err(OpError::of_step(failure, &label(), &name)),
+            Outcome::Failed(Errno::ENOENT) => Err(OpError::no_pool(&label())),
+            Outcome::Failed(code) => Err(OpError::new(code).with_context(format!("{}/{}", label(), name.name))),
+            Outcome::Listed { .. } => {
+                Err(OpError::new(Errno::EIO).with_context("the OSD's answer has the wrong shape"))
+            }
+        }
+    }
+
+    /// A page of a pool's live objects; see `Rados::list`.
+    pub async fn list(&self, pool: PoolId, after: Option<ListCursor>, max: u32) -> Result<ListPage, OpError> {
+        let name = self.map().pool(pool).map_or_else(|| pool.to_string(), |p| p.name.clone());
+        listing::list(self, &name, pool, after, max).await
+    }
+
+    /// Asks the monitors for a change, and waits until `map()` shows it. Sent again, to whichever monitor answers, until there is an answer: so
+    /// making something may be refused as `Exists` because an earlier sending of the same command made it.
+    pub async fn command(&self, command: Command) -> Result<CommandReply, ClientError> {
+        let reply = match self.ask(Ask::Command(Box::new(command))).await? {
+            Told::Command(reply) => reply,
+            Told::Query(_) => return Err(ClientError::Nonsense),
+        };
+        let epoch = match &reply {
+            CommandReply::Done { epoch } | CommandReply::Osd { epoch, .. } | CommandReply::Pool { epoch, .. } => *epoch,
+            CommandReply::Rows { .. } => return Ok(reply),
+        };
+        if self.map().epoch < epoch {
+            self.inner.monitors.refresh.notify_one();
+        }
+        // Late, the map still comes; the change itself is made.
+        let shows = self.wait_for_map(|m| m.epoch >= epoch);
+        let _ = tokio::time::timeout(self.inner.command_within, shows).await;
+        Ok(reply)
+    }
+
+    /// Asks the monitors a question.
+    pub async fn query(&self, query: Query) -> Result<Answer, ClientError> {
+        match self.ask(Ask::Query(query)).await? {
+            Told::Query(answer) => Ok(answer),
+            Told::Command(_) => Err(ClientError::Nonsense),
+        }
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Told, ClientError> {
+        let after = self.inner.command_within;
+        let (reply, answer) = oneshot::channel();
+        let no_quorum = Arc::new(AtomicBool::new(false));
+        let asked = Asked { ask, no_quorum: no_quorum.clone(), reply };
+        let exchange = async {
+            self.inner.monitors.asks.send(asked).await.map_err(|_| ClientError::Stopped)?;
+            answer.await.map_err(|_| ClientError::Stopped)?
+        };
+        match tokio::time::timeout(after, exchange).await {
+            Ok(result) => result,
+            Err(_) if no_quorum.load(Ordering::Relaxed) => Err(ClientError::NoQuorum),
+            Err(_) => {
+                let tried = self.inner.monitors.tried.borrow().tried.clone();
+                Err(ClientError::TimedOut { after, tried })
+            }
+        }
+    }
+
+    /// Hands a request of no great size to the driver.
+    pub(crate) async fn submit(&self, pool: PoolId, target: Target, ops: &[Op]) -> Result<Outcome, OpError> {
+        self.send(pool, target, charge_kib(ops), self.now()).await
+    }
+
+    async fn send(&self, pool: PoolId, target: Target, charge: u32, mtime: WallTime) -> Result<Outcome, OpError> {
+        let stopped = || OpError::new(Errno::EIO).with_context("the client was stopped");
+        let room = self.inner.room.clone().acquire_many_owned(charge).await.map_err(|_| stopped())?;
+        let (reply, outcome) = oneshot::channel();
+        let request = Request { pool, target, mtime, snaps: SnapContext::default(), deadline: None };
+        let submission = Submission { request, patience: self.patience, reply, room };
+        self.inner.submissions.send(submission).await.map_err(|_| stopped())?;
+        outcome.await.map_err(|_| stopped())
+    }
+}
+
+/// Names this instance of the client in request ids for ever. From the system's entropy: two instances with
+/// one number would take each other's requests for replays.
+fn instance_number() -> u64 {
+    getrandom::u64().expect("the system gives entropy once it is up")
+}
+
+impl Rados for Client {
+    async fn operate(&self, pool: &str, object: ObjectName, ops: Vec<Op>) -> Result<Reply, OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        Client::operate(self, id, object, ops, self.now()).await
+    }
+
+    async fn list(&self, pool: &str, after: Option<ListCursor>, max: u32) -> Result<ListPage, OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        listing::list(self, pool, id, after, max).await
+    }
+
+    fn now(&self) -> WallTime {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        WallTime(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
