@@ -3,8 +3,22 @@
 //! The protocol side (requests, signatures, bodies, documents, verbs) lives in everything but `storage`;
 //! `storage` knows what an S3 user, bucket and object are made of, and nothing of HTTP.
 
+mod auth;
+mod body;
 pub mod checksum;
+mod chunked;
+mod config;
+mod dates;
 pub mod error;
+mod hex;
+mod request;
+mod response;
+mod server;
 pub mod storage;
+mod uri;
+mod verbs;
+mod xml;
 
+pub use config::S3Config;
 pub use error::{Code, S3Error};
+pub use server::serve;

@@ -1,0 +1,31 @@
+//! What the gateway's HTTP side can be told.
+
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Settings of one gateway.
+pub struct S3Config {
+    /// The bound socket to serve on.
+    pub listener: TcpListener,
+    /// Host names whose subdomains are buckets (`--s3-domain`). Without any, all requests are path-style.
+    pub domains: Vec<String>,
+    /// The region that clients must sign for.
+    pub region: String,
+    /// More connections than these wait to be accepted.
+    pub max_connections: usize,
+    /// How long requests under way may take to end after the shutdown began.
+    pub shutdown_grace: Duration,
+}
+
+impl S3Config {
+    /// The defaults: region `us-east-1`, path-style only.
+    pub fn new(listener: TcpListener) -> S3Config {
+        S3Config {
+            listener,
+            domains: Vec::new(),
+            region: "us-east-1".into(),
+            max_connections: 4096,
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}

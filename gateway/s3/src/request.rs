@@ -1,0 +1,96 @@
+//! A request whose sender is known.
+
+use crate::auth::Vouched;
+use crate::body::{Announced, PutBody};
+use crate::error::{Code, S3Error};
+use crate::server::{Gateway, Target};
+use crate::storage::{Bucket, Credential};
+use crate::uri::Query;
+use bytes::Bytes;
+use gateway_client::Rados;
+use http::{HeaderMap, Method};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// A request whose sender is known. Its body is not read yet.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Query,
+    pub(crate) target: Target,
+    pub(crate) credential: Arc<Credential>,
+    body: Option<(Vouched, Incoming)>,
+}
+
+impl Request {
+    pub(crate) fn new(
+        method: Method,
+        headers: HeaderMap,
+        query: Query,
+        target: Target,
+        credential: Arc<Credential>,
+        vouched: Vouched,
+        incoming: Incoming,
+    ) -> Request {
+        Request { method, headers, query, target, credential, body: Some((vouched, incoming)) }
+    }
+
+    /// The sender's uid.
+    pub(crate) fn uid(&self) -> &str {
+        &self.credential.user.uid
+    }
+    /// The bucket's name; empty for the service, which no verb asks.
+    pub(crate) fn bucket_name(&self) -> &str {
+        self.target.bucket().unwrap_or("")
+    }
+    /// The object's key; empty for other targets, which no verb asks.
+    pub(crate) fn key(&self) -> &str {
+        self.target.key().unwrap_or("")
+    }
+    /// A header that is text; none also if it is not.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim)
+    }
+
+    /// The bucket, if it exists and the sender may use it. `NoSuchBucket`, `AccessDenied`.
+    pub(crate) async fn bucket<R: Rados>(&self, gateway: &Gateway<R>) -> Result<Arc<Bucket>, S3Error> {
+        let bucket = self.bucket_named(gateway, self.bucket_name()).await?;
+        let expected = self.header("x-amz-expected-bucket-owner");
+        if expected.is_some_and(|owner| owner != bucket.owner) {
+            return Err(Code::AccessDenied.into());
+        }
+        Ok(bucket)
+    }
+    /// Any bucket by name, if it exists and the sender may use it. `NoSuchBucket`, `AccessDenied`.
+    pub(crate) async fn bucket_named<R: Rados>(
+        &self,
+        gateway: &Gateway<R>,
+        name: &str,
+    ) -> Result<Arc<Bucket>, S3Error> {
+        let missing = || S3Error::new(Code::NoSuchBucket).field("BucketName", name);
+        if crate::verbs::bucket::name::check(name).is_err() {
+            return Err(missing());
+        }
+        let bucket = gateway.storage.bucket_get(name).await?.ok_or_else(missing)?;
+        if bucket.owner != self.uid() { Err(Code::AccessDenied.into()) } else { Ok(bucket) }
+    }
+
+    /// The body, for objects and parts. Nothing of it is asked of the client before the first read.
+    pub(crate) fn take_body(&mut self) -> Result<PutBody<Incoming>, S3Error> {
+        let Some((vouched, incoming)) = self.body.take() else {
+            return Err(S3Error::internal("a body was taken twice"));
+        };
+        let announced = Announced::of_headers(&self.headers, vouched.payload, vouched.signer)?;
+        Ok(PutBody::new(incoming, announced))
+    }
+    /// The body as a document of at most `max` bytes, checked.
+    pub(crate) async fn document(&mut self, max: u64) -> Result<Bytes, S3Error> {
+        self.take_body()?.read_all(max).await
+    }
+    /// The body as a document that may be missing.
+    pub(crate) async fn optional_document(&mut self, max: u64) -> Result<Bytes, S3Error> {
+        let empty = !self.headers.contains_key("transfer-encoding")
+            && self.header("content-length").is_none_or(|length| length == "0");
+        if empty { Ok(Bytes::new()) } else { self.document(max).await }
+    }
+}

@@ -1,0 +1,83 @@
+//! One connection: HTTP/1.1 with limits, and an end that lets the last answer arrive.
+
+use super::handle::Gateway;
+use gateway_client::Rados;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long a client may take over a request's head, and how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// hyper answers a head above this by itself, with 431. Between our own limit and this one the client gets
+/// S3's error. It bounds what a connection buffers, too.
+const MAX_BUFFER_BYTES: usize = 192 * 1024;
+const MAX_HEADERS: usize = 400;
+/// What is still read, and thrown away, from a client that was refused while it was sending.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 8 << 20;
+
+/// Serves one connection until it ends, or until `stop` and the request under way ends.
+pub(super) async fn run<R: Rados>(
+    gateway: Arc<Gateway<R>>,
+    stream: TcpStream,
+    stop: impl Future<Output = ()> + Send,
+) {
+    // Without it a small answer waits for the client's delayed ACK.
+    if let Err(e) = stream.set_nodelay(true) {
+        tracing::debug!("TCP_NODELAY could not be set: {e}");
+    }
+    let service = service_fn(move |request| {
+        let gateway = gateway.clone();
+        // Boxed, since the connection must stay movable to give back its socket.
+        Box::pin(async move { Ok::<_, Infallible>(gateway.handle(request).await) })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .max_headers(MAX_HEADERS)
+        .half_close(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(stop);
+    let mut stopping = false;
+    let outcome = loop {
+        tokio::select! {
+            outcome = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break outcome,
+            () = &mut stop, if !stopping => {
+                stopping = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    if let Err(e) = outcome {
+        // The client's doing, as a rule: it went away, or it does not speak HTTP.
+        tracing::debug!("a connection ended: {e}");
+    }
+    linger(connection.into_parts().io.into_inner()).await;
+}
+
+/// Closes our side first and reads on for a while: closing with unread bytes in the socket would send a reset,
+/// which can destroy the answer before the client has read it.
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let drain = async {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut left = LINGER_BYTES;
+        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+            left = left.saturating_sub(n);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // A client that keeps sending for longer has had its chance.
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}

@@ -1,0 +1,107 @@
+//! One request: who sent it, what it is about, and what it is answered.
+
+use super::target::Target;
+use crate::auth::{self, Claim, KeyCache, Subject};
+use crate::error::{Code, S3Error};
+use crate::request::Request;
+use crate::response::{self, Response};
+use crate::storage::Storage;
+use crate::uri::Query;
+use crate::verbs;
+use gateway_client::Rados;
+use http::header::{HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The names and values of a request's headers together, bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// For load balancers: answers without authentication. No bucket can be called `-`.
+const HEALTH_PATH: &str = "/-/health";
+
+/// Everything that requests share.
+pub(crate) struct Gateway<R: Rados> {
+    pub(crate) storage: Storage<R>,
+    pub(crate) region: String,
+    domains: Vec<String>,
+    keys: KeyCache,
+    next_request: AtomicU64,
+}
+
+impl<R: Rados> Gateway<R> {
+    pub(super) fn new(storage: Storage<R>, domains: Vec<String>, region: String) -> Gateway<R> {
+        // Only so that the ids of two runs differ; the time of day will do where there is no entropy.
+        let start = getrandom::u64().unwrap_or_else(|_| storage.rados().now().0);
+        Gateway { storage, region, domains, keys: KeyCache::default(), next_request: AtomicU64::new(start) }
+    }
+
+    /// The time of day, seconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.storage.rados().now().seconds()
+    }
+
+    /// Answers a request; whatever is wrong becomes an S3 error.
+    pub(super) async fn handle(&self, request: http::Request<Incoming>) -> Response {
+        let id = format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed));
+        let head = request.method() == Method::HEAD;
+        let path = request.uri().path().to_string();
+        let mut response = if path == HEALTH_PATH {
+            health(request.method())
+        } else {
+            match self.answer(request).await {
+                Ok(response) => response,
+                Err(e) => {
+                    if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
+                        tracing::warn!(request = id, "{e}");
+                    } else {
+                        tracing::debug!(request = id, "{e}");
+                    }
+                    response::error(&e, &path, &id, head)
+                }
+            }
+        };
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            headers.insert(HeaderName::from_static("x-amz-request-id"), value);
+        }
+        headers.insert(http::header::SERVER, HeaderValue::from_static("Nacre"));
+        response
+    }
+
+    async fn answer(&self, request: http::Request<Incoming>) -> Result<Response, S3Error> {
+        let (parts, incoming) = request.into_parts();
+        let head_bytes: usize =
+            parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if head_bytes > MAX_HEAD_BYTES {
+            return Err(S3Error::new(Code::RequestHeaderSectionTooLarge)
+                .field("MaxSizeAllowed", MAX_HEAD_BYTES.to_string()));
+        }
+        let query = Query::parse(parts.uri.query().unwrap_or(""))?;
+        let authority = parts.uri.authority().map_or("", |a| a.as_str());
+        let host = parts.headers.get("host").and_then(|v| v.to_str().ok()).unwrap_or(authority);
+        let target = Target::of(host, parts.uri.path(), &self.domains)?;
+        let claim = Claim::of_request(&parts.headers, &query, &self.region, self.now())?;
+        // Nothing is open to all yet: no ACL and no policy can say so.
+        let claim = claim.ok_or(Code::AccessDenied)?;
+        let credential = self.storage.lookup_access_key(&claim.access_key).await?.ok_or_else(|| {
+            S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key.clone())
+        })?;
+        let subject = Subject {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: &query,
+            headers: &parts.headers,
+            host,
+        };
+        let vouched = auth::verify(&claim, &subject, credential.secret.reveal(), &self.region, &self.keys)?;
+        let request = Request::new(parts.method, parts.headers, query, target, credential, vouched, incoming);
+        verbs::dispatch(self, request).await
+    }
+}
+
+fn health(method: &Method) -> Response {
+    match *method {
+        Method::GET | Method::HEAD => response::empty(StatusCode::OK),
+        _ => response::empty(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}

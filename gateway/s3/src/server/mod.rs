@@ -1,0 +1,88 @@
+//! The HTTP server: accepts connections, and ends them in good order.
+
+mod connection;
+mod handle;
+mod target;
+
+pub(crate) use handle::Gateway;
+pub(crate) use target::{Target, check_key};
+
+use crate::config::S3Config;
+use crate::storage::Storage;
+use gateway_client::Rados;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// After an accept that failed for want of descriptors or memory, others get time to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves S3 until `shutdown` is done; then lets the requests under way end, and storage's background work with
+/// them. Errors: none after the socket is bound, so far; a broken connection only ends itself.
+pub async fn serve<R: Rados>(
+    config: S3Config,
+    storage: Storage<R>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let S3Config { listener, domains, region, max_connections, shutdown_grace } = config;
+    let (stop, stopping) = watch::channel(false);
+    let background = tokio::spawn({
+        let (storage, stopping) = (storage.clone(), stopping.clone());
+        async move { storage.run(stopped(stopping)).await }
+    });
+    let gateway = Arc::new(Gateway::new(storage, domains, region));
+    let permits = Arc::new(Semaphore::new(max_connections));
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            (stream, permit) = accept(&listener, &permits) => {
+                let (gateway, stopping) = (gateway.clone(), stopping.clone());
+                connections.spawn(async move {
+                    connection::run(gateway, stream, stopped(stopping)).await;
+                    drop(permit);
+                });
+            }
+            // Ended ones are taken out, so that the set holds only live ones.
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    // Nobody receives any more only if everything has ended already.
+    let _ = stop.send(true);
+    let rest = async {
+        while connections.join_next().await.is_some() {}
+        if let Err(e) = background.await {
+            tracing::error!("the gateway's background work ended with a fault: {e}");
+        }
+    };
+    if tokio::time::timeout(shutdown_grace, rest).await.is_err() {
+        tracing::warn!("requests did not end within {shutdown_grace:?} of the shutdown and are cut off");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = permits.clone().acquire_owned().await else { unreachable!("semaphore closed") };
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(e) => {
+                tracing::warn!("accepting a connection failed: {e}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! DeleteBucket.
+
+use crate::error::S3Error;
+use crate::request::Request;
+use crate::response::{self, Response};
+use crate::server::Gateway;
+use gateway_client::Rados;
+use http::StatusCode;
+
+/// Removes an empty bucket.
+pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    gw.storage.bucket_delete(&bucket.name).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}

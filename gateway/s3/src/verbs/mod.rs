@@ -1,0 +1,150 @@
+//! One file per verb, and which request is which verb.
+
+pub(crate) mod bucket;
+pub(crate) mod multipart;
+pub(crate) mod object;
+mod service;
+
+use crate::error::{Code, S3Error};
+use crate::request::Request;
+use crate::response::Response;
+use crate::server::{Gateway, Target};
+use gateway_client::Rados;
+use http::Method;
+
+/// Carries out a request.
+pub(crate) async fn dispatch<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    match &rq.target {
+        Target::Service if rq.method == Method::GET => service::list_buckets::run(gw, rq).await,
+        Target::Service => Err(Code::MethodNotAllowed.into()),
+        Target::Bucket(_) => on_bucket(gw, rq).await,
+        Target::Object(..) => on_object(gw, rq).await,
+    }
+}
+
+/// Query parameters that make a request about something else than the bucket or object itself. What is not
+/// built answers `NotImplemented`: nothing is accepted and then not done.
+const SUBRESOURCES: &[&str] = &[
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "renameObject",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
+fn subresource(rq: &Request) -> Option<&'static str> {
+    SUBRESOURCES.iter().copied().find(|name| rq.query.has(name))
+}
+
+async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    match (rq.method.as_str(), subresource(&rq)) {
+        ("GET", None) if rq.query.get("list-type") == Some("2") => bucket::list_objects_v2::run(gw, rq).await,
+        ("GET", None) => bucket::list_objects::run(gw, rq).await,
+        ("GET", Some("versions")) => bucket::list_versions::run(gw, rq).await,
+        ("GET", Some("uploads")) => multipart::list_uploads::run(gw, rq).await,
+        ("GET", Some("location")) => bucket::location::run(gw, rq).await,
+        ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
+        ("HEAD", None) => bucket::head::run(gw, rq).await,
+        ("PUT", None) => bucket::create::run(gw, rq).await,
+        ("DELETE", None) => bucket::delete::run(gw, rq).await,
+        ("POST", Some("delete")) => bucket::delete_objects::run(gw, rq).await,
+        ("PUT" | "DELETE" | "POST", _) => not_implemented(gw, rq).await,
+        _ => Err(Code::MethodNotAllowed.into()),
+    }
+}
+
+async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    check_version(&rq)?;
+    let copies = rq.headers.contains_key("x-amz-copy-source");
+    match (rq.method.as_str(), subresource(&rq)) {
+        ("GET", None) => object::get::run(gw, rq).await,
+        ("HEAD", None) => object::head::run(gw, rq).await,
+        ("PUT", None) if copies => object::copy::run(gw, rq).await,
+        ("PUT", None) => object::put::run(gw, rq).await,
+        ("DELETE", None) => object::delete::run(gw, rq).await,
+        ("GET", Some("uploadId")) => multipart::list_parts::run(gw, rq).await,
+        ("PUT", Some("uploadId")) if copies => multipart::copy_part::run(gw, rq).await,
+        ("PUT", Some("uploadId")) => multipart::upload_part::run(gw, rq).await,
+        ("POST", Some("uploadId")) => multipart::complete::run(gw, rq).await,
+        ("DELETE", Some("uploadId")) => multipart::abort::run(gw, rq).await,
+        ("POST", Some("uploads")) => multipart::create::run(gw, rq).await,
+        ("GET", Some(name)) => object::settings::get(gw, rq, name).await,
+        ("PUT" | "DELETE" | "POST", Some(_)) => not_implemented(gw, rq).await,
+        _ => Err(Code::MethodNotAllowed.into()),
+    }
+}
+
+/// What is known but not built, for those who may use the bucket.
+async fn not_implemented<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    rq.bucket(gw).await?;
+    Err(Code::NotImplemented.into())
+}
+
+/// Without versioning the one version is called `null`.
+fn check_version(rq: &Request) -> Result<(), S3Error> {
+    match rq.query.get("versionId") {
+        None | Some("null") => Ok(()),
+        Some("") => Err(S3Error::invalid_argument("Version id cannot be the empty string", "versionId", "")),
+        Some(id) => Err(S3Error::new(Code::NoSuchVersion).field("Key", rq.key()).field("VersionId", id)),
+    }
+}
+
+/// Headers that ask for what is not built. Taking the request without doing what they ask would leave a client
+/// believing that it is done.
+pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
+    for name in rq.headers.keys().map(|n| n.as_str()) {
+        let unbuilt = name.starts_with("x-amz-server-side-encryption")
+            || name.starts_with("x-amz-copy-source-server-side-encryption")
+            || name.starts_with("x-amz-object-lock-")
+            || name.starts_with("x-amz-grant-")
+            || name == "x-amz-website-redirect-location"
+            || name == "x-amz-bucket-object-lock-enabled"
+            || (name == "x-amz-tagging" && rq.header(name) != Some(""));
+        if unbuilt && rq.header(name) != Some("false") {
+            return Err(S3Error::new(Code::NotImplemented).field("Header", name));
+        }
+    }
+    match rq.header("x-amz-acl") {
+        // All of these mean: the owner alone, as everything is for now.
+        None | Some("private" | "bucket-owner-full-control" | "bucket-owner-read") => Ok(()),
+        Some(
+            "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read"
+            | "log-delivery-write",
+        ) => Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-acl")),
+        Some(other) => Err(S3Error::invalid_argument("", "x-amz-acl", other)),
+    }
+}

@@ -1,0 +1,30 @@
+//! CreateMultipartUpload.
+
+use super::checksums;
+use crate::error::S3Error;
+use crate::request::Request;
+use crate::response::{self, Response, set};
+use crate::server::Gateway;
+use crate::verbs::object::attrs;
+use crate::verbs::refuse_unbuilt;
+use crate::xml::Document;
+use gateway_client::Rados;
+use http::StatusCode;
+
+/// Begins an upload.
+pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    refuse_unbuilt(&rq)?;
+    let attrs = attrs::of_headers(&rq.headers)?;
+    let checksum = checksums::agreed(&rq.headers)?;
+    let id = gw.storage.upload_create(&bucket, rq.key(), attrs, checksum).await?;
+
+    let mut d = Document::new("InitiateMultipartUploadResult");
+    d.leaf("Bucket", &bucket.name).leaf("Key", rq.key()).leaf("UploadId", &id.to_string());
+    let mut response = response::document(StatusCode::OK, d);
+    if let Some((algorithm, kind)) = checksum {
+        set(response.headers_mut(), "x-amz-checksum-algorithm", algorithm.name());
+        set(response.headers_mut(), "x-amz-checksum-type", kind.name());
+    }
+    Ok(response)
+}

@@ -1,0 +1,34 @@
+//! UploadPart.
+
+use super::{checksums, part_number, upload_id};
+use crate::error::S3Error;
+use crate::request::Request;
+use crate::response::{self, Response, set};
+use crate::server::Gateway;
+use crate::verbs::refuse_unbuilt;
+use gateway_client::Rados;
+use http::StatusCode;
+
+/// Stores a part.
+pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    refuse_unbuilt(&rq)?;
+    let number = part_number(&rq)?;
+    let id = upload_id(&rq)?;
+    // Before the body, so that nobody sends 5 GiB to an upload that is gone.
+    let upload = gw.storage.upload_get(&bucket, rq.key(), id).await?;
+    let mut body = rq.take_body()?;
+    checksums::check_part(&upload, body.announced_algorithm())?;
+    if let Some((algorithm, _)) = upload.checksum {
+        body.also_compute(algorithm);
+    }
+    let part = gw.storage.part_put(&bucket, rq.key(), id, number, &mut body).await?;
+
+    let mut response = response::empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    set(headers, "etag", &format!("\"{}\"", part.etag));
+    if let Some(checksum) = &part.checksum {
+        set(headers, checksum.algorithm.header(), &checksum.base64());
+    }
+    Ok(response)
+}

@@ -1,0 +1,53 @@
+//! CopyObject.
+
+use super::headers::checksum_text;
+use super::range::Span;
+use super::{CopySource, attrs, write_conditions};
+use crate::checksum::declared_algorithm;
+use crate::dates;
+use crate::error::{Code, S3Error};
+use crate::request::Request;
+use crate::response::{self, Response};
+use crate::server::Gateway;
+use crate::verbs::refuse_unbuilt;
+use crate::xml::Document;
+use gateway_client::Rados;
+use http::StatusCode;
+
+/// Makes an object of another's bytes, with the other's attributes or with new ones.
+pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    refuse_unbuilt(&rq)?;
+    let replace = replaces(&rq, "x-amz-metadata-directive")?;
+    // There are no tags to keep or to replace, but a directive that is none is wrong all the same.
+    replaces(&rq, "x-amz-tagging-directive")?;
+    let fresh = attrs::of_headers(&rq.headers)?;
+    let source = CopySource::find(gw, &rq).await?;
+    if !replace && source.bucket == bucket.name && source.entry.key == rq.key() {
+        let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
+        return Err(S3Error::with_message(Code::InvalidRequest, message));
+    }
+    let attrs = if replace { fresh } else { source.entry.attrs.clone() };
+    let kept = source.entry.checksum.as_ref().map(|c| c.checksum.algorithm);
+    let algorithm = declared_algorithm(&rq.headers)?.or(kept);
+    let span = Span { offset: 0, length: source.entry.size };
+    let mut body = source.body(&gw.storage, span, algorithm)?;
+    let conditions = write_conditions(&rq.headers);
+    let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
+
+    let mut d = Document::new("CopyObjectResult");
+    d.leaf("LastModified", &dates::iso(done.mtime)).leaf("ETag", &format!("\"{}\"", done.etag));
+    if let Some(checksum) = &done.checksum {
+        let element = checksum.checksum.algorithm.element();
+        d.leaf(element, &checksum_text(checksum, done.etag.parts)).leaf("ChecksumType", checksum.kind.name());
+    }
+    Ok(response::document(StatusCode::OK, d))
+}
+
+fn replaces(rq: &Request, name: &str) -> Result<bool, S3Error> {
+    match rq.header(name) {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) => Err(S3Error::invalid_argument("Unknown metadata directive.", name, other)),
+    }
+}

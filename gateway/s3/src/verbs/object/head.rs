@@ -1,0 +1,18 @@
+//! HeadObject.
+
+use super::get::{Answer, no_such_key};
+use crate::error::S3Error;
+use crate::request::Request;
+use crate::response::{self, Response};
+use crate::server::Gateway;
+use gateway_client::Rados;
+
+/// Describes an object as GET would, without its bytes.
+pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    let entry = gw.storage.head(&bucket, rq.key()).await?.ok_or_else(|| no_such_key(&rq))?;
+    let answer = Answer::of(&rq, &entry)?;
+    let mut response = response::empty(answer.status);
+    answer.describe(response.headers_mut(), &rq, &entry)?;
+    Ok(response)
+}

@@ -1,0 +1,69 @@
+//! The headers that describe an object in answers.
+
+use super::attrs::DEFAULT_CONTENT_TYPE;
+use crate::dates;
+use crate::error::{Code, S3Error};
+use crate::request::Request;
+use crate::response::{header_value, set};
+use crate::storage::{Entry, ObjectChecksum};
+use http::HeaderMap;
+use http::header::HeaderName;
+
+/// Query parameters that replace headers of the answer.
+const OVERRIDES: [(&str, &str); 6] = [
+    ("response-cache-control", "cache-control"),
+    ("response-content-disposition", "content-disposition"),
+    ("response-content-encoding", "content-encoding"),
+    ("response-content-language", "content-language"),
+    ("response-content-type", "content-type"),
+    ("response-expires", "expires"),
+];
+
+/// Sets what is known of an object, with the replacements that the request asks for. `InvalidRequest` for a
+/// replacement that is no header.
+pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, rq: &Request) -> Result<(), S3Error> {
+    set(headers, "etag", &format!("\"{}\"", entry.etag));
+    set(headers, "last-modified", &dates::http(entry.mtime.seconds()));
+    set(headers, "accept-ranges", "bytes");
+    set(headers, "content-type", DEFAULT_CONTENT_TYPE);
+    for (name, value) in &entry.attrs.headers {
+        insert(headers, name, value);
+    }
+    for (name, value) in &entry.attrs.metadata {
+        insert(headers, &format!("x-amz-meta-{name}"), value);
+    }
+    // S3 names the class only where it is not the usual one.
+    if !entry.attrs.storage_class.is_empty() {
+        set(headers, "x-amz-storage-class", &entry.attrs.storage_class);
+    }
+    for (parameter, name) in OVERRIDES {
+        let Some(value) = rq.query.get(parameter) else { continue };
+        let bytes: String = value.bytes().map(char::from).collect();
+        let value = header_value(&bytes).ok_or_else(|| {
+            S3Error::with_message(Code::InvalidRequest, format!("{parameter} cannot be sent as a header."))
+        })?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(())
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Some(value)) = (HeaderName::from_bytes(name.as_bytes()), header_value(value)) {
+        headers.insert(name, value);
+    }
+}
+
+/// Sets an object's additional checksum. `parts` is its number of parts, 0 for an object of a single put.
+pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum, parts: u16) {
+    let name = checksum.checksum.algorithm.header();
+    set(headers, name, &checksum_text(checksum, parts));
+    set(headers, "x-amz-checksum-type", checksum.kind.name());
+}
+
+/// A checksum as headers and documents carry it: a composite one ends with the number of parts.
+pub(crate) fn checksum_text(checksum: &ObjectChecksum, parts: u16) -> String {
+    match checksum.kind {
+        crate::checksum::ChecksumKind::FullObject => checksum.checksum.base64(),
+        crate::checksum::ChecksumKind::Composite => format!("{}-{parts}", checksum.checksum.base64()),
+    }
+}

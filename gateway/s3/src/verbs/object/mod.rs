@@ -1,0 +1,25 @@
+//! Verbs about objects.
+
+pub(crate) mod attrs;
+mod conditions;
+pub(crate) mod copy;
+mod copy_source;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod head;
+mod headers;
+pub(crate) mod put;
+mod range;
+pub(crate) mod settings;
+
+pub(crate) use conditions::write_conditions;
+pub(crate) use copy_source::CopySource;
+pub(crate) use headers::{checksum_text, set_checksum};
+pub(crate) use range::{Span, copy_range};
+
+use crate::error::S3Error;
+
+/// A key to be deleted may be anything that a key may be.
+pub(crate) fn check_delete_key(key: &str) -> Result<(), S3Error> {
+    crate::server::check_key(key)
+}

@@ -1,0 +1,35 @@
+//! PutObject.
+
+use super::{attrs, set_checksum, write_conditions};
+use crate::error::{Code, S3Error};
+use crate::request::Request;
+use crate::response::{self, Response, set};
+use crate::server::Gateway;
+use crate::storage::PutDone;
+use crate::verbs::refuse_unbuilt;
+use gateway_client::Rados;
+use http::StatusCode;
+
+/// Stores an object. All that can be refused beforehand is, before the client is asked for the body.
+pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    refuse_unbuilt(&rq)?;
+    if rq.headers.contains_key("x-amz-write-offset-bytes") {
+        return Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-write-offset-bytes"));
+    }
+    let attrs = attrs::of_headers(&rq.headers)?;
+    let conditions = write_conditions(&rq.headers);
+    let mut body = rq.take_body()?;
+    let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
+    Ok(answer(&done))
+}
+
+fn answer(done: &PutDone) -> Response {
+    let mut response = response::empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    set(headers, "etag", &format!("\"{}\"", done.etag));
+    if let Some(checksum) = &done.checksum {
+        set_checksum(headers, checksum, done.etag.parts);
+    }
+    response
+}

@@ -1,0 +1,3 @@
+//! Verbs about the service.
+
+pub(crate) mod list_buckets;
