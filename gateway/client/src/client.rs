@@ -118,7 +118,10 @@ impl Client {
     }
 
     /// Waits until the map satisfies `wanted` and gives it. `Stopped` if the runtime ends.
-    pub async fn wait_for_map(&self, mut wanted: impl FnMut(&ClusterMap) -> bool) -> Result<Arc<ClusterMap>, ClientError> {
+    pub async fn wait_for_map(
+        &self,
+        mut wanted: impl FnMut(&ClusterMap) -> bool,
+    ) -> Result<Arc<ClusterMap>, ClientError> {
         let mut views = self.inner.monitors.views.clone();
         match views.wait_for(|v| wanted(&v.map)).await {
             Ok(view) => Ok(view.map.clone()),
@@ -152,7 +155,9 @@ impl Client {
             Outcome::Done { version, outcome: Ok(results) } => Ok(Reply { version, results }),
             Outcome::Done { outcome: Err(failure), .. } => Err(OpError::of_step(failure, &label(), &name)),
             Outcome::Failed(Errno::ENOENT) => Err(OpError::no_pool(&label())),
-            Outcome::Failed(code) => Err(OpError::new(code).with_context(format!("{}/{}", label(), name.name))),
+            Outcome::Failed(code) => {
+                Err(OpError::new(code).with_context(format!("{}/{}", label(), name.name)))
+            }
             Outcome::Listed { .. } => {
                 Err(OpError::new(Errno::EIO).with_context("the OSD's answer has the wrong shape"))
             }
@@ -173,7 +178,9 @@ impl Client {
             Told::Query(_) => return Err(ClientError::Nonsense),
         };
         let epoch = match &reply {
-            CommandReply::Done { epoch } | CommandReply::Osd { epoch, .. } | CommandReply::Pool { epoch, .. } => *epoch,
+            CommandReply::Done { epoch }
+            | CommandReply::Osd { epoch, .. }
+            | CommandReply::Pool { epoch, .. } => *epoch,
             CommandReply::Rows { .. } => return Ok(reply),
         };
         if self.map().epoch < epoch {
@@ -217,7 +224,13 @@ impl Client {
         self.send(pool, target, charge_kib(ops), self.now()).await
     }
 
-    async fn send(&self, pool: PoolId, target: Target, charge: u32, mtime: WallTime) -> Result<Outcome, OpError> {
+    async fn send(
+        &self,
+        pool: PoolId,
+        target: Target,
+        charge: u32,
+        mtime: WallTime,
+    ) -> Result<Outcome, OpError> {
         let stopped = || OpError::new(Errno::EIO).with_context("the client was stopped");
         let room = self.inner.room.clone().acquire_many_owned(charge).await.map_err(|_| stopped())?;
         let (reply, outcome) = oneshot::channel();

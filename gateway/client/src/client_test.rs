@@ -12,7 +12,8 @@ use stdx::Errno;
 use wire_transport::Mode;
 
 async fn client(c: &FakeCluster) -> Client {
-    let config = ClientConfig::new(vec![("mon.0".parse().unwrap(), c.monitor)], c.security("client.a", Mode::Crc));
+    let config =
+        ClientConfig::new(vec![("mon.0".parse().unwrap(), c.monitor)], c.security("client.a", Mode::Crc));
     Client::connect(config).await.unwrap()
 }
 
@@ -149,7 +150,10 @@ async fn commands_survive_a_lack_of_quorum_and_show_in_the_map() {
     client.query(Query::Health).await.unwrap();
     // A pool that somebody else makes is found without being told.
     let other = super::client_test::client(&c).await;
-    other.command(Command::PoolCreate(PoolCreate { name: "theirs".into(), ..PoolCreate::default() })).await.unwrap();
+    other
+        .command(Command::PoolCreate(PoolCreate { name: "theirs".into(), ..PoolCreate::default() }))
+        .await
+        .unwrap();
     Rados::operate(&client, "theirs", ObjectName::new("a"), write("x")).await.unwrap();
 }
 

@@ -7,11 +7,11 @@ use osd_object::model::Model;
 use osd_object::op::OpOutcome;
 use osd_object::{ObjectId, RequestId, SnapId, Version};
 use placement_map::osd::OsdInfo;
-use placement_map::{
-    ClusterMap, Command, CommandReply, Epoch, Incremental, Mapping, OsdId, PgId, Pool, PoolId, PoolKind, Refusal,
-    RefusalKind, Uuid,
-};
 use placement_map::status::Answer;
+use placement_map::{
+    ClusterMap, Command, CommandReply, Epoch, Incremental, Mapping, OsdId, PgId, Pool, PoolId, PoolKind,
+    Refusal, RefusalKind, Uuid,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -77,8 +77,7 @@ impl FakeCluster {
             executed: 0,
         };
         let world = Arc::new(Mutex::new(world));
-        let mut c =
-            FakeCluster { dir, monitor: ANY.parse().unwrap(), world, tasks: BTreeMap::new() };
+        let mut c = FakeCluster { dir, monitor: ANY.parse().unwrap(), world, tasks: BTreeMap::new() };
         let l = Listener::bind(c.monitor, c.security("mon.0", Mode::Crc)).await.unwrap();
         c.monitor = l.local_addr();
         c.world.lock().unwrap().map.monitors.insert("mon.0".into(), c.monitor);
@@ -103,7 +102,9 @@ impl FakeCluster {
     }
 
     pub(crate) async fn start_osd(&mut self, id: u32) {
-        let l = Listener::bind(ANY.parse().unwrap(), self.security(&format!("osd.{id}"), Mode::Crc)).await.unwrap();
+        let l = Listener::bind(ANY.parse().unwrap(), self.security(&format!("osd.{id}"), Mode::Crc))
+            .await
+            .unwrap();
         let addr = l.local_addr();
         let task = tokio::spawn(osd(OsdId(id), l, self.world.clone()));
         self.tasks.insert(format!("osd.{id}"), task.abort_handle());

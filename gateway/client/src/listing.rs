@@ -25,7 +25,9 @@ pub(crate) async fn list(
     max: u32,
 ) -> Result<ListPage, OpError> {
     if after.as_ref().is_some_and(|c| c.0.pool != pool) {
-        return Err(OpError::new(Errno::EINVAL).with_context(format!("a cursor of another pool than {pool_name:?}")));
+        return Err(
+            OpError::new(Errno::EINVAL).with_context(format!("a cursor of another pool than {pool_name:?}"))
+        );
     }
     let max = max.clamp(1, PAGE_MAX) as usize;
     let mut page = ListPage { objects: Vec::new(), next: after };
@@ -72,7 +74,9 @@ pub(crate) async fn list(
                 }
                 return Ok(page);
             } else {
-                return Err(OpError::new(Errno::EIO).with_context("a PG says there is more and gives nothing"));
+                return Err(
+                    OpError::new(Errno::EIO).with_context("a PG says there is more and gives nothing")
+                );
             }
         }
         page.next = None;

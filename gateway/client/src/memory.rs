@@ -201,7 +201,9 @@ mod tests {
         let guard = vec![Op::AssertVersion { seq: first.version.seq }, Op::Delete];
         assert_eq!(r.operate("data", o(), guard).await.unwrap_err().code, Errno::ERANGE);
         let stat = r.operate("data", o(), vec![Op::Stat]).await.unwrap();
-        assert!(matches!(&stat.results[..], [OpResult::Meta(m)] if m.size == 11 && m.version == second.version));
+        assert!(
+            matches!(&stat.results[..], [OpResult::Meta(m)] if m.size == 11 && m.version == second.version)
+        );
     }
 
     #[tokio::test]

@@ -65,7 +65,11 @@ pub(crate) struct Attempts {
 }
 
 /// Starts the task. `steps` gets every epoch in order; the task ends when all `asks` senders are gone.
-pub(crate) fn start(security: Security, first: Vec<(PeerName, SocketAddr)>, steps: mpsc::Sender<View>) -> MonitorLink {
+pub(crate) fn start(
+    security: Security,
+    first: Vec<(PeerName, SocketAddr)>,
+    steps: mpsc::Sender<View>,
+) -> MonitorLink {
     let (asks, rx) = mpsc::channel(64);
     let (views_tx, views) = watch::channel(View::default());
     let (tried_tx, tried) = watch::channel(Attempts::default());

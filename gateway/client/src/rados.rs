@@ -154,7 +154,7 @@ impl ListCursor {
     }
     /// Reads back `to_text`; none if it is not such a text.
     pub fn from_text(text: &str) -> Option<ListCursor> {
-        if text.len() % 2 != 0 || !text.is_ascii() {
+        if !text.len().is_multiple_of(2) || !text.is_ascii() {
             return None;
         }
         let key: Option<Vec<u8>> =

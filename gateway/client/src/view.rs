@@ -38,8 +38,11 @@ impl View {
                     }
                     let mut map = (*last.map).clone();
                     map.apply_incremental(&step).map_err(|_| OutOfStep)?;
-                    let mapping =
-                        if step.moves_placement() { Arc::new(Mapping::of(&map)) } else { last.mapping.clone() };
+                    let mapping = if step.moves_placement() {
+                        Arc::new(Mapping::of(&map))
+                    } else {
+                        last.mapping.clone()
+                    };
                     out.push(View { map: Arc::new(map), mapping });
                 }
                 Ok(out)

@@ -3,8 +3,8 @@
 //! is executed once, and operations aimed with a map older than the primacy are refused.
 
 use osd_object::{ObjectName, Op, RequestId, SnapContext, Version};
-use placement_map::{ClusterMap, Epoch, Mapping, OsdId, PgId, Pool, PoolId, PoolKind, Uuid};
 use placement_map::osd::OsdInfo;
+use placement_map::{ClusterMap, Epoch, Mapping, OsdId, PgId, Pool, PoolId, PoolKind, Uuid};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,7 +85,13 @@ impl FakeCluster {
     pub(crate) fn new(map: ClusterMap) -> FakeCluster {
         let osds = map.osds.keys().map(|id| (*id, FakeOsd { knows: 1, ..FakeOsd::default() })).collect();
         let since = map.pgs().map(|pg| (pg, 1)).collect();
-        FakeCluster { maps: vec![Arc::new(map)], since: vec![since], osds, executed: BTreeMap::new(), order: BTreeMap::new() }
+        FakeCluster {
+            maps: vec![Arc::new(map)],
+            since: vec![since],
+            osds,
+            executed: BTreeMap::new(),
+            order: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn truth(&self) -> &Arc<ClusterMap> {

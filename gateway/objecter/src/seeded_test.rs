@@ -59,7 +59,9 @@ fn a_request_waits_for_a_session_then_goes_out_and_completes_once() {
     o.handle_reply(Time(0), OSD0, reply(1, 1, done()));
     o.handle_reply(Time(0), OSD0, reply(1, 1, done()));
     let effects = drain(&mut o);
-    assert!(matches!(&effects[..], [Effect::Complete { ticket, outcome: Outcome::Done { .. } }] if *ticket == t));
+    assert!(
+        matches!(&effects[..], [Effect::Complete { ticket, outcome: Outcome::Done { .. } }] if *ticket == t)
+    );
     assert_eq!(o.in_flight(), 1);
 }
 
@@ -135,7 +137,11 @@ fn not_primary_holds_the_pg_until_a_newer_map_or_a_pause() {
         assert_eq!(sent(&drain(&mut o)).len(), 3);
         now = at;
     }
-    assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000].map(|p: u128| p), "from the start after the aim served");
+    assert_eq!(
+        pauses,
+        [50, 100, 200, 400, 800, 1000, 1000].map(|p: u128| p),
+        "from the start after the aim served"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a caller asks for, before it is aimed anywhere.
 
-use osd_object::{ObjectName, Op, SnapContext};
 use osd_object::ObjectId;
+use osd_object::{ObjectName, Op, SnapContext};
 use placement_map::{ClusterMap, PgId, PoolId};
 use stdx::Time;
 use stdx::time::WallTime;

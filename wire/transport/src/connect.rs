@@ -15,7 +15,11 @@ use tokio::time::timeout;
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Connects to the daemon `wanted` at `addr`. Gives up after 3 s without a connection or 5 s of handshake.
-pub async fn connect(addr: SocketAddr, security: &Security, wanted: &PeerName) -> Result<Link, TransportError> {
+pub async fn connect(
+    addr: SocketAddr,
+    security: &Security,
+    wanted: &PeerName,
+) -> Result<Link, TransportError> {
     let timed_out = |what, d: Duration| TransportError::TimedOut { addr, what, seconds: d.as_secs() };
     let tcp = timeout(CONNECT_MAX, TcpStream::connect(addr))
         .await

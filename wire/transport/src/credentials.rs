@@ -7,8 +7,8 @@
 
 use crate::name::PeerName;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ED25519,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -114,7 +114,8 @@ pub fn issue(dir: &Path, name: &PeerName) -> Result<Credential, CredentialError>
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name.as_str());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let certificate = params.signed_by(&key, &issuer)?;
     Ok(Credential {
         authority_pem: read(&dir.join("ca.crt"))?,
@@ -176,8 +177,11 @@ fn read_fsid(dir: &Path) -> Result<String, CredentialError> {
 }
 
 fn read(path: &Path) -> Result<String, CredentialError> {
-    fs::read_to_string(path)
-        .map_err(|source| CredentialError::File { action: "read", path: path.to_path_buf(), source })
+    fs::read_to_string(path).map_err(|source| CredentialError::File {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 /// Writes a file of mode 0600 under another name, makes it durable, and renames it into place: a crash

@@ -64,7 +64,9 @@ pub enum TransportError {
         addr: SocketAddr,
     },
     /// One end wants encryption and the other does not.
-    #[error("{addr} runs links in mode `{theirs}`, this daemon in mode `{ours}`; give all daemons the same --link")]
+    #[error(
+        "{addr} runs links in mode `{theirs}`, this daemon in mode `{ours}`; give all daemons the same --link"
+    )]
     ModeMismatch {
         /// Where.
         addr: SocketAddr,

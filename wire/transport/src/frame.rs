@@ -91,6 +91,10 @@ pub enum FrameError {
 }
 
 /// What stands at the front of a receive buffer.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "taken apart where it is made; a box would cost one per message"
+)]
 #[derive(Debug, PartialEq)]
 pub(crate) enum Front {
     /// A whole message, now taken off the buffer.
@@ -152,7 +156,10 @@ mod tests {
                 match take(&mut buf).unwrap() {
                     Front::Message(m) => got.push(m),
                     Front::Need(n) if !fed => {
-                        assert!(n <= all.len() - cut || cut == all.len(), "asks only for what belongs to a frame");
+                        assert!(
+                            n <= all.len() - cut || cut == all.len(),
+                            "asks only for what belongs to a frame"
+                        );
                         buf.extend_from_slice(&all[cut..]);
                         fed = true;
                     }

@@ -38,12 +38,17 @@ pub(crate) async fn initiate(
     let name = ServerName::try_from(name)
         .map_err(|e| TransportError::Authentication { addr, reason: format!("{wanted}: {e}") })?;
     let connector = TlsConnector::from(security.client.clone());
-    let tls = connector.connect(name, RecordGate::new(tcp)).await.map_err(|e| of_tls(addr, e, Some(wanted)))?;
+    let tls =
+        connector.connect(name, RecordGate::new(tcp)).await.map_err(|e| of_tls(addr, e, Some(wanted)))?;
     agree(TlsStream::Client(tls), addr, security.mode, wanted.clone()).await
 }
 
 /// The listening side: whoever proves a name of this cluster is let in under that name.
-pub(crate) async fn respond(tcp: TcpStream, addr: SocketAddr, security: &Security) -> Result<Link, TransportError> {
+pub(crate) async fn respond(
+    tcp: TcpStream,
+    addr: SocketAddr,
+    security: &Security,
+) -> Result<Link, TransportError> {
     let acceptor = TlsAcceptor::from(security.server.clone());
     let tls = match acceptor.accept(RecordGate::new(tcp)).into_fallible().await {
         Ok(tls) => tls,
@@ -137,7 +142,10 @@ fn hello(mode: Mode) -> [u8; HELLO_BYTES] {
 
 fn understand(h: &[u8; HELLO_BYTES], addr: SocketAddr) -> Result<Mode, TransportError> {
     if h[..5] != HELLO_MAGIC[..] {
-        return Err(TransportError::Authentication { addr, reason: "it does not speak Nacre's protocol".into() });
+        return Err(TransportError::Authentication {
+            addr,
+            reason: "it does not speak Nacre's protocol".into(),
+        });
     }
     if h[5] != PROTOCOL {
         return Err(TransportError::Protocol { addr, ours: PROTOCOL, theirs: h[5] });
@@ -145,7 +153,10 @@ fn understand(h: &[u8; HELLO_BYTES], addr: SocketAddr) -> Result<Mode, Transport
     match h[6] {
         0 => Ok(Mode::Secure),
         1 => Ok(Mode::Crc),
-        _ => Err(TransportError::Authentication { addr, reason: "it asks for a link mode unknown here".into() }),
+        _ => Err(TransportError::Authentication {
+            addr,
+            reason: "it asks for a link mode unknown here".into(),
+        }),
     }
 }
 
@@ -177,7 +188,10 @@ fn of_tls(addr: SocketAddr, e: io::Error, wanted: Option<&PeerName>) -> Transpor
         };
     };
     match (tls, wanted) {
-        (TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature), _)
+        (
+            TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature),
+            _,
+        )
         | (TlsError::AlertReceived(AlertDescription::UnknownCA | AlertDescription::DecryptError), _) => {
             TransportError::ForeignCluster { addr }
         }

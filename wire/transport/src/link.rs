@@ -212,10 +212,8 @@ async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Queued>) -
 }
 
 async fn write_batch(write: &mut WriteHalf, batch: &[Queued]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = batch
-        .iter()
-        .flat_map(|q| [IoSlice::new(&q.frame.header), IoSlice::new(&q.frame.payload)])
-        .collect();
+    let mut slices: Vec<IoSlice<'_>> =
+        batch.iter().flat_map(|q| [IoSlice::new(&q.frame.header), IoSlice::new(&q.frame.payload)]).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
         let n = write.write_vectored(left).await?;

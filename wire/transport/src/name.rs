@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn what_could_confuse_a_certificate_is_no_name() {
-        for bad in ["", "osd", "osd.", ".3", "osd.3.4", "disk.3", "osd.A", "osd.a b", "osd.*", "osd.-1", "osd.a\0"] {
+        for bad in
+            ["", "osd", "osd.", ".3", "osd.3.4", "disk.3", "osd.A", "osd.a b", "osd.*", "osd.-1", "osd.a\0"]
+        {
             assert!(bad.parse::<PeerName>().is_err(), "{bad:?}");
         }
         assert!(format!("osd.{}", "a".repeat(49)).parse::<PeerName>().is_err());

@@ -39,7 +39,11 @@ impl<S> RecordGate<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for RecordGate<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.open {
             return Pin::new(&mut this.inner).poll_read(cx, out);

@@ -68,7 +68,8 @@ impl Security {
     /// From a credential in hand.
     pub fn new(credential: &Credential, mode: Mode) -> Result<Security, CredentialError> {
         let what = |what: &str| format!("{what} of {}", credential.name);
-        let crypto = |what: String| move |e: &dyn fmt::Display| CredentialError::Crypto(format!("{what}: {e}"));
+        let crypto =
+            |what: String| move |e: &dyn fmt::Display| CredentialError::Crypto(format!("{what}: {e}"));
         let certificate = |pem: &str| {
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| crypto(what("certificate"))(&e))
         };
@@ -76,8 +77,9 @@ impl Security {
         roots.add(certificate(&credential.authority_pem)?).map_err(|e| crypto("the authority".into())(&e))?;
         let roots = Arc::new(roots);
         let chain = vec![certificate(&credential.certificate_pem)?];
-        let key =
-            || PrivateKeyDer::from_pem_slice(credential.key_pem.as_bytes()).map_err(|e| crypto(what("key"))(&e));
+        let key = || {
+            PrivateKeyDer::from_pem_slice(credential.key_pem.as_bytes()).map_err(|e| crypto(what("key"))(&e))
+        };
         let provider = Arc::new(provider());
 
         let mut client = ClientConfig::builder_with_provider(provider.clone())
@@ -130,7 +132,9 @@ impl Security {
 
 /// ring, with AES-128-GCM first: as strong as the X25519 exchange before it, and cheaper than AES-256.
 fn provider() -> CryptoProvider {
-    use ring::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256};
+    use ring::cipher_suite::{
+        TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+    };
     let suites = vec![TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_256_GCM_SHA384];
     CryptoProvider { cipher_suites: suites, ..ring::default_provider() }
 }

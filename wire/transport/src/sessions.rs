@@ -26,6 +26,10 @@ const LINK_GOOD_AFTER: Duration = Duration::from_secs(1);
 pub struct SessionId(pub u64);
 
 /// What happens to sessions.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are messages; a box would cost one per message"
+)]
 #[derive(Debug)]
 pub enum SessionEvent {
     /// There is a link; `try_send` works from here on.

@@ -54,7 +54,8 @@ async fn a_session_follows_its_peer_through_death_and_return() {
     loop {
         match next(&mut events).await {
             SessionEvent::Unreachable { refused: true, .. } => break,
-            SessionEvent::Unreachable { .. } | SessionEvent::Connected { .. } | SessionEvent::Lost { .. } => {}
+            SessionEvent::Unreachable { .. } | SessionEvent::Connected { .. } | SessionEvent::Lost { .. } => {
+            }
             other => panic!("{other:?}"),
         }
     }
