@@ -523,7 +523,7 @@ stdx::codec_plain!(Absorb { driver, rows });
 /// `retire` and `unretire`: the bucket is to be deleted, or is not after all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retire {
-    /// Names the attempt.
+    /// Names the attempt; later ones have higher tokens.
     pub token: u64,
 }
 stdx::codec_plain!(Retire { token });

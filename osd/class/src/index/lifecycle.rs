@@ -58,12 +58,13 @@ pub(super) fn stat(ctx: &mut MethodContext<'_, '_>) -> Result<ShardStat, ClassEr
 }
 
 /// Refuses everything from here on, if there are no objects. Uploads do not keep a bucket, as in S3. EBUSY
-/// while it splits: finish the split first.
+/// while it splits: finish the split first. A later attempt (a higher token) is not interfered with.
 pub(super) fn retire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(), ClassError> {
     let mut shard = Shard::open_any(ctx)?;
     match shard.header.state {
         State::Filling { parent, .. } => return Err(refuse(Refusal::NotYet { parent })),
         State::Active if shard.header.splitting.is_some() => return Err(Errno::EBUSY.into()),
+        State::Retired { token } if token > input.token => return Err(refuse(Refusal::NotDriver)),
         State::Active | State::Retired { .. } => {}
     }
     if shard.counters.keys > 0 {
@@ -74,10 +75,10 @@ pub(super) fn retire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(
     Ok(())
 }
 
-/// Serves again, if it was retired by that attempt; a later attempt is left alone.
+/// Serves again, if it was retired by that attempt or an earlier one.
 pub(super) fn unretire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(), ClassError> {
     let mut shard = Shard::open_any(ctx)?;
-    if shard.header.state == (State::Retired { token: input.token }) {
+    if matches!(shard.header.state, State::Retired { token } if token <= input.token) {
         shard.header.state = State::Active;
         shard.close();
     }

@@ -1,0 +1,126 @@
+//! Frees what became garbage long enough ago, shard by shard, at a bounded rate; and removes what is left of
+//! deleted buckets.
+
+use crate::error::S3Error;
+use crate::storage::Storage;
+use crate::storage::manifest::Run;
+use crate::storage::names;
+use crate::storage::types::BucketId;
+use bytes::Bytes;
+use gateway_client::{OpError, Rados};
+use osd_class::index::{Done, Garbage, GarbageList, GarbagePage, Retire};
+use osd_object::{ObjectName, Op};
+use std::time::Duration;
+use stdx::Errno;
+use stdx::codec::{from_bytes, to_bytes};
+use tokio::time::Instant;
+
+/// Runs freed between two acknowledgements.
+const PAGE: u32 = 64;
+
+impl<R: Rados> Storage<R> {
+    /// One round over all buckets.
+    pub async fn collect_garbage(&self) -> Result<(), S3Error> {
+        for user in self.user_ids().await? {
+            for (_, id) in self.bucket_ids(&user).await? {
+                self.collect_bucket(id).await?;
+            }
+        }
+        for (id, shards) in self.dead_buckets().await? {
+            self.collect_dead(id, shards).await?;
+        }
+        Ok(())
+    }
+
+    /// All shards of a bucket, along the chain.
+    async fn collect_bucket(&self, bucket: BucketId) -> Result<(), OpError> {
+        let mut shard = Some(0);
+        while let Some(id) = shard {
+            shard = match self.collect_shard(bucket, id).await {
+                Ok(right) => right,
+                // Being deleted meanwhile, or being made: another round.
+                Err(e) if matches!(e.code, Errno::ENOENT | Errno::ESTALE | Errno::EAGAIN) => None,
+                Err(e) => return Err(e),
+            };
+        }
+        Ok(())
+    }
+
+    /// Frees what is due in one shard. Its right neighbour.
+    async fn collect_shard(&self, bucket: BucketId, shard: u64) -> Result<Option<u64>, OpError> {
+        let mut after = Bytes::new();
+        loop {
+            let ask = GarbageList { after, now_ms: self.inner.rados.now().millis(), max: PAGE };
+            let page: GarbagePage = self.call_shard(bucket, shard, "gc_list", to_bytes(&ask)).await?;
+            if !page.due.is_empty() {
+                self.free_page(&page.due).await?;
+                let rows: Vec<Bytes> = page.due.into_iter().map(|g| g.row).collect();
+                let _: Done = self.call_shard(bucket, shard, "gc_done", to_bytes(&rows)).await?;
+            }
+            match page.next {
+                Some(next) => after = next,
+                None => return Ok(page.right),
+            }
+        }
+    }
+
+    async fn free_page(&self, due: &[Garbage]) -> Result<(), OpError> {
+        let per_second = f64::from(self.inner.config.gc_objects_per_second.max(1));
+        for garbage in due {
+            let began = Instant::now();
+            let object_bytes = u64::from(garbage.value.object_bytes.max(1));
+            let run = Run { tag: garbage.tag, size: garbage.value.size, object_bytes };
+            self.free_run(&run).await?;
+            let due_at = began + Duration::from_secs_f64(run.objects() as f64 / per_second);
+            tokio::time::sleep_until(due_at).await;
+        }
+        Ok(())
+    }
+
+    /// What is left of a deleted bucket: its uploads become garbage, its garbage is freed when due, its
+    /// shards go when they are empty, last the note that it ever was.
+    async fn collect_dead(&self, bucket: BucketId, shards: Vec<u64>) -> Result<(), OpError> {
+        let mut left = false;
+        // Shard 0 goes last: as long as it is there, sweepers wait for the rest.
+        for shard in shards.into_iter().rev() {
+            match self.collect_dead_shard(bucket, shard).await {
+                Ok(true) => {}
+                Ok(false) => left = true,
+                Err(e) if e.code == Errno::ENOENT || e.code == Errno::ESTALE => {}
+                Err(e) => return Err(e),
+            }
+            if left {
+                return Ok(());
+            }
+        }
+        let meta = &self.inner.config.meta_pool;
+        match self.inner.rados.operate(meta, names::shard_map(bucket), vec![Op::Delete]).await {
+            Err(e) if e.code != Errno::ENOENT || e.step.is_none() => return Err(e),
+            _ => {}
+        }
+        let keys = vec![Bytes::copy_from_slice(&bucket.0.to_be_bytes())];
+        self.inner.rados.operate(meta, ObjectName::new(names::DEAD_BUCKETS), vec![Op::OmapRm { keys }]).await?;
+        Ok(())
+    }
+
+    async fn collect_dead_shard(&self, bucket: BucketId, shard: u64) -> Result<bool, OpError> {
+        // A shard whose making met the deletion may stand open yet. Nothing is above this token.
+        let retire = to_bytes(&Retire { token: u64::MAX });
+        let _: Done = self.call_shard(bucket, shard, "retire", retire).await?;
+        while !self.call_shard::<bool>(bucket, shard, "purge", Bytes::new()).await? {}
+        self.collect_shard(bucket, shard).await?;
+        self.call_shard(bucket, shard, "destroy", Bytes::new()).await
+    }
+
+    async fn dead_buckets(&self) -> Result<Vec<(BucketId, Vec<u64>)>, S3Error> {
+        let pool = &self.inner.config.meta_pool;
+        let rows = self.omap_rows(pool, ObjectName::new(names::DEAD_BUCKETS), Bytes::new()).await?;
+        let mut out = Vec::with_capacity(rows.len());
+        for (key, value) in rows {
+            let Ok(id) = key[..].try_into() else { continue };
+            let shards = from_bytes(value).map_err(|e| S3Error::internal(format!("dead bucket: {e}")))?;
+            out.push((BucketId(u64::from_be_bytes(id)), shards));
+        }
+        Ok(out)
+    }
+}

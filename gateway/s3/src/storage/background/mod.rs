@@ -1,0 +1,71 @@
+//! What a gateway does besides answering: it renews its intent, splits shards, frees garbage, and clears up
+//! after gateways that died.
+
+pub(crate) mod gc;
+pub(crate) mod intent;
+mod sweeper;
+
+pub(crate) use intent::Intent;
+pub(crate) use sweeper::Watch;
+
+use super::Storage;
+use gateway_client::Rados;
+use tokio::time::{Duration, MissedTickBehavior, interval_at};
+
+impl<R: Rados> Storage<R> {
+    /// The background work of a gateway (renewing its intent, splitting shards, freeing garbage, clearing up
+    /// after dead gateways) until `shutdown` is done. Any number of gateways may run it at once.
+    pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
+        let work = async {
+            tokio::join!(self.keep_intent(), self.keep_splitting(), self.keep_collecting(), self.keep_sweeping())
+        };
+        tokio::select! {
+            _ = work => {}
+            () = shutdown => {}
+        }
+        self.give_up_intent().await;
+    }
+
+    async fn keep_splitting(&self) {
+        loop {
+            let job = self.inner.splits.next().await;
+            self.split_job(job).await;
+        }
+    }
+
+    async fn keep_collecting(&self) {
+        let mut ticks = ticker(self.inner.config.gc_every);
+        loop {
+            ticks.tick().await;
+            if let Err(e) = self.collect_garbage().await {
+                tracing::warn!("garbage collection stopped, goes on in {:?}: {e}", self.inner.config.gc_every);
+            }
+        }
+    }
+
+    async fn keep_sweeping(&self) {
+        let mut ticks = ticker(self.inner.config.lease_expire / 2);
+        loop {
+            ticks.tick().await;
+            if let Err(e) = self.sweep().await {
+                tracing::warn!("looking after dead gateways failed, goes on later: {e}");
+            }
+        }
+    }
+
+    async fn keep_intent(&self) {
+        let mut ticks = ticker(self.inner.config.lease_renew);
+        loop {
+            ticks.tick().await;
+            self.renew_intent().await;
+        }
+    }
+}
+
+/// Ticks that never bunch up, the first after one period.
+fn ticker(period: Duration) -> tokio::time::Interval {
+    let period = period.max(Duration::from_millis(1));
+    let mut ticks = interval_at(tokio::time::Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,123 @@
+//! Reads an object's bytes as a stream: one piece in hand, one read ahead while there is memory for it.
+
+use crate::error::S3Error;
+use crate::storage::Storage;
+use crate::storage::budget::Share;
+use crate::storage::manifest::{Extent, Manifest, Run, extent_at};
+use crate::storage::names;
+use crate::storage::types::{ByteStream, Entry};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use gateway_client::{OpError, Rados};
+use std::sync::Arc;
+use stdx::Errno;
+use tokio::task::JoinHandle;
+
+/// A read under way, and its share of the budget; dropping it gives both up.
+struct Fetch {
+    task: JoinHandle<Result<Bytes, OpError>>,
+    share: Share,
+}
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Reader<R: Rados> {
+    storage: Storage<R>,
+    runs: Arc<[Run]>,
+    at: u64,
+    end: u64,
+    ahead: Option<Fetch>,
+    /// Of the piece that was handed out last: it is held until the next is asked for.
+    in_hand: Option<Share>,
+}
+
+impl<R: Rados> Reader<R> {
+    /// The next extent, to be read with that share.
+    fn fetch(&mut self, extent: Extent, share: Share) -> Fetch {
+        self.at += extent.len;
+        let inner = self.storage.inner.clone();
+        let task = tokio::spawn(async move {
+            let object = names::data(extent.tag, extent.n);
+            let pool = &inner.config.data_pool;
+            let data = inner.rados.read(pool, object.clone(), extent.offset, extent.len).await?;
+            if data.len() as u64 == extent.len {
+                return Ok(data);
+            }
+            let what = format!("{pool}/{} holds {} of {} bytes", object.name, data.len(), extent.len);
+            Err(OpError::new(Errno::EIO).with_context(what))
+        });
+        Fetch { task, share }
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        let piece = self.storage.inner.budget.piece(self.storage.inner.config.piece_bytes);
+        let most = (self.end - self.at).min(piece as u64);
+        if most == 0 { None } else { extent_at(&self.runs, self.at, most) }
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, S3Error>> {
+        self.in_hand = None;
+        let mut now = match self.ahead.take() {
+            Some(fetch) => fetch,
+            None => {
+                let extent = self.extent()?;
+                let share = self.storage.inner.budget.take(extent.len as usize).await;
+                self.fetch(extent, share)
+            }
+        };
+        if let Some(extent) = self.extent()
+            && let Some(share) = self.storage.inner.budget.try_take(extent.len as usize)
+        {
+            self.ahead = Some(self.fetch(extent, share));
+        }
+        let got = match (&mut now.task).await {
+            Ok(Ok(data)) => data,
+            Ok(Err(e)) if e.code == Errno::ENOENT => {
+                let what = format!("data of an object is missing: {e}");
+                return Some(Err(S3Error::internal(what)));
+            }
+            Ok(Err(e)) => return Some(Err(e.into())),
+            Err(e) => return Some(Err(S3Error::internal(format!("a read was cut off: {e}")))),
+        };
+        if self.ahead.is_some() || self.at < self.end {
+            let units = now.share.num_permits();
+            self.in_hand = now.share.split(units);
+        }
+        Some(Ok(got))
+    }
+}
+
+impl<R: Rados> Storage<R> {
+    /// Bytes `offset .. offset + len` of an object that `entry` gave; they must lie within it.
+    pub fn read(&self, entry: &Entry, offset: u64, len: u64) -> ByteStream {
+        let end = offset.saturating_add(len).min(entry.size);
+        let offset = offset.min(end);
+        let runs = match &entry.data {
+            Manifest::Inline(bytes) => {
+                if bytes.len() as u64 != entry.size {
+                    // Only `head` leaves them out, and it says that it is not for reading.
+                    let e = S3Error::internal("the bytes of an inline object were not asked for");
+                    return stream::iter([Err(e)]).boxed();
+                }
+                // It fits: the row was read whole.
+                let part = bytes.slice(offset as usize..end as usize);
+                let some = (!part.is_empty()).then_some(Ok(part));
+                return stream::iter(some).boxed();
+            }
+            Manifest::Runs(runs) => runs.as_slice().into(),
+        };
+        let reader = Reader { storage: self.clone(), runs, at: offset, end, ahead: None, in_hand: None };
+        stream::unfold(Some(reader), |reader| async move {
+            let mut reader = reader?;
+            let item = reader.next().await?;
+            // Nothing follows an error.
+            let rest = if item.is_ok() { Some(reader) } else { None };
+            Some((item, rest))
+        })
+        .boxed()
+    }
+}

@@ -1,0 +1,226 @@
+//! Writes the body of a put: small ones are collected for the index row, larger ones become a run of data
+//! objects while they arrive.
+//!
+//! A run that does not become part of an object is freed by whoever drops its writer: a task of its own
+//! waits for the writes under way and deletes what was written. A gateway that dies leaves that to the
+//! sweeper (docs/decisions/0010-intents-and-fences.md).
+
+use super::OWNER_XATTR;
+use crate::error::S3Error;
+use crate::storage::Storage;
+use crate::storage::background::intent::TagLease;
+use crate::storage::budget::Share;
+use crate::storage::convert::Owner;
+use crate::storage::manifest::Run;
+use crate::storage::names;
+use crate::storage::types::{Body, BodySummary};
+use bytes::{Bytes, BytesMut};
+use gateway_client::{OpError, Rados};
+use osd_object::Op;
+use std::collections::VecDeque;
+use stdx::codec::to_bytes;
+use tokio::task::JoinHandle;
+
+/// Data writes of one transfer that may be under way together.
+const IN_FLIGHT_MAX: usize = 2;
+
+/// A body that was taken in.
+pub(crate) enum Collected<R: Rados> {
+    /// All of it is here; it goes into the row.
+    Inline(Bytes),
+    /// It is in data objects, all of them durable.
+    Run(RunWriter<R>),
+}
+
+/// A run while it is written, and until its row is committed.
+pub(crate) struct RunWriter<R: Rados> {
+    storage: Storage<R>,
+    lease: Option<TagLease<R>>,
+    owner: Bytes,
+    object_bytes: u64,
+    written: u64,
+    in_flight: VecDeque<JoinHandle<Result<(), OpError>>>,
+}
+
+impl<R: Rados> RunWriter<R> {
+    async fn new(storage: &Storage<R>, owner: &Owner) -> Result<RunWriter<R>, S3Error> {
+        Ok(RunWriter {
+            storage: storage.clone(),
+            lease: Some(storage.take_tag().await?),
+            owner: to_bytes(owner),
+            object_bytes: storage.inner.config.object_bytes,
+            written: 0,
+            in_flight: VecDeque::new(),
+        })
+    }
+
+    /// The run as far as it is written.
+    pub(crate) fn run(&self) -> Run {
+        let tag = self.lease.as_ref().expect("a writer has its tag until it is committed").tag();
+        Run { tag, size: self.written, object_bytes: self.object_bytes }
+    }
+
+    /// Appends bytes; `share` is given back when they are durable.
+    async fn append(&mut self, mut data: Bytes, share: Option<Share>) -> Result<(), S3Error> {
+        let mut share = share;
+        while !data.is_empty() {
+            let run = self.run();
+            let (n, offset) = (self.written / self.object_bytes, self.written % self.object_bytes);
+            let room = usize::try_from(self.object_bytes - offset).unwrap_or(usize::MAX);
+            let piece = data.split_to(data.len().min(room));
+            let first = self.written == 0;
+            self.written += piece.len() as u64;
+            let mut ops = Vec::with_capacity(2);
+            if first {
+                ops.push(Op::SetXattr { name: OWNER_XATTR.into(), value: self.owner.clone() });
+            }
+            ops.push(Op::Write { offset, data: piece });
+            let inner = self.storage.inner.clone();
+            let keep = if data.is_empty() { share.take() } else { None };
+            self.in_flight.push_back(tokio::spawn(async move {
+                let done =
+                    inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
+                drop(keep);
+                done.map(|_| ())
+            }));
+            // The first object must be there before any other, for it says whose they are.
+            let most = if first { 0 } else { IN_FLIGHT_MAX - 1 };
+            self.wait(most).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until at most so many writes are under way.
+    async fn wait(&mut self, most: usize) -> Result<(), S3Error> {
+        while self.in_flight.len() > most {
+            let Some(oldest) = self.in_flight.front_mut() else { break };
+            let done = oldest.await;
+            self.in_flight.pop_front();
+            done.map_err(|e| S3Error::internal(format!("a data write was cut off: {e}")))??;
+        }
+        Ok(())
+    }
+
+    /// The row that names this run is committed: it is not ours to free any more.
+    pub(crate) fn committed(mut self) {
+        drop(self.lease.take());
+    }
+
+    /// Nobody knows whether the row was committed. Asks the index, as often as it takes, and frees the run
+    /// if it was not and now cannot be. In a task of its own.
+    pub(crate) fn resolve(mut self, owner: Owner) {
+        let Some(lease) = self.lease.take() else { return };
+        let (storage, run) = (self.storage.clone(), Run { tag: lease.tag(), ..self.bare_run() });
+        spawn_if_running(async move {
+            if !storage.disown_until_sure(&owner, run.tag).await {
+                storage.free_run_until_done(&run).await;
+            }
+            drop(lease);
+        });
+    }
+
+    fn bare_run(&self) -> Run {
+        let tag = osd_class::index::Tag { instance: 0, seq: 0 };
+        Run { tag, size: self.written, object_bytes: self.object_bytes }
+    }
+}
+
+impl<R: Rados> Drop for RunWriter<R> {
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        let run = Run { tag: lease.tag(), ..self.bare_run() };
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let storage = self.storage.clone();
+        spawn_if_running(async move {
+            for write in in_flight {
+                // Whatever came of it: the object is deleted next.
+                let _ = write.await;
+            }
+            storage.free_run_until_done(&run).await;
+            drop(lease);
+        });
+    }
+}
+
+/// Where the runtime is gone already, the process ends, and its leftovers are the sweeper's.
+fn spawn_if_running(task: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(task);
+    }
+}
+
+impl<R: Rados> Storage<R> {
+    /// Takes a body in, to its verified end.
+    pub(crate) async fn collect<B: Body>(
+        &self,
+        owner: &Owner,
+        body: &mut B,
+        inline_max: usize,
+    ) -> Result<(Collected<R>, BodySummary), S3Error> {
+        let config = &self.inner.config;
+        let budget = &self.inner.budget;
+        let mut buffer = BytesMut::new();
+        let mut share: Option<Share> = None;
+        let mut writer: Option<RunWriter<R>> = None;
+        while let Some(mut chunk) = body.next().await? {
+            while !chunk.is_empty() {
+                let piece = budget.piece(config.piece_bytes).max(inline_max + 1);
+                let part = chunk.split_to(chunk.len().min(piece.saturating_sub(buffer.len()).max(1)));
+                let more = match budget.try_take(part.len()) {
+                    Some(more) => more,
+                    None => {
+                        // Too much is buffered all over: write ours out, then stand in line empty-handed.
+                        if !buffer.is_empty() {
+                            let w = ready(self, &mut writer, owner).await?;
+                            w.append(buffer.split().freeze(), share.take()).await?;
+                        }
+                        if let Some(w) = &mut writer {
+                            w.wait(0).await?;
+                        }
+                        share = None;
+                        budget.take(part.len()).await
+                    }
+                };
+                match &mut share {
+                    Some(share) => share.merge(more),
+                    None => share = Some(more),
+                }
+                buffer.extend_from_slice(&part);
+                if buffer.len() >= piece {
+                    let w = ready(self, &mut writer, owner).await?;
+                    w.append(buffer.split().freeze(), share.take()).await?;
+                }
+            }
+        }
+        if writer.is_some() || buffer.len() > inline_max {
+            let w = ready(self, &mut writer, owner).await?;
+            w.append(buffer.freeze(), share.take()).await?;
+            buffer = BytesMut::new();
+        }
+        let summary = body.finish().await?;
+        let stored = writer.as_ref().map_or(buffer.len() as u64, |w| w.written);
+        if summary.length != stored {
+            let told = summary.length;
+            return Err(S3Error::internal(format!("a body of {told} bytes delivered {stored}")));
+        }
+        Ok(match writer {
+            Some(mut w) => {
+                w.wait(0).await?;
+                (Collected::Run(w), summary)
+            }
+            None => (Collected::Inline(buffer.freeze()), summary),
+        })
+    }
+}
+
+/// The writer, made when it is first needed.
+async fn ready<'w, R: Rados>(
+    storage: &Storage<R>,
+    writer: &'w mut Option<RunWriter<R>>,
+    owner: &Owner,
+) -> Result<&'w mut RunWriter<R>, S3Error> {
+    if writer.is_none() {
+        *writer = Some(RunWriter::new(storage, owner).await?);
+    }
+    Ok(writer.as_mut().expect("it was made just now"))
+}

@@ -1,0 +1,257 @@
+//! Drives splits of shards, one step after the other; any gateway can take over at any step
+//! (docs/formats/bucket-index.md, "Split").
+
+use super::{FIRST_GENERATION, refusal};
+use crate::error::S3Error;
+use crate::storage::Storage;
+use crate::storage::names;
+use crate::storage::types::BucketId;
+use bytes::Bytes;
+use gateway_client::{OpError, Rados};
+use osd_class::index::{
+    Absorb, DeltaPage, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitDelta, SplitPage, SplitStep,
+    SplitTake, State,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use stdx::Errno;
+use stdx::codec::to_bytes;
+use tokio::sync::Notify;
+
+/// Bytes of rows per step of copying.
+const PAGE_BYTES: u32 = 512 << 10;
+/// Changes per step of catching up.
+const DELTAS_MAX: u32 = 256;
+/// How often a commit is tried before the split is left to a calmer time.
+const COMMITS_MAX: usize = 1000;
+/// Shards waiting for their split; more are offered again by their next write.
+const WAITING_MAX: usize = 1024;
+/// A split of another gateway's that stood still for so long is taken over.
+const STALLED: Duration = Duration::from_secs(2);
+/// A shard that could not be split is left alone for so long.
+const LEAVE_ALONE: Duration = Duration::from_secs(60);
+
+/// A shard that should be split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SplitJob {
+    pub(crate) bucket: BucketId,
+    pub(crate) shard: u64,
+    pub(crate) split_keys: u64,
+    pub(crate) split_bytes: u64,
+}
+
+type ShardKey = (BucketId, u64);
+
+/// The shards that wait for their split, and those being split by this gateway.
+#[derive(Default)]
+pub(crate) struct Splits {
+    state: Mutex<SplitState>,
+    offered: Notify,
+}
+
+#[derive(Default)]
+struct SplitState {
+    waiting: BTreeMap<ShardKey, SplitJob>,
+    driving: BTreeSet<ShardKey>,
+    left_alone: BTreeMap<ShardKey, Instant>,
+}
+
+impl Splits {
+    fn lock(&self) -> MutexGuard<'_, SplitState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Puts a shard on the list, unless it is there, being split, or was tried in vain a moment ago.
+    pub(crate) fn offer(&self, job: SplitJob) {
+        let mut s = self.lock();
+        let key = (job.bucket, job.shard);
+        let alone = s.left_alone.get(&key).is_some_and(|t| t.elapsed() < LEAVE_ALONE);
+        if alone || s.driving.contains(&key) || s.waiting.len() >= WAITING_MAX {
+            return;
+        }
+        if s.waiting.insert(key, job).is_none() {
+            self.offered.notify_one();
+        }
+    }
+    /// The next shard, when there is one.
+    pub(crate) async fn next(&self) -> SplitJob {
+        loop {
+            if let Some((_, job)) = self.lock().waiting.pop_first() {
+                return job;
+            }
+            self.offered.notified().await;
+        }
+    }
+    fn try_next(&self) -> Option<SplitJob> {
+        self.lock().waiting.pop_first().map(|(_, job)| job)
+    }
+}
+
+/// Marks a shard as being split by this gateway for as long as it lives.
+struct Driving<'a> {
+    splits: &'a Splits,
+    key: ShardKey,
+}
+
+impl<'a> Driving<'a> {
+    fn begin(splits: &'a Splits, key: ShardKey) -> Option<Driving<'a>> {
+        let new = splits.lock().driving.insert(key);
+        new.then_some(Driving { splits, key })
+    }
+}
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.splits.lock().driving.remove(&self.key);
+    }
+}
+
+impl<R: Rados> Storage<R> {
+    /// Splits what is on the list, until nothing is. For tests and tools; `run` does it in the background.
+    pub async fn split_waiting(&self) {
+        while let Some(job) = self.inner.splits.try_next() {
+            self.drive_split(job.bucket, job.shard, job.split_keys, job.split_bytes).await;
+        }
+    }
+
+    /// One shard off the list. A split under way that is not ours is given a moment to move by itself.
+    pub(crate) async fn split_job(&self, job: SplitJob) {
+        let look = || self.call_shard::<ShardStat>(job.bucket, job.shard, "stat", Bytes::new());
+        if let Ok(before) = look().await
+            && before.split.is_some()
+        {
+            tokio::time::sleep(STALLED).await;
+            match look().await {
+                Ok(now) if now.split == before.split => {}
+                _ => return,
+            }
+        }
+        self.drive_split(job.bucket, job.shard, job.split_keys, job.split_bytes).await;
+    }
+
+    /// Begins or takes over the split of a shard and carries it through. A failure leaves it where it is,
+    /// for whoever comes next.
+    pub(crate) async fn drive_split(&self, bucket: BucketId, shard: u64, keys_max: u64, bytes_max: u64) {
+        let Some(_driving) = Driving::begin(&self.inner.splits, (bucket, shard)) else { return };
+        match self.split(bucket, shard, keys_max, bytes_max).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.inner.splits.lock().left_alone.insert((bucket, shard), Instant::now());
+            }
+            Err(e) => tracing::warn!("split of shard {shard:x} of bucket {bucket} stopped, to be resumed: {e}"),
+        }
+        let mut s = self.inner.splits.lock();
+        s.left_alone.retain(|_, t| t.elapsed() < LEAVE_ALONE);
+    }
+
+    /// Whether there was something to split, or another driver took over.
+    async fn split(&self, bucket: BucketId, shard: u64, keys: u64, bytes: u64) -> Result<bool, S3Error> {
+        let driver = names::random_id()?;
+        let take =
+            SplitTake { child: names::random_id()?, driver, keys_max: keys, row_bytes_max: bytes };
+        let parent: ShardStat = match self.call_shard(bucket, shard, "split_take", to_bytes(&take)).await {
+            Ok(stat) => stat,
+            Err(e) => {
+                return match refusal(&e) {
+                    Some(Refusal::Unsplittable) => Ok(false),
+                    Some(Refusal::Retired | Refusal::NotYet { .. }) => Ok(true),
+                    _ => Err(e.into()),
+                };
+            }
+        };
+        let Some(split) = parent.split else { return Ok(true) };
+        match self.carry_through(bucket, &parent.header, &split, driver).await {
+            Ok(()) => Ok(true),
+            Err(e) if refusal(&e) == Some(Refusal::NotDriver) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn carry_through(
+        &self,
+        bucket: BucketId,
+        parent: &Header,
+        split: &Split,
+        driver: u64,
+    ) -> Result<(), OpError> {
+        let step = to_bytes(&SplitStep { driver });
+        let child = Header {
+            bucket: bucket.0,
+            shard: split.child,
+            from: split.at.clone(),
+            to: parent.to.clone(),
+            right: parent.right,
+            generation: parent.generation.max(FIRST_GENERATION) + 1,
+            state: State::Filling { parent: parent.shard, driver },
+            splitting: None,
+        };
+        let _: Done = self.call_shard(bucket, split.child, "init", to_bytes(&Init { header: child })).await?;
+        let child: ShardStat = self.call_shard(bucket, split.child, "stat", Bytes::new()).await?;
+        if child.header.state != State::Active {
+            if !split.handed {
+                self.copy_rows(bucket, parent.shard, split.child, driver).await?;
+                self.commit(bucket, parent.shard, split.child, driver, &step).await?;
+            }
+            // Nothing of the range changes any more: these are the last changes.
+            while self.catch_up(bucket, parent.shard, split.child, driver).await? > 0 {}
+            let _: Done = self.call_shard(bucket, split.child, "activate", step.clone()).await?;
+        }
+        self.write_hint(bucket, split.at.clone(), split.child).await;
+        let child: ShardStat = self.call_shard(bucket, split.child, "stat", Bytes::new()).await?;
+        self.map().learn(&child.header);
+        while !self.call_shard::<bool>(bucket, parent.shard, "split_finish", step.clone()).await? {}
+        let parent: ShardStat = self.call_shard(bucket, parent.shard, "stat", Bytes::new()).await?;
+        self.map().learn(&parent.header);
+        tracing::info!("split shard {:x} of bucket {bucket}: {:x} is new", parent.header.shard, split.child);
+        Ok(())
+    }
+
+    async fn copy_rows(&self, bucket: BucketId, parent: u64, child: u64, driver: u64) -> Result<(), OpError> {
+        let mut absorbed = None;
+        loop {
+            let ask = SplitPage { driver, absorbed: absorbed.take(), bytes_max: PAGE_BYTES };
+            let page: RowPage = self.call_shard(bucket, parent, "split_page", to_bytes(&ask)).await?;
+            if page.done {
+                return Ok(());
+            }
+            absorbed = page.rows.last().map(|(row, _)| row.clone());
+            let rows = page.rows.into_iter().map(|(row, value)| (row, Some(value))).collect();
+            let _: Done = self.call_shard(bucket, child, "absorb", to_bytes(&Absorb { driver, rows })).await?;
+        }
+    }
+
+    /// Gives the child some changes. How many there were.
+    async fn catch_up(&self, bucket: BucketId, parent: u64, child: u64, driver: u64) -> Result<usize, OpError> {
+        let ask = |absorbed| SplitDelta { driver, absorbed, max: DELTAS_MAX, bytes_max: PAGE_BYTES };
+        let page: DeltaPage =
+            self.call_shard(bucket, parent, "split_delta", to_bytes(&ask(Vec::new()))).await?;
+        let n = page.changes.len();
+        if n == 0 {
+            return Ok(0);
+        }
+        let absorbed = page.changes.iter().map(|c| (c.row.clone(), c.stamp)).collect();
+        let rows = page.changes.into_iter().map(|c| (c.row, c.value)).collect();
+        let _: Done = self.call_shard(bucket, child, "absorb", to_bytes(&Absorb { driver, rows })).await?;
+        let acknowledge = SplitDelta { driver, absorbed, max: 0, bytes_max: 0 };
+        let _: DeltaPage = self.call_shard(bucket, parent, "split_delta", to_bytes(&acknowledge)).await?;
+        Ok(n)
+    }
+
+    async fn commit(
+        &self,
+        bucket: BucketId,
+        parent: u64,
+        child: u64,
+        driver: u64,
+        step: &Bytes,
+    ) -> Result<(), OpError> {
+        let mut tries = 0;
+        loop {
+            while self.catch_up(bucket, parent, child, driver).await? as u64 >= u64::from(DELTAS_MAX / 4) {}
+            match self.call_shard::<Done>(bucket, parent, "split_commit", step.clone()).await {
+                Ok(Done) => return Ok(()),
+                Err(e) if e.code == Errno::EAGAIN && refusal(&e).is_none() && tries < COMMITS_MAX => tries += 1,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The names of objects in the three pools, and random ids.
+
+use super::types::BucketId;
+use crate::error::S3Error;
+use osd_class::index::Tag;
+use osd_object::ObjectName;
+
+/// The object in the meta pool whose omap holds users (`u` + uid) and access keys (`k` + access key).
+pub(crate) const USERS: &str = "users";
+/// The object in the meta pool whose omap holds the intents of gateways, by instance.
+pub(crate) const INTENTS: &str = "intents";
+/// The object in the meta pool whose omap holds the buckets that are gone but for their garbage, by id.
+pub(crate) const DEAD_BUCKETS: &str = "dead_buckets";
+
+/// The record of a bucket.
+pub(crate) fn bucket_record(name: &str) -> ObjectName {
+    ObjectName::new(format!("bucket.{name}"))
+}
+/// The list of a user's buckets.
+pub(crate) fn bucket_list(uid: &str) -> ObjectName {
+    ObjectName::new(format!("buckets.{uid}"))
+}
+/// The hint where a bucket's shards begin.
+pub(crate) fn shard_map(bucket: BucketId) -> ObjectName {
+    ObjectName::new(format!("map.{bucket}"))
+}
+/// A shard of a bucket's index.
+pub(crate) fn shard(bucket: BucketId, shard: u64) -> ObjectName {
+    ObjectName::new(format!("{bucket}.{shard:016x}"))
+}
+/// A data object of a run.
+pub(crate) fn data(tag: Tag, n: u64) -> ObjectName {
+    ObjectName::new(format!("{:016x}.{:x}.{n:x}", tag.instance, tag.seq))
+}
+
+/// Random bytes. An error where the system has none to give.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], S3Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| S3Error::internal(format!("no random numbers: {e}")))?;
+    Ok(bytes)
+}
+
+/// A random id, never 0.
+pub(crate) fn random_id() -> Result<u64, S3Error> {
+    Ok(u64::from_le_bytes(random()?).max(1))
+}
