@@ -48,7 +48,7 @@ pub fn hash32_2(a: u32, b: u32) -> u32 {
 
 /// rjenkins1 of three words.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn hash32_3(a: u32, b: u32, c: u32) -> u32 {
     let (mut a, mut b, mut c, mut x, mut y) = (a, b, c, PAD_X, PAD_Y);
     let mut hash = SEED ^ a ^ b ^ c;

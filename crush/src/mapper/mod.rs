@@ -12,9 +12,12 @@ mod straw2;
 use crate::map::slot;
 use crate::{Bucket, CHOOSE_ARGS_DEFAULT, ChooseArg, ChooseArgs, CrushMap, Op, hash};
 
-/// The most items one call looks at before it gives up, so that a hostile map (a million tries over a million
-/// items) costs a second, not a year. Ceph has no such bound; no sane map comes within 1/1000 of it.
-const LOOKS_MAX: u64 = 1 << 28;
+/// What one call may spend before it gives up, an item looked at costing one, so that a hostile map (a million tries
+/// over a million items) costs a fraction of a second, not a year. Ceph has no such bound; a hundred tries for each
+/// of twenty positions in a flat bucket of ten thousand devices take a third of it.
+const LOOKS_MAX: u64 = 1 << 26;
+/// What a draw costs beside its items.
+const DRAW_COST: u64 = 16;
 
 /// Memory that calls can share, so that mapping many seeds allocates nothing.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +72,7 @@ impl<'a> Search<'a> {
     /// Takes the cost of one draw from the allowance; false when there is none left.
     #[inline]
     fn spend(&mut self, bucket: &Bucket) -> bool {
-        self.looks_left = self.looks_left.saturating_sub(1 + bucket.items.len() as u64);
+        self.looks_left = self.looks_left.saturating_sub(DRAW_COST + bucket.items.len() as u64);
         self.looks_left > 0
     }
 }

@@ -62,18 +62,41 @@ impl Scan {
     }
 
     /// The hashes of at most [`BLOCK`] ids, whatever stands past them.
-    #[inline(always)]
+    #[inline]
     fn hashes(&self, ids: &[i32]) -> [u32; BLOCK] {
         let mut hashes = [0; BLOCK];
-        if !self.rjenkins {
-            return hashes;
-        }
-        for (hash, id) in hashes.iter_mut().zip(ids) {
-            *hash = *id as u32;
-        }
-        for hash in &mut hashes {
-            *hash = hash32_3(self.x, *hash, self.r);
+        if self.rjenkins {
+            for (hash, id) in hashes.iter_mut().zip(ids) {
+                *hash = *id as u32;
+            }
+            hash_block(self.x, &mut hashes, self.r);
         }
         hashes
+    }
+}
+
+/// Replaces each id by `hash32_3(x, id, r)`, with the widest vectors this processor has. The result does not depend
+/// on them.
+#[inline]
+fn hash_block(x: u32, ids: &mut [u32; BLOCK], r: u32) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2, as just asked, which is all that the function needs.
+        unsafe { hash_block_avx2(x, ids, r) };
+        return;
+    }
+    hash_block_any(x, ids, r);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn hash_block_avx2(x: u32, ids: &mut [u32; BLOCK], r: u32) {
+    hash_block_any(x, ids, r);
+}
+
+#[inline(always)]
+fn hash_block_any(x: u32, ids: &mut [u32; BLOCK], r: u32) {
+    for id in ids {
+        *id = hash32_3(x, *id, r);
     }
 }
