@@ -1,47 +1,54 @@
 //! The kernel's own count of flushes on the disk under a folder.
 //!
-//! Linux Documentation/block/stat.rst: field 16 of /sys/dev/block/M:N/stat is the number of flush requests that the
-//! device has completed. The block layer merges flushes that wait side by side, so the count is what the device did,
-//! at most what was asked for.
+//! Linux Documentation/block/stat.rst: field 16 of a disk's `stat` is the number of flush requests that the device has
+//! completed. The block layer merges flushes that wait side by side, so the count is what the device did, at most what
+//! was asked for.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The counter of one disk.
+/// The counters of one disk, or of all where the one is not known.
 pub struct Flushes {
-    stat: PathBuf,
+    stats: Vec<PathBuf>,
 }
 
 impl Flushes {
-    /// The disk that holds `path`; an error says why it has no counter (a tmpfs, an old kernel).
-    pub fn of(path: &Path) -> Result<Flushes, String> {
-        let dev = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.dev();
-        let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
-        let sys = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
-        let real = std::fs::canonicalize(&sys).map_err(|e| format!("{}: {e}", sys.display()))?;
-        // A partition's own counters have no flushes; the disk above it does.
-        let disk =
-            if real.join("partition").exists() { real.parent().map(Path::to_path_buf) } else { Some(real) };
-        let flushes = Flushes { stat: disk.ok_or("a partition without a disk")?.join("stat") };
-        flushes.read().map(|_| flushes)
+    /// The disk that holds `path`. A file system without a disk of its own (an overlay, btrfs) counts all disks.
+    pub fn of(path: &Path) -> Flushes {
+        let stats = match disk(path) {
+            Some(stat) => vec![stat],
+            None => all_disks(),
+        };
+        assert!(!stats.is_empty(), "no disk of this machine counts its flushes (Linux 5.5 and later do)");
+        Flushes { stats }
     }
 
     /// Flushes completed since the machine started.
     pub fn count(&self) -> u64 {
-        self.read().unwrap_or_else(|e| panic!("{e}"))
+        self.stats.iter().filter_map(|stat| read(stat)).sum()
     }
 
-    /// The file that is read.
-    pub fn source(&self) -> &Path {
-        &self.stat
+    /// What is read.
+    pub fn source(&self) -> String {
+        self.stats.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     }
+}
 
-    fn read(&self) -> Result<u64, String> {
-        let text =
-            std::fs::read_to_string(&self.stat).map_err(|e| format!("{}: {e}", self.stat.display()))?;
-        let field = text.split_whitespace().nth(15);
-        field
-            .and_then(|f| f.parse().ok())
-            .ok_or_else(|| format!("{} has no flush counter (Linux 5.5 and later have)", self.stat.display()))
-    }
+fn disk(path: &Path) -> Option<PathBuf> {
+    let dev = std::fs::metadata(path).ok()?.dev();
+    let sys = format!("/sys/dev/block/{}:{}", rustix::fs::major(dev), rustix::fs::minor(dev));
+    let real = std::fs::canonicalize(sys).ok()?;
+    // A partition's own counters have no flushes; those of the disk above it do.
+    let disk = if real.join("partition").exists() { real.parent()?.to_path_buf() } else { real };
+    let stat = disk.join("stat");
+    read(&stat).map(|_| stat)
+}
+
+fn all_disks() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/sys/block") else { return Vec::new() };
+    entries.flatten().map(|e| e.path().join("stat")).filter(|stat| read(stat).is_some()).collect()
+}
+
+fn read(stat: &Path) -> Option<u64> {
+    std::fs::read_to_string(stat).ok()?.split_whitespace().nth(15)?.parse().ok()
 }

@@ -39,14 +39,14 @@ impl Cluster {
             .ok_or_else(|| format!("a row of `pg ls` lacks a field: {value}"))
     }
 
-    /// Waits until every PG is active+clean with `size` OSDs in its up set and the same acting. Returns how long it took.
+    /// Waits until every PG is active+clean with `size` OSDs in its up set and the same in its acting set. Returns how long it took.
     pub fn wait_clean(&self, size: usize, patience: Duration) -> Duration {
         let begin = Instant::now();
         until("every PG active+clean", patience, Duration::from_millis(300), || {
             let pgs = self.pgs()?;
             let dirty: Vec<&Pg> = pgs
                 .iter()
-                .filter(|pg| pg.state != "active+clean" || pg.up.len() != size || pg.acting != pg.up)
+                .filter(|pg| pg.state != "active+clean" || pg.up.len() != size || !same(&pg.acting, &pg.up))
                 .collect();
             match (pgs.is_empty(), dirty.first()) {
                 (true, _) => Err("there are no PGs".into()),
@@ -66,4 +66,14 @@ impl Cluster {
         });
         begin.elapsed()
     }
+}
+
+/// Whether two sets hold the same OSDs; the primary of a pg_temp may stand elsewhere.
+fn same(a: &[i64], b: &[i64]) -> bool {
+    let sorted = |s: &[i64]| {
+        let mut s = s.to_vec();
+        s.sort_unstable();
+        s
+    };
+    sorted(a) == sorted(b)
 }
