@@ -7,12 +7,26 @@
 //! nothing is promised to anybody before `Event::Stored` says it is durable. `next_timeout()` says when to
 //! hand in an `Event::Tick` if nothing else happens before; a time that has passed means at once.
 
+mod backfill;
 pub mod config;
+mod durability;
 pub mod effect;
 pub mod event;
+mod lease;
+mod log;
+mod machine;
+mod map;
+pub mod names;
+mod ops;
+mod peering;
+mod recovery;
+mod removal;
+mod replicated;
 pub mod status;
 
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
 pub use event::{Event, PoolSpec, SessionId};
+pub use log::rows::LoadError;
+pub use machine::Pg;
 pub use status::PgStatus;

@@ -1,5 +1,6 @@
 //! What a PG says of itself, in the words operators know from Ceph.
 
+use crate::machine::Pg;
 use osd_object::Version;
 use placement_map::{OsdId, PgId};
 
@@ -45,4 +46,82 @@ pub struct JoinerStatus {
     pub pushed: u64,
     /// Whether all objects are compared (backfill) rather than those in the log (recovery).
     pub backfill: bool,
+}
+
+impl Pg {
+    /// What this PG says of itself.
+    pub fn status(&self) -> PgStatus {
+        let (queued, op_bytes) = self.ops.load();
+        let p = self.primary.as_ref();
+        let joiners = p.map(|p| {
+            let not_in = p.peers.iter().filter(|(osd, _)| !self.row.in_sync.contains(osd));
+            let told = not_in.map(|(osd, peer)| JoinerStatus {
+                osd: *osd,
+                missing: peer.recovery().map_or(0, |r| r.missing.len() as u64),
+                pushed: peer.pushed,
+                backfill: peer.recovery().is_some_and(|r| r.backfill.is_some()),
+            });
+            told.collect()
+        });
+        let in_flight = p.map_or(0, |p| self.log.head().seq.saturating_sub(p.committed_to));
+        PgStatus {
+            pg: self.id,
+            primary: p.is_some(),
+            state: self.state_words(),
+            up: self.up.clone(),
+            in_sync: self.row.in_sync.clone(),
+            log_head: self.log.head(),
+            log_tail: self.log.tail(),
+            interval: self.interval,
+            joiners: joiners.unwrap_or_default(),
+            unreadable: p.map_or(0, |p| p.unreadable.len() as u64),
+            ops: queued + in_flight,
+            op_bytes,
+            removed: self.removal.as_ref().is_some_and(|r| r.done),
+        }
+    }
+
+    fn state_words(&self) -> String {
+        if self.row.lost {
+            return "incomplete".into();
+        }
+        let mut words = Vec::new();
+        match (&self.primary, self.row.primary) {
+            (_, None) if self.row.interval == 0 => words.push("unknown"),
+            (_, None) => words.push("down"),
+            (Some(_), _) if self.serving() => words.push("active"),
+            (Some(p), _) if p.activated => words.extend(["active", "wait"]),
+            (Some(_), _) => words.push("peering"),
+            (None, _) if self.removal.is_some() => words.push("removing"),
+            (None, Some(me)) if me == self.me => words.push("peering"),
+            (None, _) => words.push("replica"),
+        }
+        let size = self.pool.size as usize;
+        if let Some(p) = &self.primary {
+            let joiners = || p.peers.iter().filter(|(osd, _)| !self.row.in_sync.contains(osd)).map(|(_, peer)| peer);
+            let backfill = joiners().any(|j| j.recovery().is_some_and(|r| r.backfill.is_some()));
+            let recovery = joiners().any(|j| j.recovery().is_none_or(|r| r.backfill.is_none()));
+            let covered = self.up.iter().all(|osd| self.row.in_sync.contains(osd));
+            if self.row.in_sync.len() < size {
+                words.push("undersized");
+                words.push("degraded");
+            }
+            if self.row.in_sync.iter().any(|osd| !self.up.contains(osd)) {
+                words.push("remapped");
+            }
+            if p.serving && backfill {
+                words.push("backfilling");
+            }
+            if p.serving && recovery {
+                words.push("recovering");
+            }
+            if !p.unreadable.is_empty() {
+                words.push("inconsistent");
+            }
+            if p.serving && covered && self.row.in_sync.len() >= size && joiners().next().is_none() {
+                words.push("clean");
+            }
+        }
+        words.join("+")
+    }
 }

@@ -1,0 +1,189 @@
+//! How a PG's bookkeeping lies in the omap of its meta object: docs/formats/pg-meta.md.
+//!
+//! ```text
+//! "d" + sort key of an object   (empty)     touched by a recovery that did not end
+//! "i"                           Info
+//! "l" + seq u64 big-endian      LogEntry
+//! ```
+
+use super::Log;
+use crate::names::meta_object;
+use bytes::Bytes;
+use osd_object::view::prefix_end;
+use osd_object::{Mutation, ObjectId, ObjectRead, OmapRange, Transaction, Version};
+use placement_map::PgId;
+use std::collections::BTreeSet;
+use stdx::Errno;
+use stdx::codec::{DecodeError, from_bytes, to_bytes};
+use wire_codec::pg::{Condition, LogEntry};
+
+const INFO: &[u8] = b"i";
+const LOG: u8 = b'l';
+const DIRTY: u8 = b'd';
+
+/// The one row beside the log and the list of touched objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// The latest interval this member took part in: it obeys none before it.
+    pub(crate) interval: u64,
+    /// Version of the last entry trimmed off the log.
+    pub(crate) tail: Version,
+    /// Whether the objects are what the log says.
+    pub(crate) condition: Condition,
+}
+stdx::codec_versioned!(Info, 1 { interval, tail, condition });
+
+/// Why a PG's bookkeeping could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// The store cannot read it.
+    Unreadable(Errno),
+    /// It is there, but makes no sense.
+    Damaged {
+        /// The PG.
+        pg: PgId,
+        /// Which row.
+        what: &'static str,
+        /// What is wrong with it.
+        why: DecodeError,
+    },
+}
+
+impl std::fmt::Display for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LoadError::Unreadable(e) => write!(f, "the PG's log cannot be read: {e}"),
+            LoadError::Damaged { pg, what, why } => write!(
+                f,
+                "PG {pg}: {what} in its log is damaged ({why}); let this OSD's store count as lost, and the PG is \
+                 copied anew from the others"
+            ),
+        }
+    }
+}
+impl std::error::Error for LoadError {}
+impl From<Errno> for LoadError {
+    fn from(e: Errno) -> LoadError {
+        LoadError::Unreadable(e)
+    }
+}
+
+/// What was loaded.
+pub(crate) struct Loaded {
+    /// Default if the PG was never here.
+    pub(crate) info: Info,
+    /// Whether there was anything.
+    pub(crate) existed: bool,
+    pub(crate) log: Log,
+    pub(crate) dirty: BTreeSet<ObjectId>,
+}
+
+/// Reads a PG's bookkeeping.
+pub(crate) fn load(view: &dyn ObjectRead, pg: PgId) -> Result<Loaded, LoadError> {
+    let meta = meta_object(pg);
+    let damaged = |what| move |why| LoadError::Damaged { pg, what, why };
+    let stored = view.omap_get(&meta, INFO)?;
+    let existed = stored.is_some();
+    let info: Info = stored.map_or(Ok(Info::default()), from_bytes).map_err(damaged("the info row"))?;
+    let mut log = Log::new(info.tail);
+    let mut dirty = BTreeSet::new();
+    for_each_row(view, &meta, LOG, |_, value| {
+        let entry: LogEntry = from_bytes(value).map_err(damaged("an entry"))?;
+        if entry.version.seq != log.head().seq + 1 || entry.version.interval < log.head().interval {
+            return Err(damaged("an entry")(DecodeError::Invalid("sequence of versions")));
+        }
+        log.push(entry);
+        Ok(())
+    })?;
+    for_each_row(view, &meta, DIRTY, |key, _| {
+        let object = ObjectId::from_sort_key(&key[1..]);
+        dirty.insert(object.ok_or_else(|| damaged("a touched object")(DecodeError::Invalid("sort key")))?);
+        Ok(())
+    })?;
+    Ok(Loaded { info, existed, log, dirty })
+}
+
+fn for_each_row(
+    view: &dyn ObjectRead,
+    meta: &ObjectId,
+    kind: u8,
+    mut each: impl FnMut(&Bytes, Bytes) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    let mut range = OmapRange::prefix(&[kind]);
+    loop {
+        let page = view.omap_range(meta, &range)?;
+        let last = page.rows.last().map(|(k, _)| k.clone());
+        for (key, value) in page.rows {
+            each(&key, value)?;
+        }
+        match last {
+            Some(last) if page.more => range = range.after(&last),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// About how much an entry takes, in the log and in memory.
+pub(crate) fn bytes_of(entry: &LogEntry) -> usize {
+    let n = &entry.object.name;
+    let results = match &entry.outcome {
+        Ok(results) => results.iter().map(crate::ops::result_bytes).sum(),
+        Err(f) => f.detail.len(),
+    };
+    160 + n.name.len() + n.namespace.len() + n.locator.len() + results
+}
+
+fn log_key(seq: u64) -> Bytes {
+    let mut key = vec![LOG];
+    key.extend(seq.to_be_bytes());
+    key.into()
+}
+
+fn dirty_key(object: &ObjectId) -> Bytes {
+    let mut key = vec![DIRTY];
+    key.extend(object.sort_key());
+    key.into()
+}
+
+/// Writes bookkeeping rows into transactions.
+pub(crate) struct MetaRows {
+    meta: ObjectId,
+}
+
+impl MetaRows {
+    pub(crate) fn new(pg: PgId) -> MetaRows {
+        MetaRows { meta: meta_object(pg) }
+    }
+    fn set(&self, t: &mut Transaction, rows: Vec<(Bytes, Bytes)>) {
+        t.push(Mutation::OmapSet { object: self.meta.clone(), rows });
+    }
+    fn rm_range(&self, t: &mut Transaction, start: Bytes, end: Option<Bytes>) {
+        t.push(Mutation::OmapRmRange { object: self.meta.clone(), start, end });
+    }
+    pub(crate) fn info(&self, t: &mut Transaction, info: &Info) {
+        self.set(t, vec![(Bytes::from_static(INFO), to_bytes(info))]);
+    }
+    pub(crate) fn entries<'a>(&self, t: &mut Transaction, entries: impl IntoIterator<Item = &'a LogEntry>) {
+        let rows: Vec<_> = entries.into_iter().map(|e| (log_key(e.version.seq), to_bytes(e))).collect();
+        if !rows.is_empty() {
+            self.set(t, rows);
+        }
+    }
+    /// Removes the rows through `to`; the info row then has to say so too.
+    pub(crate) fn trim(&self, t: &mut Transaction, to: Version) {
+        self.rm_range(t, log_key(0), Some(log_key(to.seq + 1)));
+    }
+    /// Removes the rows behind `keep`.
+    pub(crate) fn cut(&self, t: &mut Transaction, keep: Version) {
+        self.rm_range(t, log_key(keep.seq + 1), prefix_end(&[LOG]));
+    }
+    pub(crate) fn clear_log(&self, t: &mut Transaction) {
+        self.rm_range(t, log_key(0), prefix_end(&[LOG]));
+    }
+    pub(crate) fn dirty(&self, t: &mut Transaction, object: &ObjectId) {
+        self.set(t, vec![(dirty_key(object), Bytes::new())]);
+    }
+    pub(crate) fn clear_dirty(&self, t: &mut Transaction) {
+        self.rm_range(t, Bytes::from_static(&[DIRTY]), prefix_end(&[DIRTY]));
+    }
+}

@@ -1,0 +1,293 @@
+//! The machine's state and its dispatcher: which handler an event goes to, and what is done after each.
+
+use crate::config::PgConfig;
+use crate::durability::{Durability, Then};
+use crate::effect::{Effect, Ticket};
+use crate::event::{Event, PoolSpec};
+use crate::lease::granted::Granted;
+use crate::log::Log;
+use crate::log::rows::{Info, LoadError, MetaRows, load};
+use crate::ops::Ops;
+use crate::peering::primary::Primary;
+use crate::recovery::follower::Follower;
+use crate::removal::Removal;
+use osd_class::Registry;
+use osd_object::{ObjectId, ObjectRead, Transaction};
+use placement_map::{Epoch, OsdId, PgId, PgRow};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use stdx::Time;
+use wire_codec::PgMessage;
+
+/// One PG at one OSD. See the crate's page for how it is driven.
+pub struct Pg {
+    pub(crate) id: PgId,
+    pub(crate) me: OsdId,
+    pub(crate) config: PgConfig,
+    pub(crate) registry: Registry,
+    pub(crate) meta: MetaRows,
+
+    // What the map says.
+    pub(crate) now: Time,
+    pub(crate) epoch: Epoch,
+    pub(crate) row: PgRow,
+    pub(crate) up: Vec<OsdId>,
+    pub(crate) alive: BTreeSet<OsdId>,
+    pub(crate) pool: PoolSpec,
+    pub(crate) full: bool,
+
+    /// The latest interval known, by a row or a query. Never goes back.
+    pub(crate) interval: u64,
+    /// A former life of this OSD took part up to this interval: it cannot be primary in it again.
+    pub(crate) former_life: u64,
+    /// The info row as handed to the store.
+    pub(crate) info: Info,
+    pub(crate) log: Log,
+    /// Objects that recovery touched since the log was last level with them.
+    pub(crate) dirty: BTreeSet<ObjectId>,
+    pub(crate) granted: Granted,
+    /// What a primary is telling us.
+    pub(crate) follower: Follower,
+    /// Our own tenure, while the row says so.
+    pub(crate) primary: Option<Primary>,
+    pub(crate) removal: Option<Removal>,
+
+    pub(crate) ops: Ops,
+    pub(crate) durability: Durability,
+    pub(crate) reads: BTreeMap<Ticket, ReadFor>,
+    /// Objects written during this `handle`: the view does not show it yet.
+    pub(crate) written_now: BTreeSet<ObjectId>,
+    /// Something was put off for the next `handle`, which should come at once.
+    pub(crate) again: bool,
+    out: VecDeque<Effect>,
+}
+
+/// What a data read is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadFor {
+    /// A client's operation, by its number.
+    Op(u64),
+    /// A piece of a push to a member.
+    Push {
+        /// To whom.
+        to: OsdId,
+        /// Within this attempt.
+        attempt: u64,
+        /// Which.
+        push: u64,
+    },
+}
+
+impl Pg {
+    /// A machine for `pg` at `me`, with what an earlier one left in the store. It does nothing before its
+    /// first `Event::Map`, except to clear away pieces of interrupted pushes.
+    ///
+    /// Errors: the PG's bookkeeping cannot be read or is damaged; then this OSD must not take part in it.
+    pub fn new(
+        pg: PgId,
+        me: OsdId,
+        now: Time,
+        view: &dyn ObjectRead,
+        config: PgConfig,
+        registry: Registry,
+    ) -> Result<Pg, LoadError> {
+        assert!(config.in_flight_max * 2 <= config.log_entries_max, "what is in flight must never be trimmed");
+        let loaded = load(view, pg)?;
+        let granted = if loaded.info.interval > 0 { Granted::unknown(now, config.lease) } else { Granted::default() };
+        let mut machine = Pg {
+            id: pg,
+            me,
+            config,
+            registry,
+            meta: MetaRows::new(pg),
+            now,
+            epoch: Epoch::default(),
+            row: PgRow::default(),
+            up: Vec::new(),
+            alive: BTreeSet::new(),
+            pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1 },
+            full: false,
+            interval: loaded.info.interval,
+            former_life: loaded.info.interval,
+            info: loaded.info,
+            log: loaded.log,
+            dirty: loaded.dirty,
+            granted,
+            follower: Follower::default(),
+            primary: None,
+            removal: None,
+            ops: Ops::default(),
+            durability: Durability::default(),
+            reads: BTreeMap::new(),
+            written_now: BTreeSet::new(),
+            again: false,
+            out: VecDeque::new(),
+        };
+        if loaded.existed {
+            machine.clear_temps(view)?;
+        }
+        Ok(machine)
+    }
+
+    /// Takes one event in. `now` never goes back; `view` shows all that was handed to the store.
+    pub fn handle(&mut self, now: Time, event: Event, view: &dyn ObjectRead) {
+        self.now = self.now.max(now);
+        self.written_now.clear();
+        self.again = false;
+        match event {
+            Event::Map { epoch, row, up, alive, pool } => self.on_map(epoch, row, up, alive, pool),
+            Event::PoolDeleted => self.on_pool_deleted(view),
+            Event::Full(full) => self.full = full,
+            Event::ClientOp { session, op } => self.on_client_op(session, op),
+            Event::SessionGone { session } => self.on_session_gone(session),
+            Event::Peer { from, message } => self.on_peer(from, message, view),
+            Event::Stored { ticket } => self.durability.stored(ticket),
+            Event::ReadDone { ticket, result } => match self.reads.remove(&ticket) {
+                Some(ReadFor::Op(number)) => self.op_data_read(number, ticket, result, view),
+                Some(ReadFor::Push { to, attempt, push }) => self.push_data_read(to, attempt, push, result, view),
+                // Its reader lost interest: a tenure or an attempt ended.
+                None => {}
+            },
+            Event::Tick => {}
+        }
+        self.settle(view);
+    }
+
+    /// The next effect to carry out.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.out.pop_front()
+    }
+
+    /// When to hand in a `Tick`. A time that has passed: at once, after the effects are carried out.
+    pub fn next_timeout(&self) -> Option<Time> {
+        if self.again {
+            return Some(Time::ZERO);
+        }
+        [self.serve_timeout(), self.lease_timeout(), self.proposal_timeout(), self.peers_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What follows from the new state, until nothing does. In this order: what became durable, what is
+    /// thereby committed, what may be proposed or served, then new work, clients before recovery.
+    fn settle(&mut self, view: &dyn ObjectRead) {
+        while let Some(then) = self.durability.ready() {
+            self.became_durable(then, view);
+        }
+        self.try_serve();
+        self.advance_commit();
+        if self.primary.as_ref().is_some_and(|p| !p.replies.awaiting_lease.is_empty()) {
+            self.renew_leases();
+        }
+        self.run_ops(view);
+        self.advance_peers(view);
+        self.propose();
+        self.advance_removal(view);
+        // Replies and acknowledgements that needed no disk.
+        while let Some(then) = self.durability.ready() {
+            self.became_durable(then, view);
+        }
+        self.advance_commit();
+    }
+
+    fn became_durable(&mut self, then: Then, view: &dyn ObjectRead) {
+        match then {
+            Then::Send(to, message) => {
+                // What was promised to an earlier primary is not told to it any more.
+                if message.interval() == self.interval {
+                    self.send(to, message);
+                }
+            }
+            Then::Acknowledge { to, interval, seq, stamp } => {
+                if interval == self.interval {
+                    self.send(to, PgMessage::Replicated { interval, durable_to: seq, stamp });
+                }
+            }
+            Then::OwnWrite { interval, seq } => {
+                if let Some(p) = self.primary.as_mut().filter(|p| p.interval == interval) {
+                    p.local_durable = p.local_durable.max(seq);
+                }
+            }
+            Then::IntervalNoted(interval) => {
+                if let Some(p) = self.primary.as_mut().filter(|p| p.interval == interval) {
+                    p.noted = true;
+                }
+            }
+            Then::RemoveMore => self.remove_more(view),
+        }
+    }
+
+    fn on_peer(&mut self, from: OsdId, message: PgMessage, view: &dyn ObjectRead) {
+        if let PgMessage::Stale { interval } = message {
+            // Somebody replaced us: be silent until the map says who.
+            self.interval = self.interval.max(interval);
+            return;
+        }
+        if message.interval() < self.interval {
+            self.send(from, PgMessage::Stale { interval: self.interval });
+            return;
+        }
+        if let PgMessage::Query { interval, attempt } = message {
+            self.on_query(from, interval, attempt);
+            return;
+        }
+        if message.interval() > self.interval {
+            // Only a query tells of an interval; its sender will repeat it.
+            return;
+        }
+        match message {
+            PgMessage::Stale { .. } | PgMessage::Query { .. } => unreachable!("handled above"),
+            PgMessage::Head { attempt, tail, head, runs, condition, .. } => {
+                self.on_head(from, attempt, crate::log::Outline { tail, head, runs }, condition);
+            }
+            PgMessage::LogRequest { attempt, after, .. } => self.on_log_request(from, attempt, after),
+            PgMessage::Log { attempt, after, objects, .. } => self.on_log(from, attempt, after, objects),
+            PgMessage::Join { attempt, after, backfill, .. } => self.on_join(from, attempt, after, backfill),
+            PgMessage::Replicate { entry, prev, trim_to, stamp, lease, transaction, .. } => {
+                self.granted.grant(self.now, from, lease);
+                self.on_replicate(from, entry, prev, trim_to, stamp, transaction);
+            }
+            PgMessage::Replicated { durable_to, stamp, .. } => self.on_replicated(from, durable_to, stamp),
+            PgMessage::LeaseRequest { interval, stamp, lease } => {
+                self.granted.grant(self.now, from, lease);
+                self.send(from, PgMessage::LeaseGrant { interval, stamp });
+            }
+            PgMessage::LeaseGrant { stamp, .. } => self.lease_granted(from, stamp),
+            PgMessage::Push(push) => self.on_push(from, push),
+            PgMessage::Pushed { attempt, push, chunk, .. } => self.on_pushed(from, attempt, push, chunk, view),
+            PgMessage::Adopt { attempt, after, entries, first, last, staged, .. } => {
+                let page = crate::recovery::adopt::Page { after, entries, first, last, staged };
+                self.on_adopt(from, attempt, page);
+            }
+            PgMessage::Adopted { attempt, head, .. } => self.on_adopted(from, attempt, head),
+            PgMessage::Rejoin { attempt, .. } => self.on_rejoin(from, attempt),
+            PgMessage::Scan { attempt, after, max, .. } => self.on_scan(from, attempt, after, max, view),
+            PgMessage::Scanned { attempt, after, objects, more, .. } => {
+                self.on_scanned(from, attempt, after, objects, more, view);
+            }
+        }
+    }
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.out.push_back(effect);
+    }
+    pub(crate) fn send(&mut self, to: OsdId, message: PgMessage) {
+        self.out.push_back(Effect::Send { to, message });
+    }
+    /// Hands a transaction to the store.
+    pub(crate) fn store(&mut self, transaction: Transaction) {
+        for m in &transaction.mutations {
+            if !self.written_now.contains(m.object()) {
+                self.written_now.insert(m.object().clone());
+            }
+        }
+        let ticket = self.durability.store();
+        self.out.push_back(Effect::Store { ticket, transaction });
+    }
+    /// Hands a transaction that holds the info row to the store.
+    pub(crate) fn store_info(&mut self) {
+        let mut t = Transaction::new();
+        self.meta.info(&mut t, &self.info);
+        self.store(t);
+    }
+}

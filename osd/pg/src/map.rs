@@ -1,0 +1,54 @@
+//! New maps and rows: whose turn it is.
+
+use crate::event::PoolSpec;
+use crate::machine::Pg;
+use placement_map::{Epoch, OsdId, PgRow};
+use std::collections::BTreeSet;
+use wire_codec::pg::Condition;
+
+impl Pg {
+    pub(crate) fn on_map(
+        &mut self,
+        epoch: Epoch,
+        row: PgRow,
+        up: Vec<OsdId>,
+        alive: BTreeSet<OsdId>,
+        pool: PoolSpec,
+    ) {
+        let newness = |r: &PgRow| (r.interval, r.revision);
+        if newness(&row) < newness(&self.row) || epoch < self.epoch {
+            return;
+        }
+        let revised = newness(&row) != newness(&self.row);
+        let min_size_was = self.pool.min_size;
+        (self.epoch, self.row, self.up, self.alive, self.pool) = (epoch, row, up, alive, pool);
+        if self.row.interval > self.interval {
+            self.interval = self.row.interval;
+        }
+        if self.primary.as_ref().is_some_and(|p| p.interval < self.row.interval) {
+            self.end_tenure();
+        }
+        if self.row.primary != Some(self.me) || self.row.interval < self.interval {
+            // Not our turn, or not any more: a query told of a later interval than this row.
+            if self.primary.is_none() {
+                self.turn_away();
+            }
+        } else if self.primary.is_some() {
+            self.row_changed(revised);
+        } else if self.may_lead() {
+            self.begin_tenure();
+        }
+        if revised || min_size_was != self.pool.min_size {
+            self.unpark();
+        }
+        self.consider_removal();
+    }
+
+    /// Whether this member can be the primary of the row's interval. Not if a former life of this process
+    /// may have led it: the monitors then give the PG a new interval once they see the restart. Not with
+    /// objects that are not what the log says: such a member cannot be in sync.
+    fn may_lead(&self) -> bool {
+        let fresh = self.row.interval > self.former_life && !self.row.activated;
+        fresh && self.info.condition == Condition::Complete && self.removal.is_none()
+    }
+}

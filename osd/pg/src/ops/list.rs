@@ -1,0 +1,77 @@
+//! Listings of a PG's live objects.
+
+use super::queue::Queued;
+use super::replies::Pending;
+use crate::machine::Pg;
+use crate::names::{belongs, is_internal, start_of};
+use osd_object::op::OpFailure;
+use osd_object::{ObjectId, ObjectRead, SnapId, Version};
+use stdx::Errno;
+use wire_codec::OsdOutcome;
+
+/// The longest page of a listing.
+const PAGE_MAX: usize = 10_000;
+
+/// Objects of a PG, from a store, in hobject order.
+pub(crate) struct Listing {
+    pub(crate) objects: Vec<ObjectId>,
+    /// Whether the PG goes on behind the last one.
+    pub(crate) more: bool,
+}
+
+impl Pg {
+    /// The PG's objects behind `after` (from its first on), without its own bookkeeping; at most `max`.
+    pub(crate) fn objects_after(
+        &self,
+        after: Option<&ObjectId>,
+        max: usize,
+        view: &dyn ObjectRead,
+    ) -> Result<Listing, Errno> {
+        let start = start_of(self.id);
+        let mut from = after.filter(|a| **a > start).cloned().unwrap_or(start);
+        let mut objects = Vec::new();
+        loop {
+            // One more than can be used: the first may be `from` itself.
+            let wanted = (max - objects.len()).clamp(1, 1000) + 1;
+            let page = view.list(self.id.pool, Some(&from), wanted)?;
+            let full = page.len() == wanted;
+            for object in page {
+                if !belongs(self.id, self.pool.pg_num, &object) {
+                    return Ok(Listing { objects, more: false });
+                }
+                if Some(&object) == after || is_internal(&object) || objects.last() == Some(&object) {
+                    from = object;
+                    continue;
+                }
+                if objects.len() == max {
+                    return Ok(Listing { objects, more: true });
+                }
+                from = object.clone();
+                objects.push(object);
+            }
+            if !full {
+                return Ok(Listing { objects, more: false });
+            }
+        }
+    }
+
+    /// Answers a listing of live objects.
+    pub(crate) fn list(&mut self, queued: Queued, after: Option<ObjectId>, max: u32, view: &dyn ObjectRead) {
+        let max = (max as usize).clamp(1, PAGE_MAX);
+        let outcome = match self.objects_after(after.as_ref(), max, view) {
+            Ok(listing) => {
+                let live = |o: &ObjectId| o.snap == SnapId::HEAD;
+                OsdOutcome::Listed { objects: listing.objects.into_iter().filter(live).collect(), more: listing.more }
+            }
+            Err(code) => {
+                let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
+                OsdOutcome::Done { version: Version::ZERO, outcome: Err(failure) }
+            }
+        };
+        self.ops.done(&queued);
+        let pending =
+            Pending { session: queued.session, request: queued.op.request, outcome, read_at: Some(self.now) };
+        // It shows objects made and not those removed by writes that are not yet certain.
+        self.answer_after(self.log.head().seq, pending);
+    }
+}

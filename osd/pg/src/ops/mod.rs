@@ -1,0 +1,23 @@
+//! Clients' operations: waiting their turn, running, and being answered only once what they saw or did is
+//! certain.
+
+mod data;
+mod list;
+mod queue;
+pub(crate) mod replies;
+mod start;
+
+pub(crate) use queue::{Ops, Queued};
+
+use osd_object::OpResult;
+
+/// About how many bytes a result carries.
+pub(crate) fn result_bytes(result: &OpResult) -> usize {
+    match result {
+        OpResult::Done => 0,
+        OpResult::Meta(_) => 32,
+        OpResult::Data(d) => d.len(),
+        OpResult::Xattrs(all) => all.iter().map(|(k, v)| k.len() + v.len()).sum(),
+        OpResult::Rows(page) => page.rows.iter().map(|(k, v)| k.len() + v.len()).sum(),
+    }
+}

@@ -1,0 +1,206 @@
+//! Where operations wait: for the PG to serve, for `min_size`, for an object that is being read.
+
+use crate::effect::Ticket;
+use crate::event::SessionId;
+use crate::machine::Pg;
+use osd_class::{DataRead, Executed};
+use osd_object::{ObjectId, Op, RequestId, Version};
+use std::collections::{BTreeMap, VecDeque};
+use stdx::Time;
+use wire_codec::{OpTarget, OsdOp, OsdOutcome};
+
+/// An operation that waits or runs.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) session: SessionId,
+    pub(crate) op: OsdOp,
+    pub(crate) bytes: u64,
+}
+
+/// All operations of a PG that are not yet executed, and those waiting for data. Not bounded here: the shell
+/// stops reading from sessions while the total of `PgStatus::op_bytes` or `ops` over all PGs is too high.
+#[derive(Debug, Default)]
+pub(crate) struct Ops {
+    /// In order of arrival; run while the PG serves.
+    pub(crate) queue: VecDeque<Queued>,
+    /// Writes that wait for enough in-sync members.
+    pub(crate) parked: VecDeque<Queued>,
+    /// Objects whose data is being read.
+    busy: BTreeMap<ObjectId, Busy>,
+    /// Operations waiting for data.
+    pub(crate) reading: BTreeMap<u64, Reading>,
+    pub(crate) next_number: u64,
+    count: u64,
+    bytes: u64,
+}
+
+/// An object whose data is being read, so that it must not be written.
+#[derive(Debug, Default)]
+struct Busy {
+    readers: u32,
+    /// A write is waiting for data it wants to see before it happens.
+    exclusive: bool,
+    waiting: VecDeque<Queued>,
+}
+
+/// An operation that waits for data.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) queued: Queued,
+    pub(crate) object: ObjectId,
+    pub(crate) executed: Executed,
+    pub(crate) waiting: BTreeMap<Ticket, DataRead>,
+    pub(crate) version: Version,
+    pub(crate) at: Time,
+    pub(crate) needs: u64,
+}
+
+impl Ops {
+    pub(crate) fn push(&mut self, queued: Queued) {
+        self.count += 1;
+        self.bytes += queued.bytes;
+        self.queue.push_back(queued);
+    }
+    /// An operation left: answered, or handed to replication, which counts by itself.
+    pub(crate) fn done(&mut self, queued: &Queued) {
+        self.count -= 1;
+        self.bytes -= queued.bytes;
+    }
+    /// Operations here, and the bytes they carry.
+    pub(crate) fn load(&self) -> (u64, u64) {
+        (self.count, self.bytes)
+    }
+
+    /// Whether an operation on the object has to wait. Nothing overtakes what waits already.
+    pub(crate) fn must_wait(&self, object: &ObjectId, write: bool) -> bool {
+        self.busy.get(object).is_some_and(|b| b.exclusive || !b.waiting.is_empty() || (write && b.readers > 0))
+    }
+    /// Lets an operation wait for the object.
+    pub(crate) fn wait(&mut self, object: &ObjectId, queued: Queued) {
+        self.busy.get_mut(object).expect("only a busy object is waited for").waiting.push_back(queued);
+    }
+    /// Whether a write waits for data of the object.
+    pub(crate) fn is_exclusive(&self, object: &ObjectId) -> bool {
+        self.busy.get(object).is_some_and(|b| b.exclusive)
+    }
+    /// Keeps writes away while data is read. False if a write is under way.
+    pub(crate) fn lock_shared(&mut self, object: &ObjectId) -> bool {
+        let busy = self.busy.entry(object.clone()).or_default();
+        if !busy.exclusive {
+            busy.readers += 1;
+        }
+        !busy.exclusive
+    }
+    /// Keeps all others away. The caller saw that nobody is there.
+    pub(crate) fn lock_exclusive(&mut self, object: &ObjectId) {
+        let busy = self.busy.entry(object.clone()).or_default();
+        assert!(!busy.exclusive && busy.readers == 0, "an exclusive lock needs a free object");
+        busy.exclusive = true;
+    }
+    /// A shared lock ends; those who waited come next.
+    pub(crate) fn unlock_shared(&mut self, object: &ObjectId) {
+        let busy = self.busy.get_mut(object).expect("locked");
+        busy.readers = busy.readers.checked_sub(1).expect("a reader");
+        self.wake(object);
+    }
+    /// The exclusive lock ends; those who waited come next.
+    pub(crate) fn unlock_exclusive(&mut self, object: &ObjectId) {
+        let busy = self.busy.get_mut(object).expect("locked");
+        assert!(std::mem::take(&mut busy.exclusive), "held exclusively");
+        self.wake(object);
+    }
+    fn wake(&mut self, object: &ObjectId) {
+        let busy = self.busy.get_mut(object).expect("busy");
+        let free = busy.readers == 0 && !busy.exclusive;
+        let waiting = std::mem::take(&mut busy.waiting);
+        if free {
+            self.busy.remove(object);
+        }
+        for queued in waiting.into_iter().rev() {
+            self.queue.push_front(queued);
+        }
+    }
+    fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
+        let (mut count, mut bytes) = (0, 0);
+        let mut judge = |q: &Queued| {
+            let stays = keep(q);
+            if !stays {
+                count += 1;
+                bytes += q.bytes;
+            }
+            stays
+        };
+        self.queue.retain(&mut judge);
+        self.parked.retain(&mut judge);
+        for busy in self.busy.values_mut() {
+            busy.waiting.retain(&mut judge);
+        }
+        self.count -= count;
+        self.bytes -= bytes;
+    }
+    /// Everything, to be turned away.
+    fn take_all(&mut self) -> Vec<(SessionId, RequestId)> {
+        let all = std::mem::take(self);
+        self.next_number = all.next_number;
+        let name = |q: Queued| (q.session, q.op.request);
+        let waiting = all.busy.into_values().flat_map(|b| b.waiting);
+        let reading = all.reading.into_values().map(|r| r.queued);
+        reading.chain(waiting).chain(all.parked).chain(all.queue).map(name).collect()
+    }
+}
+
+/// Bytes an operation carries, for admission.
+fn payload(op: &OsdOp) -> u64 {
+    let OpTarget::Object { ops, .. } = &op.target else { return 64 };
+    let of = |op: &Op| match op {
+        Op::Write { data, .. } | Op::WriteFull { data } | Op::Append { data } => data.len(),
+        Op::SetXattr { value, .. } => value.len(),
+        Op::OmapSet { rows } => rows.iter().map(|(k, v)| k.len() + v.len()).sum(),
+        Op::Call { input, .. } => input.len(),
+        _ => 0,
+    };
+    ops.iter().map(|op| 64 + of(op) as u64).sum()
+}
+
+impl Pg {
+    pub(crate) fn on_client_op(&mut self, session: SessionId, op: OsdOp) {
+        if self.row.primary != Some(self.me) {
+            self.reply_not_primary(session, op.request);
+            return;
+        }
+        let bytes = payload(&op);
+        self.ops.push(Queued { session, op, bytes });
+    }
+
+    pub(crate) fn on_session_gone(&mut self, session: SessionId) {
+        self.ops.retain(|q| q.session != session);
+        if let Some(p) = self.primary.as_mut() {
+            p.replies.forget(session);
+        }
+    }
+
+    /// Everybody who waits is told to look for another primary.
+    pub(crate) fn turn_away(&mut self) {
+        for (session, request) in self.ops.take_all() {
+            self.reply_not_primary(session, request);
+        }
+    }
+
+    pub(crate) fn reply_not_primary(&mut self, session: SessionId, request: RequestId) {
+        self.reply(session, request, OsdOutcome::NotPrimary);
+    }
+
+    /// The number of in-sync members may have grown: parked writes get their turn, in their order.
+    pub(crate) fn unpark(&mut self) {
+        if self.writable() {
+            while let Some(queued) = self.ops.parked.pop_back() {
+                self.ops.queue.push_front(queued);
+            }
+        }
+    }
+
+    /// Whether enough members are in sync for writes to be acknowledged.
+    pub(crate) fn writable(&self) -> bool {
+        self.row.in_sync.len() >= self.pool.min_size as usize
+    }
+}

@@ -1,0 +1,143 @@
+//! Running operations: what is refused, what must wait, what is read and what is written.
+
+use super::queue::{Queued, Reading};
+use super::replies::Pending;
+use crate::effect::Effect;
+use crate::machine::{Pg, ReadFor};
+use crate::names::{belongs, is_internal};
+use osd_class::{Access, Executed, execute};
+use osd_object::op::{OpFailure, OpOutcome};
+use osd_object::{ObjectId, ObjectRead, Op, SnapId, Version};
+use std::collections::BTreeMap;
+use stdx::Errno;
+use wire_codec::{OpTarget, OsdOutcome};
+
+impl Pg {
+    /// Runs what is queued, as far as it may run now.
+    pub(crate) fn run_ops(&mut self, view: &dyn ObjectRead) {
+        while self.serving() {
+            let p = self.primary.as_ref().expect("serving");
+            if self.log.head().seq - p.committed_to >= self.config.in_flight_max as u64 {
+                return;
+            }
+            let Some(queued) = self.ops.queue.pop_front() else { return };
+            let fresh = match &queued.op.target {
+                OpTarget::Object { object, .. } => !self.written_now.contains(object),
+                OpTarget::List { .. } => self.written_now.is_empty(),
+            };
+            if !fresh {
+                // The view does not show yet what this `handle` wrote.
+                self.ops.queue.push_front(queued);
+                self.again = true;
+                return;
+            }
+            self.start(queued, view);
+        }
+    }
+
+    fn start(&mut self, queued: Queued, view: &dyn ObjectRead) {
+        match &queued.op.target {
+            OpTarget::List { after, max } => {
+                let (after, max) = (after.clone(), *max);
+                self.list(queued, after, max, view);
+            }
+            OpTarget::Object { object, .. } => {
+                let object = object.clone();
+                self.start_on_object(queued, object, view);
+            }
+        }
+    }
+
+    fn start_on_object(&mut self, queued: Queued, object: ObjectId, view: &dyn ObjectRead) {
+        let request = queued.op.request;
+        if let Some(entry) = self.log.find(request) {
+            // A replay: the same answer as the first time, once that is certain.
+            let outcome = OsdOutcome::Done { version: entry.version, outcome: entry.outcome.clone() };
+            let needs = entry.version.seq;
+            self.ops.done(&queued);
+            self.answer_after(needs, Pending { session: queued.session, request, outcome, read_at: None });
+            return;
+        }
+        let OpTarget::Object { ops, .. } = &queued.op.target else { unreachable!("listings go elsewhere") };
+        let access = self.registry.access(ops);
+        if let Err(code) = self.admissible(&queued, &object, ops, access) {
+            let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
+            self.answer_read(queued, Version::ZERO, Err(failure), 0);
+            return;
+        }
+        let write = access == Access::Write;
+        if write && !self.writable() {
+            self.ops.parked.push_back(queued);
+            return;
+        }
+        if self.ops.must_wait(&object, write) {
+            self.ops.wait(&object, queued);
+            return;
+        }
+        let executed = execute(view, &object, ops, queued.op.mtime, &self.registry);
+        if !executed.data_reads.is_empty() {
+            self.read_data(queued, object, executed);
+        } else if executed.changed {
+            self.write(queued, object, executed);
+        } else {
+            let version = executed.before.map_or(Version::ZERO, |m| m.version);
+            let needs = self.seen_uncommitted(&object);
+            self.answer_read(queued, version, executed.outcome, needs);
+        }
+    }
+
+    /// Whether an operation is one that this PG and this build carry out.
+    fn admissible(&self, queued: &Queued, object: &ObjectId, ops: &[Op], access: Access) -> Result<(), Errno> {
+        let name = &object.name;
+        let longest = [&name.name, &name.namespace, &name.locator].into_iter().map(String::len).max();
+        if !belongs(self.id, self.pool.pg_num, object) || is_internal(object) || ops.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        if longest > Some(osd_object::name::NAME_BYTES_MAX) {
+            return Err(Errno::E2BIG);
+        }
+        let snapshots = object.snap != SnapId::HEAD || !queued.op.snaps.snaps.is_empty();
+        if snapshots {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if access == Access::Write && self.full && self.registry.takes_space(ops) {
+            return Err(Errno::ENOSPC);
+        }
+        Ok(())
+    }
+
+    /// The last write of the object that is not yet certain, so that what was read of it is not either.
+    pub(crate) fn seen_uncommitted(&self, object: &ObjectId) -> u64 {
+        self.primary.as_ref().and_then(|p| p.uncommitted.get(object)).copied().unwrap_or(0)
+    }
+
+    /// Answers what changed nothing.
+    pub(crate) fn answer_read(&mut self, queued: Queued, version: Version, outcome: OpOutcome, needs: u64) {
+        self.ops.done(&queued);
+        let outcome = OsdOutcome::Done { version, outcome };
+        let (session, request, read_at) = (queued.session, queued.op.request, Some(self.now));
+        self.answer_after(needs, Pending { session, request, outcome, read_at });
+    }
+
+    /// Fetches the data that the results want, keeping writes away from the object meanwhile.
+    fn read_data(&mut self, queued: Queued, object: ObjectId, mut executed: Executed) {
+        if executed.changed {
+            self.ops.lock_exclusive(&object);
+        } else {
+            assert!(self.ops.lock_shared(&object), "an operation that may start finds no writer");
+        }
+        let number = self.ops.next_number;
+        self.ops.next_number += 1;
+        let mut waiting = BTreeMap::new();
+        for read in std::mem::take(&mut executed.data_reads) {
+            let ticket = self.durability.ticket();
+            self.reads.insert(ticket, ReadFor::Op(number));
+            waiting.insert(ticket, read);
+            self.effect(Effect::Read { ticket, object: object.clone(), offset: read.offset, len: read.len });
+        }
+        let version = executed.before.map_or(Version::ZERO, |m| m.version);
+        let needs = self.seen_uncommitted(&object);
+        let at = self.now;
+        self.ops.reading.insert(number, Reading { queued, object, executed, waiting, version, at, needs });
+    }
+}

@@ -1,0 +1,99 @@
+//! The primary compares a member's log with its own and decides how it becomes level.
+
+use super::peer::Stage;
+use crate::log::Outline;
+use crate::machine::Pg;
+use crate::recovery::source::Recovery;
+use osd_object::{ObjectId, Version};
+use placement_map::OsdId;
+use std::collections::BTreeSet;
+use wire_codec::PgMessage;
+use wire_codec::pg::Condition;
+
+impl Pg {
+    /// A member told where its log stands.
+    pub(crate) fn on_head(&mut self, from: OsdId, attempt: u64, theirs: Outline, condition: Condition) {
+        let in_sync = self.row.in_sync.contains(&from);
+        let (now, interval, resend) = (self.now, self.interval, self.config.resend);
+        // It obeys us now; so a lease it held as a primary is over.
+        self.granted.stopped(from);
+        let Some(p) = self.primary.as_mut().filter(|p| p.interval == interval) else { return };
+        let activated = p.activated;
+        let Some(peer) = p.peers.get_mut(&from) else { return };
+        if peer.attempt != attempt || !matches!(peer.stage, Stage::Asked) {
+            return;
+        }
+        let complete = condition == Condition::Complete;
+        if activated && in_sync {
+            // Everybody had our head at the activation; what is missing are writes under way, sent again.
+            if complete && self.log.contains(theirs.head) {
+                self.became_level(from, theirs.head.seq);
+            }
+            return;
+        }
+        let common = self.log.common(&theirs).filter(|_| condition != Condition::Backfilling);
+        match common {
+            Some(common) if complete && common == theirs.head && common == self.log.head() => {
+                self.became_level(from, common.seq);
+            }
+            Some(common) if complete && common == theirs.head => self.begin_recovery(from, common, Vec::new()),
+            Some(common) => {
+                peer.stage = Stage::Comparing { common };
+                peer.again_at = now + resend;
+                self.send(from, PgMessage::LogRequest { interval, attempt, after: common });
+            }
+            None if activated => self.begin_backfill(from),
+            None => peer.stage = Stage::Refused,
+        }
+    }
+
+    /// A member told which of its objects may differ beyond what our log says.
+    pub(crate) fn on_log(&mut self, from: OsdId, attempt: u64, after: Version, objects: Vec<ObjectId>) {
+        let Some(peer) = self.primary.as_ref().and_then(|p| p.peers.get(&from)) else { return };
+        let expected = matches!(peer.stage, Stage::Comparing { common } if common == after);
+        if peer.attempt == attempt && expected {
+            self.begin_recovery(from, after, objects);
+        }
+    }
+
+    /// Copies what our log names behind `common`, and `theirs`.
+    fn begin_recovery(&mut self, osd: OsdId, common: Version, theirs: Vec<ObjectId>) {
+        let activated = self.primary.as_ref().is_some_and(|p| p.activated);
+        if self.log.tail().seq > common.seq {
+            // Trimmed in the meantime.
+            return self.begin_backfill(osd);
+        }
+        let pg_num = self.pool.pg_num;
+        let mut missing: BTreeSet<ObjectId> = self.log.after(common.seq).map(|e| e.object.clone()).collect();
+        missing.extend(theirs.into_iter().filter(|o| crate::names::belongs(self.id, pg_num, o)));
+        self.begin_syncing(osd, Recovery::of_log(common, missing, !activated));
+    }
+
+    fn begin_backfill(&mut self, osd: OsdId) {
+        let recovery = Recovery::of_everything(self.log.tail());
+        self.begin_syncing(osd, recovery);
+    }
+
+    fn begin_syncing(&mut self, osd: OsdId, recovery: Recovery) {
+        let (interval, now, after) = (self.interval, self.now, self.log.head().seq);
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        let (attempt, backfill, staged) = (peer.attempt, recovery.backfill.is_some(), recovery.staged);
+        peer.stage = Stage::Syncing(Box::new(recovery));
+        peer.durable_to = after;
+        peer.progress_at = now;
+        if !staged {
+            self.send(osd, PgMessage::Join { interval, attempt, after, backfill });
+        }
+    }
+
+    /// A member is level through `durable_to`, and gets everything behind that as it happens.
+    pub(crate) fn became_level(&mut self, osd: OsdId, durable_to: u64) {
+        let now = self.now;
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        peer.stage = Stage::Ready;
+        peer.durable_to = peer.durable_to.max(durable_to);
+        peer.progress_at = now;
+        peer.again_at = now;
+        peer.required = true;
+    }
+}

@@ -1,0 +1,93 @@
+//! Another member of the PG as its primary sees it.
+
+use crate::recovery::source::Recovery;
+use osd_object::Version;
+use stdx::Time;
+
+/// Another member: in sync, to be in sync again, or to join.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Numbers the conversation; answers of an earlier one are void.
+    pub(crate) attempt: u64,
+    /// How far we got with it.
+    pub(crate) stage: Stage,
+    /// When to say again what was not answered.
+    pub(crate) again_at: Time,
+    /// Its acknowledgements and leases count: it is in sync, or is proposed to be, or is about to.
+    pub(crate) required: bool,
+    /// It has all writes through this one, durably. Of a joiner before `Ready`: those it was sent.
+    pub(crate) durable_to: u64,
+    /// When `durable_to` last grew, or there was nothing to wait for.
+    pub(crate) progress_at: Time,
+    /// Reads are current until then, as far as it is concerned.
+    pub(crate) lease_until: Time,
+    /// When it was asked for a lease and has not answered.
+    pub(crate) lease_asked: Option<Time>,
+    /// Objects copied to it in this attempt.
+    pub(crate) pushed: u64,
+}
+
+/// How far a primary got with a member.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// `Query` sent.
+    Asked,
+    /// `LogRequest` sent; the logs part here.
+    Comparing {
+        /// The last version that both logs contain.
+        common: Version,
+    },
+    /// Objects are being copied.
+    Syncing(Box<Recovery>),
+    /// `Adopt` sent.
+    Adopting {
+        /// What the copying came to.
+        recovery: Box<Recovery>,
+        /// Our head when it was sent.
+        head: u64,
+    },
+    /// Level: its log is the beginning of ours, and it gets every write.
+    Ready,
+    /// Cannot be brought level in this interval's peering: the activation leaves it out.
+    Refused,
+}
+
+impl Peer {
+    pub(crate) fn new(attempt: u64, now: Time) -> Peer {
+        Peer {
+            attempt,
+            stage: Stage::Asked,
+            again_at: now,
+            required: false,
+            durable_to: 0,
+            progress_at: now,
+            lease_until: Time::ZERO,
+            lease_asked: None,
+            pushed: 0,
+        }
+    }
+    /// Whether writes are sent to it as they happen.
+    pub(crate) fn follows(&self) -> bool {
+        match &self.stage {
+            Stage::Ready => true,
+            Stage::Syncing(r) | Stage::Adopting { recovery: r, .. } => !r.staged,
+            Stage::Asked | Stage::Comparing { .. } | Stage::Refused => false,
+        }
+    }
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready)
+    }
+    /// The copying under way, if any.
+    pub(crate) fn recovery(&self) -> Option<&Recovery> {
+        match &self.stage {
+            Stage::Syncing(r) | Stage::Adopting { recovery: r, .. } => Some(r),
+            _ => None,
+        }
+    }
+    pub(crate) fn recovery_mut(&mut self) -> Option<&mut Recovery> {
+        match &mut self.stage {
+            Stage::Syncing(r) | Stage::Adopting { recovery: r, .. } => Some(r),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A tenure: one OSD being primary of one interval.
+
+use super::peer::{Peer, Stage};
+use super::propose::Proposal;
+use crate::durability::Then;
+use crate::machine::Pg;
+use crate::ops::replies::Replies;
+use crate::replicated::write::InFlight;
+use osd_object::ObjectId;
+use placement_map::OsdId;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use stdx::Time;
+use wire_codec::PgMessage;
+
+/// What a primary knows in its tenure. Dropped with the tenure, so that nothing of it leaks into the next.
+#[derive(Debug)]
+pub(crate) struct Primary {
+    pub(crate) interval: u64,
+    /// Our own store has noted the interval.
+    pub(crate) noted: bool,
+    /// The row says activated.
+    pub(crate) activated: bool,
+    /// Activated, and a predecessor's lease is over.
+    pub(crate) serving: bool,
+    pub(crate) peers: BTreeMap<OsdId, Peer>,
+    pub(crate) proposal: Option<Proposal>,
+    /// Writes that some follower has not acknowledged, or that are not committed; contiguous, up to the head.
+    pub(crate) in_flight: VecDeque<InFlight>,
+    /// Our own copy has the writes through this one.
+    pub(crate) local_durable: u64,
+    /// All in-sync members have the writes through this one.
+    pub(crate) committed_to: u64,
+    /// The last write of each object that is not committed.
+    pub(crate) uncommitted: BTreeMap<ObjectId, u64>,
+    pub(crate) replies: Replies,
+    /// Objects that could not be read to be copied.
+    pub(crate) unreadable: BTreeSet<ObjectId>,
+    pub(crate) attempts: u64,
+    pub(crate) pushes: u64,
+}
+
+impl Pg {
+    /// Whether clients are served: activated, and nothing later is known.
+    pub(crate) fn serving(&self) -> bool {
+        self.primary.as_ref().is_some_and(|p| p.serving && p.interval == self.interval)
+    }
+
+    /// The row says it is our turn.
+    pub(crate) fn begin_tenure(&mut self) {
+        assert!(self.row.interval == self.interval, "a tenure begins in the latest interval known");
+        self.forget_follower();
+        self.primary = Some(Primary {
+            interval: self.interval,
+            noted: false,
+            activated: false,
+            serving: false,
+            peers: BTreeMap::new(),
+            proposal: None,
+            in_flight: VecDeque::new(),
+            local_durable: 0,
+            committed_to: 0,
+            uncommitted: BTreeMap::new(),
+            replies: Replies::default(),
+            unreadable: BTreeSet::new(),
+            attempts: 0,
+            pushes: 0,
+        });
+        // Noted before anything is proposed: after a restart this OSD must not take the interval for one
+        // that it may begin. Also the barrier behind which all of our log is durable.
+        self.info.interval = self.interval;
+        self.store_info();
+        self.durability.then(Then::IntervalNoted(self.interval));
+        self.match_peers(true);
+    }
+
+    /// The row names another interval: everything of the tenure is void, and clients aim anew.
+    pub(crate) fn end_tenure(&mut self) {
+        let Some(p) = self.primary.take() else { return };
+        for reply in p.replies.into_all() {
+            self.reply_not_primary(reply.session, reply.request);
+        }
+        self.reads.clear();
+        self.turn_away();
+    }
+
+    /// A row or map with the same interval.
+    pub(crate) fn row_changed(&mut self, revised: bool) {
+        if let Some(p) = self.primary.as_mut().filter(|_| revised) {
+            // The monitors take proposals only from the row as it was: those under way are void.
+            p.proposal = None;
+        }
+        self.match_peers(revised);
+        self.row_activated();
+    }
+
+    fn row_activated(&mut self) {
+        let head = self.log.head().seq;
+        let Some(p) = self.primary.as_mut() else { return };
+        if self.row.activated && !p.activated {
+            p.activated = true;
+            // All of the in-sync set was brought to our head before this was proposed.
+            p.committed_to = head;
+            p.local_durable = head;
+        }
+    }
+
+    /// Lets the peers be who the map says: until the activation the in-sync members that are up, afterwards
+    /// the up set's joiners too.
+    fn match_peers(&mut self, revised: bool) {
+        let Some(p) = self.primary.as_mut() else { return };
+        let wanted = |osd: &OsdId| {
+            let member = self.row.in_sync.contains(osd) || (self.row.activated && self.up.contains(osd));
+            member && *osd != self.me && self.alive.contains(osd)
+        };
+        let gone: Vec<OsdId> = p.peers.keys().filter(|osd| !wanted(osd)).copied().collect();
+        let new: Vec<OsdId> = self.row.in_sync.iter().chain(&self.up).filter(|osd| wanted(osd)).copied().collect();
+        for osd in gone {
+            self.abandon(osd);
+            self.primary.as_mut().expect("still in office").peers.remove(&osd);
+        }
+        for osd in new {
+            let p = self.primary.as_mut().expect("still in office");
+            let known = p.peers.contains_key(&osd);
+            if !known {
+                p.peers.insert(osd, Peer::new(0, self.now));
+                self.ask(osd);
+            }
+            let in_sync = self.row.in_sync.contains(&osd);
+            let p = self.primary.as_mut().expect("still in office");
+            let peer = p.peers.get_mut(&osd).expect("just seen");
+            // A joiner that stopped being level counts on while a proposal to add it may still be taken.
+            peer.required = in_sync || (peer.required && (peer.is_ready() || !revised));
+            if !self.row.activated {
+                continue;
+            }
+            // Left out by an activation or dropped since: from here on it is filled as a joiner.
+            let staged = peer.recovery().is_some_and(|r| r.staged);
+            if matches!(peer.stage, Stage::Refused) || staged {
+                self.ask(osd);
+            }
+        }
+    }
+
+    /// Begins a new conversation with a member.
+    pub(crate) fn ask(&mut self, osd: OsdId) {
+        self.abandon(osd);
+        let interval = self.interval;
+        let again_at = self.now + self.config.resend;
+        let p = self.primary.as_mut().expect("only a primary asks");
+        p.attempts += 1;
+        let attempt = p.attempts;
+        let peer = p.peers.get_mut(&osd).expect("only peers are asked");
+        *peer = Peer {
+            required: peer.required,
+            lease_until: peer.lease_until,
+            lease_asked: peer.lease_asked,
+            again_at,
+            ..Peer::new(attempt, self.now)
+        };
+        self.send(osd, PgMessage::Query { interval, attempt });
+    }
+
+    /// Serves once activated and once no predecessor can still be answering reads.
+    pub(crate) fn try_serve(&mut self) {
+        let wait_until = self.granted.wait_until(self.me);
+        if let Some(p) = self.primary.as_mut().filter(|p| p.activated && !p.serving && wait_until <= self.now) {
+            p.serving = true;
+        }
+    }
+
+    /// When a predecessor's lease ends, if that is what is being waited for.
+    pub(crate) fn serve_timeout(&self) -> Option<Time> {
+        self.primary.as_ref().filter(|p| p.activated && !p.serving).map(|_| self.granted.wait_until(self.me))
+    }
+
+    /// When some peer must be spoken to again.
+    pub(crate) fn peers_timeout(&self) -> Option<Time> {
+        let p = self.primary.as_ref().filter(|p| p.interval == self.interval)?;
+        p.peers.values().filter_map(|peer| self.peer_timeout(p, peer)).min()
+    }
+
+    fn peer_timeout(&self, p: &Primary, peer: &Peer) -> Option<Time> {
+        let own = match &peer.stage {
+            Stage::Asked | Stage::Comparing { .. } | Stage::Adopting { .. } => Some(peer.again_at),
+            Stage::Syncing(r) => r.timeout(),
+            Stage::Ready | Stage::Refused => None,
+        };
+        let unacknowledged = peer.follows() && p.in_flight.back().is_some_and(|w| w.seq() > peer.durable_to);
+        let resend = unacknowledged.then_some(peer.again_at);
+        own.into_iter().chain(resend).min()
+    }
+
+    /// Says again what was not answered in time, and goes on with copying.
+    pub(crate) fn advance_peers(&mut self, view: &dyn osd_object::ObjectRead) {
+        let Some(p) = self.primary.as_ref().filter(|p| p.interval == self.interval) else { return };
+        let osds: Vec<OsdId> = p.peers.keys().copied().collect();
+        for osd in osds {
+            self.advance_peer(osd, view);
+        }
+    }
+
+    fn advance_peer(&mut self, osd: OsdId, view: &dyn osd_object::ObjectRead) {
+        let (now, interval, resend) = (self.now, self.interval, self.config.resend);
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        let due = peer.again_at <= now;
+        let attempt = peer.attempt;
+        match &peer.stage {
+            Stage::Asked if due => {
+                peer.again_at = now + resend;
+                self.send(osd, PgMessage::Query { interval, attempt });
+            }
+            Stage::Comparing { common } if due => {
+                let after = *common;
+                peer.again_at = now + resend;
+                self.send(osd, PgMessage::LogRequest { interval, attempt, after });
+            }
+            Stage::Syncing(_) => self.advance_recovery(osd, view),
+            Stage::Adopting { .. } if due => self.adopt_again(osd),
+            _ => {}
+        }
+        self.resend_writes(osd);
+    }
+}

@@ -1,0 +1,195 @@
+//! The primary's side of a push: one object in pieces, each sent when the one before is durable.
+
+use crate::effect::Effect;
+use crate::machine::{Pg, ReadFor};
+use bytes::Bytes;
+use osd_object::{ObjectId, ObjectRead, OmapRange};
+use placement_map::OsdId;
+use stdx::{Errno, Time};
+use wire_codec::PgMessage;
+use wire_codec::pg::{Push, PushBody, PushHead};
+
+/// An object on its way. It is locked against writes here meanwhile.
+#[derive(Debug)]
+pub(crate) struct Pushing {
+    pub(crate) object: ObjectId,
+    /// For the first piece; sent with it.
+    head: Option<PushHead>,
+    size: u64,
+    /// Data up to here was read.
+    offset: u64,
+    /// Rows up to here were read.
+    rows_after: Option<Bytes>,
+    /// Number of the piece being read or sent.
+    chunk: u32,
+    /// The piece that is not acknowledged.
+    sent: Option<Push>,
+    /// When it must be sent again.
+    pub(crate) again_at: Option<Time>,
+}
+
+impl Pg {
+    /// Begins to push an object, as it is now.
+    pub(crate) fn begin_push(&mut self, osd: OsdId, object: ObjectId, view: &dyn ObjectRead) {
+        let stored = view.meta(&object).and_then(|m| Ok((m, view.xattrs(&object)?)));
+        let p = self.primary.as_mut().expect("only a primary pushes");
+        let (meta, xattrs) = match stored {
+            Ok(x) => x,
+            Err(_) => {
+                p.unreadable.insert(object);
+                return;
+            }
+        };
+        assert!(self.ops.lock_shared(&object), "no writer is waiting for data of an object that is pushed");
+        p.pushes += 1;
+        let push = p.pushes;
+        let head = meta.map(|meta| PushHead { meta, xattrs: xattrs.into_iter().collect() });
+        let pushing = Pushing {
+            object,
+            head,
+            size: meta.map_or(0, |m| m.size),
+            offset: 0,
+            rows_after: None,
+            chunk: 0,
+            sent: None,
+            again_at: None,
+        };
+        let peer = p.peers.get_mut(&osd).expect("pushing to a peer");
+        peer.recovery_mut().expect("pushing in a recovery").pushing.insert(push, pushing);
+        if meta.is_none() {
+            self.send_piece(osd, push, PushBody::Absent);
+        } else {
+            self.next_piece(osd, push, view);
+        }
+    }
+
+    fn pushing(&mut self, osd: OsdId, push: u64) -> Option<&mut Pushing> {
+        self.primary.as_mut()?.peers.get_mut(&osd)?.recovery_mut()?.pushing.get_mut(&push)
+    }
+
+    /// Fetches the data of the next piece; rows need no waiting.
+    fn next_piece(&mut self, osd: OsdId, push: u64, view: &dyn ObjectRead) {
+        let max = u64::from(self.config.push_bytes_max);
+        let Some(pushing) = self.pushing(osd, push) else { return };
+        if pushing.offset >= pushing.size {
+            self.compose(osd, push, Vec::new(), view);
+            return;
+        }
+        let (object, offset, len) = (pushing.object.clone(), pushing.offset, max.min(pushing.size - pushing.offset));
+        let attempt = self.primary.as_ref().and_then(|p| p.peers.get(&osd)).map_or(0, |peer| peer.attempt);
+        let ticket = self.durability.ticket();
+        self.reads.insert(ticket, ReadFor::Push { to: osd, attempt, push });
+        self.effect(Effect::Read { ticket, object, offset, len });
+    }
+
+    /// Data for a piece came.
+    pub(crate) fn push_data_read(
+        &mut self,
+        osd: OsdId,
+        attempt: u64,
+        push: u64,
+        result: Result<Bytes, Errno>,
+        view: &dyn ObjectRead,
+    ) {
+        let current = self.primary.as_ref().and_then(|p| p.peers.get(&osd)).map(|peer| peer.attempt);
+        let Some(pushing) = self.pushing(osd, push).filter(|_| current == Some(attempt)) else { return };
+        match result {
+            Ok(data) => {
+                let offset = pushing.offset;
+                pushing.offset += data.len() as u64;
+                // What no piece covers reads as zeros.
+                let holes = data.iter().all(|b| *b == 0);
+                self.compose(osd, push, if holes { Vec::new() } else { vec![(offset, data)] }, view);
+            }
+            Err(_) => self.cannot_read(osd, push),
+        }
+    }
+
+    /// Our own copy is unreadable: the object cannot be given to anybody.
+    fn cannot_read(&mut self, osd: OsdId, push: u64) {
+        let Some(p) = self.primary.as_mut() else { return };
+        let recovery = p.peers.get_mut(&osd).and_then(|peer| peer.recovery_mut());
+        let Some(pushing) = recovery.and_then(|r| r.pushing.remove(&push)) else { return };
+        p.unreadable.insert(pushing.object.clone());
+        self.ops.unlock_shared(&pushing.object);
+    }
+
+    fn compose(&mut self, osd: OsdId, push: u64, data: Vec<(u64, Bytes)>, view: &dyn ObjectRead) {
+        let bytes_max = self.config.push_bytes_max;
+        let Some(pushing) = self.pushing(osd, push) else { return };
+        let data_done = pushing.offset >= pushing.size;
+        let mut rows = Vec::new();
+        let mut last = false;
+        if data_done {
+            let mut range = OmapRange { rows_max: u32::MAX, bytes_max, ..OmapRange::all() };
+            if let Some(after) = &pushing.rows_after {
+                range = range.after(after);
+            }
+            match view.omap_range(&pushing.object, &range) {
+                Ok(page) => {
+                    last = !page.more;
+                    pushing.rows_after = page.rows.last().map(|(k, _)| k.clone()).or(pushing.rows_after.take());
+                    rows = page.rows;
+                }
+                Err(_) => return self.cannot_read(osd, push),
+            }
+        }
+        let head = pushing.head.take();
+        self.send_piece(osd, push, PushBody::Present { head, data, rows, last });
+    }
+
+    fn send_piece(&mut self, osd: OsdId, push: u64, body: PushBody) {
+        let (interval, again_at) = (self.interval, self.now + self.config.resend);
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        let attempt = peer.attempt;
+        let Some(recovery) = peer.recovery_mut() else { return };
+        let staged = recovery.staged;
+        let Some(pushing) = recovery.pushing.get_mut(&push) else { return };
+        let (chunk, object) = (pushing.chunk, pushing.object.clone());
+        let piece = Push { interval, attempt, push, chunk, object, staged, body };
+        pushing.sent = Some(piece.clone());
+        pushing.again_at = Some(again_at);
+        self.send(osd, PgMessage::Push(piece));
+    }
+
+    /// Sends again the pieces that were not acknowledged in time.
+    pub(crate) fn push_again(&mut self, osd: OsdId) {
+        let (now, resend) = (self.now, self.config.resend);
+        let recovery = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)).and_then(|peer| peer.recovery_mut());
+        let Some(recovery) = recovery else { return };
+        let mut due = Vec::new();
+        for pushing in recovery.pushing.values_mut() {
+            if let (Some(at), Some(piece)) = (pushing.again_at, &pushing.sent)
+                && at <= now
+            {
+                pushing.again_at = Some(now + resend);
+                due.push(piece.clone());
+            }
+        }
+        for piece in due {
+            self.send(osd, PgMessage::Push(piece));
+        }
+    }
+
+    /// A piece is durable at the member.
+    pub(crate) fn on_pushed(&mut self, from: OsdId, attempt: u64, push: u64, chunk: u32, view: &dyn ObjectRead) {
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) else { return };
+        if peer.attempt != attempt {
+            return;
+        }
+        let Some(recovery) = peer.recovery_mut() else { return };
+        let Some(pushing) = recovery.pushing.get_mut(&push) else { return };
+        let Some(sent) = pushing.sent.take_if(|s| s.chunk == chunk) else { return };
+        pushing.again_at = None;
+        if matches!(sent.body, PushBody::Absent | PushBody::Present { last: true, .. }) {
+            let object = recovery.pushing.remove(&push).expect("just seen").object;
+            recovery.missing.remove(&object);
+            recovery.staged_count += u32::from(recovery.staged);
+            peer.pushed += 1;
+            self.ops.unlock_shared(&object);
+        } else {
+            pushing.chunk += 1;
+            self.next_piece(from, push, view);
+        }
+    }
+}

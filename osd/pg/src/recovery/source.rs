@@ -1,0 +1,120 @@
+//! The primary's account of what a member lacks, and what is copied next.
+
+use super::push::Pushing;
+use crate::backfill::Backfill;
+use crate::machine::Pg;
+use crate::peering::peer::Stage;
+use osd_object::{ObjectId, ObjectRead, Version};
+use placement_map::OsdId;
+use std::collections::{BTreeMap, BTreeSet};
+use stdx::Time;
+
+/// The copying to one member.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    /// Up to here the member's log stays.
+    pub(crate) after: Version,
+    /// Nothing takes effect before the log is replaced.
+    pub(crate) staged: bool,
+    /// Objects known to differ, those being pushed included.
+    pub(crate) missing: BTreeSet<ObjectId>,
+    pub(crate) pushing: BTreeMap<u64, Pushing>,
+    /// Pushes the member keeps aside.
+    pub(crate) staged_count: u32,
+    /// Objects are compared one by one.
+    pub(crate) backfill: Option<Backfill>,
+}
+
+impl Recovery {
+    /// Of the objects that two logs name behind their common version.
+    pub(crate) fn of_log(after: Version, missing: BTreeSet<ObjectId>, staged: bool) -> Recovery {
+        Recovery { after, staged, missing, pushing: BTreeMap::new(), staged_count: 0, backfill: None }
+    }
+    /// Of everything, found by comparing listings.
+    pub(crate) fn of_everything(tail: Version) -> Recovery {
+        let backfill = Some(Backfill::default());
+        Recovery { backfill, ..Recovery::of_log(tail, BTreeSet::new(), false) }
+    }
+    /// Whether the member's copy of the object is level, so that it gets the effects of writes to it.
+    pub(crate) fn covers(&self, object: &ObjectId) -> bool {
+        !self.missing.contains(object) && self.backfill.as_ref().is_none_or(|b| b.passed(object))
+    }
+    fn is_done(&self) -> bool {
+        self.missing.is_empty() && self.backfill.as_ref().is_none_or(|b| b.finished)
+    }
+    /// When something must be sent again.
+    pub(crate) fn timeout(&self) -> Option<Time> {
+        let pushes = self.pushing.values().filter_map(|p| p.again_at);
+        let scan = self.backfill.as_ref().and_then(|b| b.again_at);
+        pushes.chain(scan).min()
+    }
+}
+
+impl Pg {
+    /// Copies on: what is due again, new objects within the limits, the next step of the comparison; and at
+    /// the end the log.
+    pub(crate) fn advance_recovery(&mut self, osd: OsdId, view: &dyn ObjectRead) {
+        self.push_again(osd);
+        self.push_more(osd, view);
+        let now = self.now;
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        let Stage::Syncing(recovery) = &mut peer.stage else { return };
+        if recovery.is_done() {
+            self.adopt(osd);
+        } else if recovery.missing.is_empty()
+            && recovery.backfill.as_ref().is_some_and(|b| b.again_at.is_none_or(|at| at <= now))
+        {
+            self.scan(osd);
+        }
+    }
+
+    fn push_more(&mut self, osd: OsdId, view: &dyn ObjectRead) {
+        let max = self.config.pushes_max;
+        loop {
+            let Some(p) = self.primary.as_ref() else { return };
+            let Some(peer) = p.peers.get(&osd) else { return };
+            let Stage::Syncing(r) = &peer.stage else { return };
+            if r.pushing.len() >= max {
+                return;
+            }
+            let under_way: BTreeSet<&ObjectId> = r.pushing.values().map(|p| &p.object).collect();
+            let candidate = r.missing.iter().find(|o| {
+                !under_way.contains(o)
+                    && !p.unreadable.contains(o)
+                    && !self.written_now.contains(o)
+                    && !self.ops.is_exclusive(o)
+            });
+            let Some(object) = candidate.cloned() else {
+                self.consider_refusal(osd);
+                return;
+            };
+            self.begin_push(osd, object, view);
+        }
+    }
+
+    /// Nothing more can be pushed now. An in-sync member that cannot be brought level, since our own copy of
+    /// an object cannot be read, is left out; joiners wait for the repair.
+    fn consider_refusal(&mut self, osd: OsdId) {
+        if self.written_now.is_empty() {
+            let Some(p) = self.primary.as_mut() else { return };
+            let unreadable = &p.unreadable;
+            let Some(peer) = p.peers.get_mut(&osd) else { return };
+            let Stage::Syncing(r) = &mut peer.stage else { return };
+            let stuck = r.pushing.is_empty() && !r.missing.is_empty() && r.missing.iter().all(|o| unreadable.contains(o));
+            if stuck && r.staged {
+                peer.stage = Stage::Refused;
+            }
+        } else {
+            self.again = true;
+        }
+    }
+
+    /// A conversation ends: objects being pushed are free again.
+    pub(crate) fn abandon(&mut self, osd: OsdId) {
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        let pushing = peer.recovery_mut().map(|r| std::mem::take(&mut r.pushing)).unwrap_or_default();
+        for (_, push) in pushing {
+            self.ops.unlock_shared(&push.object);
+        }
+    }
+}

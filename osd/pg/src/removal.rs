@@ -1,0 +1,101 @@
+//! Deleting a PG that is not ours any more, in bounded steps.
+
+use crate::durability::Then;
+use crate::log::Log;
+use crate::machine::Pg;
+use crate::names::{belongs, meta_object, start_of};
+use osd_object::{Mutation, ObjectRead, Transaction, Version};
+use wire_codec::pg::Condition;
+
+/// A removal under way.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    /// The pool is gone: nothing can call it off.
+    for_good: bool,
+    /// Waits for a step to be durable.
+    stepping: bool,
+    /// Nothing is left.
+    pub(crate) done: bool,
+}
+
+impl Pg {
+    pub(crate) fn on_pool_deleted(&mut self, _view: &dyn ObjectRead) {
+        self.end_tenure();
+        self.turn_away();
+        self.begin_removal(true);
+    }
+
+    /// Begins to delete what the map says is complete elsewhere, or stops doing so when we are wanted.
+    pub(crate) fn consider_removal(&mut self) {
+        let wanted = self.up.contains(&self.me) || self.row.in_sync.contains(&self.me);
+        if wanted {
+            // What is left is no copy of anything; the note of that was the first thing stored.
+            if self.removal.as_ref().is_some_and(|r| !r.for_good) {
+                self.removal = None;
+            }
+            return;
+        }
+        let covered = !self.up.is_empty() && self.up.iter().all(|osd| self.row.in_sync.contains(osd));
+        let safe = self.row.activated && covered && self.row.in_sync.len() >= self.pool.size as usize;
+        if safe && self.removal.is_none() && self.row.interval >= self.interval {
+            self.begin_removal(false);
+        }
+    }
+
+    fn begin_removal(&mut self, for_good: bool) {
+        self.forget_follower();
+        self.removal = Some(Removal { for_good, stepping: false, done: false });
+        // From here on the log vouches for nothing.
+        self.log = Log::new(Version::ZERO);
+        self.dirty.clear();
+        self.info.condition = Condition::Backfilling;
+        self.info.tail = Version::ZERO;
+        let mut t = Transaction::new();
+        self.meta.clear_log(&mut t);
+        self.meta.clear_dirty(&mut t);
+        self.meta.info(&mut t, &self.info);
+        self.store(t);
+    }
+
+    /// Takes the next step, unless one is under way.
+    pub(crate) fn advance_removal(&mut self, view: &dyn ObjectRead) {
+        let Some(removal) = &self.removal else { return };
+        if removal.stepping || removal.done {
+            return;
+        }
+        if !self.written_now.is_empty() {
+            self.again = true;
+            return;
+        }
+        let max = self.config.scan_max as usize;
+        // An index that cannot be read is tried again with the next event.
+        let Ok(page) = view.list(self.id.pool, Some(&start_of(self.id)), max + 1) else { return };
+        let meta = meta_object(self.id);
+        let mine = page.into_iter().take_while(|o| belongs(self.id, self.pool.pg_num, o));
+        let mut objects: Vec<_> = mine.filter(|o| *o != meta).take(max).collect();
+        let last = objects.is_empty();
+        if last {
+            if self.info.interval == 0 && matches!(view.meta(&meta), Ok(None)) {
+                self.removal.as_mut().expect("just seen").done = true;
+                return;
+            }
+            objects.push(meta);
+        }
+        let mutations = objects.into_iter().map(|object| Mutation::Remove { object }).collect();
+        let removal = self.removal.as_mut().expect("just seen");
+        removal.stepping = true;
+        if last {
+            self.info.interval = 0;
+        }
+        self.store(Transaction { mutations });
+        self.durability.then(Then::RemoveMore);
+    }
+
+    /// A step is durable.
+    pub(crate) fn remove_more(&mut self, _view: &dyn ObjectRead) {
+        if let Some(removal) = self.removal.as_mut() {
+            removal.stepping = false;
+            self.again = true;
+        }
+    }
+}

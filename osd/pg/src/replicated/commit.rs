@@ -1,0 +1,64 @@
+//! When a write is certain: durable here and at every required member, with enough of them in sync.
+
+use crate::machine::Pg;
+use placement_map::OsdId;
+
+impl Pg {
+    /// A member has writes through `durable_to`; `stamp` is when we sent the newest it heard of.
+    pub(crate) fn on_replicated(&mut self, from: OsdId, durable_to: u64, stamp: u64) {
+        let (now, resend, head) = (self.now, self.config.resend, self.log.head().seq);
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) else { return };
+        if !peer.follows() || durable_to > head {
+            return;
+        }
+        if durable_to > peer.durable_to {
+            peer.durable_to = durable_to;
+            peer.progress_at = now;
+            peer.again_at = now + resend;
+        }
+        self.lease_granted(from, stamp);
+    }
+
+    /// Finds what became certain, answers it, and forgets writes that everybody has.
+    pub(crate) fn advance_commit(&mut self) {
+        if !self.serving() {
+            return;
+        }
+        let writable = self.writable();
+        let p = self.primary.as_mut().expect("serving");
+        let in_office = |osd: &OsdId| *osd == self.me || p.peers.contains_key(osd);
+        if writable && self.row.in_sync.iter().all(in_office) {
+            let theirs = p.peers.values().filter(|peer| peer.required);
+            let least = theirs.map(|peer| if peer.is_ready() { peer.durable_to } else { 0 }).min();
+            let committed = p.local_durable.min(least.unwrap_or(u64::MAX));
+            p.committed_to = p.committed_to.max(committed);
+        }
+        let committed_to = p.committed_to;
+        let all = p.peers.values().filter(|peer| peer.follows()).map(|peer| peer.durable_to).min();
+        let everywhere = committed_to.min(all.unwrap_or(u64::MAX));
+        for w in &p.in_flight {
+            if w.seq() > committed_to {
+                break;
+            }
+            let object = w.object();
+            if p.uncommitted.get(object).is_some_and(|seq| *seq <= committed_to) {
+                p.uncommitted.remove(object);
+            }
+        }
+        while p.in_flight.front().is_some_and(|w| w.seq() <= everywhere) {
+            p.in_flight.pop_front();
+        }
+        let too_many = p.in_flight.len() > 2 * self.config.in_flight_max;
+        let lagging: Vec<OsdId> = p
+            .peers
+            .iter()
+            .filter(|(_, peer)| too_many && !peer.required && peer.follows() && peer.durable_to < committed_to)
+            .map(|(osd, _)| *osd)
+            .collect();
+        for osd in lagging {
+            // A joiner that cannot keep up must not make us keep all writes: it starts over.
+            self.ask(osd);
+        }
+        self.answer_through_commit();
+    }
+}

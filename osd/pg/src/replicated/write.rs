@@ -1,0 +1,145 @@
+//! The primary's side of a write: a version, a log entry, our store, everybody else's.
+
+use crate::durability::Then;
+use crate::machine::Pg;
+use crate::ops::replies::Pending;
+use crate::ops::{Queued, result_bytes};
+use osd_class::Executed;
+use osd_object::op::OpFailure;
+use osd_object::{ObjectId, Transaction, Version};
+use placement_map::OsdId;
+use std::collections::BTreeSet;
+use stdx::Errno;
+use wire_codec::pg::LogEntry;
+use wire_codec::{OsdOutcome, PgMessage};
+
+/// Writes sent again at once to a member that does not answer.
+const RESEND_MAX: usize = 64;
+
+/// A write that somebody may still have to be sent.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    entry: LogEntry,
+    prev: Version,
+    trim_to: Version,
+    transaction: Transaction,
+    /// Joiners that will get the object whole, and so get the entry without effects.
+    bare: BTreeSet<OsdId>,
+}
+
+impl InFlight {
+    pub(crate) fn seq(&self) -> u64 {
+        self.entry.version.seq
+    }
+    pub(crate) fn object(&self) -> &ObjectId {
+        &self.entry.object
+    }
+}
+
+impl Pg {
+    /// An executed write happens.
+    pub(crate) fn write(&mut self, queued: Queued, object: ObjectId, mut executed: Executed) {
+        let results: usize = executed.outcome.iter().flatten().map(result_bytes).sum();
+        if results > self.config.write_results_max {
+            // A replay could not be answered alike, since the log keeps no more.
+            let failure = OpFailure { code: Errno::EOVERFLOW, step: 0, detail: bytes::Bytes::new() };
+            let needs = self.seen_uncommitted(&object);
+            self.answer_read(queued, Version::ZERO, Err(failure), needs);
+            return;
+        }
+        let (interval, prev) = (self.interval, self.log.head());
+        let version = Version { interval, seq: prev.seq + 1 };
+        let transaction = executed.stamped(&object, version, queued.op.mtime);
+        let request = queued.op.request;
+        let outcome = executed.outcome;
+        let entry = LogEntry { version, object: object.clone(), request, outcome: outcome.clone() };
+
+        let committed_to = self.primary.as_ref().expect("only a primary writes").committed_to;
+        self.store_logged(transaction.clone(), entry.clone(), committed_to);
+        self.durability.then(Then::OwnWrite { interval, seq: version.seq });
+
+        let trim_to = self.log.tail();
+        let p = self.primary.as_mut().expect("only a primary writes");
+        p.uncommitted.insert(object.clone(), version.seq);
+        let bare: BTreeSet<OsdId> = p
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.recovery().is_some_and(|r| !r.covers(&object)))
+            .map(|(osd, _)| *osd)
+            .collect();
+        p.in_flight.push_back(InFlight { entry, prev, trim_to, transaction, bare });
+        let followers: Vec<OsdId> = p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
+        for osd in followers {
+            let index = self.primary.as_ref().expect("as before").in_flight.len() - 1;
+            self.send_write(osd, index);
+        }
+
+        self.ops.done(&queued);
+        let outcome = OsdOutcome::Done { version, outcome };
+        self.answer_after(version.seq, Pending { session: queued.session, request, outcome, read_at: None });
+    }
+
+    /// Stores effects with their log entry; trims the log if it grew long, never past `trim_max`.
+    fn store_logged(&mut self, mut transaction: Transaction, entry: LogEntry, trim_max: u64) {
+        self.meta.entries(&mut transaction, [&entry]);
+        self.log.push(entry);
+        let c = &self.config;
+        if let Some(to) = self.log.trim_point(c.log_entries_max, c.log_bytes_max, trim_max) {
+            self.trim_log(&mut transaction, to);
+        }
+        self.store(transaction);
+    }
+
+    /// Trims the log in memory and, by `transaction`, in the store.
+    pub(crate) fn trim_log(&mut self, transaction: &mut Transaction, to: Version) {
+        self.log.trim(to);
+        self.info.tail = self.log.tail();
+        self.meta.trim(transaction, to);
+        self.meta.info(transaction, &self.info);
+    }
+
+    fn send_write(&mut self, osd: OsdId, index: usize) {
+        let (now, interval, lease, resend) = (self.now, self.interval, self.config.lease, self.config.resend);
+        let p = self.primary.as_mut().expect("only a primary sends writes");
+        let committed_to = p.committed_to;
+        let w = &p.in_flight[index];
+        let transaction = if w.bare.contains(&osd) { Transaction::new() } else { w.transaction.clone() };
+        let message = PgMessage::Replicate {
+            interval,
+            entry: w.entry.clone(),
+            prev: w.prev,
+            trim_to: w.trim_to,
+            committed_to,
+            stamp: now.0,
+            lease,
+            transaction,
+        };
+        let peer = p.peers.get_mut(&osd).expect("a follower is a peer");
+        if peer.durable_to >= w.prev.seq {
+            // Nothing was waited for before.
+            peer.again_at = now + resend;
+            peer.progress_at = now;
+        }
+        self.send(osd, message);
+    }
+
+    /// Sends again what a follower has not acknowledged in time.
+    pub(crate) fn resend_writes(&mut self, osd: OsdId) {
+        let (now, resend) = (self.now, self.config.resend);
+        let Some(p) = self.primary.as_mut() else { return };
+        let Some(peer) = p.peers.get_mut(&osd) else { return };
+        if !peer.follows() || peer.again_at > now {
+            return;
+        }
+        let Some(front) = p.in_flight.front() else { return };
+        let skip = (peer.durable_to + 1).saturating_sub(front.seq());
+        let first = usize::try_from(skip).unwrap_or(usize::MAX);
+        if first >= p.in_flight.len() {
+            return;
+        }
+        peer.again_at = now + resend;
+        for index in first..p.in_flight.len().min(first + RESEND_MAX) {
+            self.send_write(osd, index);
+        }
+    }
+}
