@@ -1,0 +1,1 @@
+//! A device that forgets, tears, reorders and fails: for crash tests.

@@ -1,0 +1,315 @@
+//! A file or block device through io_uring with O_DIRECT.
+
+use super::{Device, DeviceError, Event, lower, new_event_fd};
+use crate::buf::{AlignedBuf, is_direct};
+use bytes::Bytes;
+use io_uring::{IoUring, opcode, squeue, types};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Operations handed to the kernel at once, at most; more wait here.
+const DEPTH: u32 = 256;
+
+/// The device.
+pub struct UringDevice {
+    ring: IoUring,
+    file: OwnedFd,
+    event: OwnedFd,
+    size_bytes: u64,
+    /// By slot, which is the kernel's user data. A buffer lives here until its operation is back.
+    operations: Vec<Option<Operation>>,
+    free_slots: Vec<usize>,
+    /// Slots not yet handed to the kernel.
+    queued: VecDeque<usize>,
+    in_flight: usize,
+    done: VecDeque<Event>,
+}
+
+struct Operation {
+    tag: u64,
+    offset: u64,
+    /// Bytes done so far: the kernel may do less than it was asked to.
+    done: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    Write(Bytes),
+    Read(AlignedBuf),
+    Flush,
+}
+
+impl Kind {
+    fn name(&self) -> &'static str {
+        match self {
+            Kind::Write(_) => "write",
+            Kind::Read(_) => "read",
+            Kind::Flush => "flush",
+        }
+    }
+    fn len(&self) -> usize {
+        match self {
+            Kind::Write(data) => data.len(),
+            Kind::Read(buf) => buf.len(),
+            Kind::Flush => 0,
+        }
+    }
+}
+
+impl UringDevice {
+    /// Opens a file or block device for this process alone. `WouldBlock`: another process has it.
+    pub fn open(path: &Path) -> io::Result<UringDevice> {
+        let file = rustix::fs::open(path, OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        // Works for files and block devices alike.
+        let size_bytes = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;
+        let ring = IoUring::builder().setup_single_issuer().setup_coop_taskrun().build(DEPTH);
+        // Kernels before 6.0 do not know the hints.
+        let ring = ring.or_else(|_| IoUring::new(DEPTH))?;
+        let event = new_event_fd();
+        ring.submitter().register_eventfd(event.as_raw_fd())?;
+        Ok(UringDevice {
+            ring,
+            file,
+            event,
+            size_bytes,
+            operations: Vec::new(),
+            free_slots: Vec::new(),
+            queued: VecDeque::new(),
+            in_flight: 0,
+            done: VecDeque::new(),
+        })
+    }
+
+    fn queue(&mut self, tag: u64, offset: u64, kind: Kind) {
+        let end = offset + kind.len() as u64;
+        assert!(offset.is_multiple_of(crate::layout::UNIT) && end <= self.size_bytes, "I/O outside the device");
+        let operation = Some(Operation { tag, offset, done: 0, kind });
+        let slot = match self.free_slots.pop() {
+            Some(slot) => {
+                self.operations[slot] = operation;
+                slot
+            }
+            None => {
+                self.operations.push(operation);
+                self.operations.len() - 1
+            }
+        };
+        self.queued.push_back(slot);
+    }
+
+    /// Moves queued operations into the submission ring, up to its depth.
+    fn fill(&mut self) {
+        let file = types::Fd(self.file.as_raw_fd());
+        while self.in_flight < DEPTH as usize
+            && let Some(slot) = self.queued.pop_front()
+        {
+            let op = self.operations[slot].as_mut().expect("a queued slot is taken");
+            let at = op.offset + op.done as u64;
+            let left = u32::try_from(op.kind.len() - op.done).expect("one operation stays below 4 GiB");
+            let entry = match &mut op.kind {
+                Kind::Write(data) => opcode::Write::new(file, data[op.done..].as_ptr(), left).offset(at).build(),
+                Kind::Read(buf) => opcode::Read::new(file, buf[op.done..].as_mut_ptr(), left).offset(at).build(),
+                Kind::Flush => opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build(),
+            };
+            self.push(entry.user_data(slot as u64));
+            self.in_flight += 1;
+        }
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: the buffer that the entry points at is owned by `operations` under the entry's user data
+        // and is neither moved nor dropped before its completion (heap memory; `Drop` waits), and the file
+        // outlives the ring.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        pushed.expect("the ring has room for all operations in flight");
+    }
+
+    fn enter(&mut self, want: usize) -> Result<(), DeviceError> {
+        loop {
+            self.fill();
+            match self.ring.submit_and_wait(want) {
+                Ok(_) => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // The kernel is short of memory for requests, or the completion ring is full: completions
+                // free both, and `submit` will be called again.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) && want == 0 => return Ok(()),
+                Err(e) => return Err(DeviceError::new("submit", 0, 0, e)),
+            }
+        }
+    }
+
+    /// Takes completions off the ring. Partial ones are queued again for the rest.
+    fn collect(&mut self) {
+        while let Some(entry) = self.ring.completion().next() {
+            let (slot, result) = (entry.user_data() as usize, entry.result());
+            self.in_flight -= 1;
+            let op = self.operations[slot].as_mut().expect("a completion of an operation in flight");
+            let len = op.kind.len();
+            let outcome = match result {
+                n if n >= 0 && op.done + n as usize == len => Ok(()),
+                n if n > 0 => {
+                    op.done += n as usize;
+                    self.queued.push_back(slot);
+                    continue;
+                }
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                e if e == -libc::EINTR || e == -libc::EAGAIN => {
+                    self.queued.push_back(slot);
+                    continue;
+                }
+                e => Err(io::Error::from_raw_os_error(-e)),
+            };
+            let op = self.operations[slot].take().expect("checked above");
+            self.free_slots.push(slot);
+            let result = outcome.map_err(|e| DeviceError::new(op.kind.name(), op.offset, len as u64, e));
+            let buf = if let Kind::Read(buf) = op.kind { Some(buf) } else { None };
+            self.done.push_back(Event { tag: op.tag, result, buf });
+        }
+    }
+}
+
+impl Device for UringDevice {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+    fn event_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+    fn acknowledge(&mut self) {
+        lower(self.event.as_fd());
+    }
+    fn write(&mut self, tag: u64, offset: u64, data: Bytes) {
+        assert!(is_direct(&data), "O_DIRECT needs aligned memory and whole units");
+        self.queue(tag, offset, Kind::Write(data));
+    }
+    fn read(&mut self, tag: u64, offset: u64, buf: AlignedBuf) {
+        assert!(is_direct(&buf), "O_DIRECT needs aligned memory and whole units");
+        self.queue(tag, offset, Kind::Read(buf));
+    }
+    fn flush(&mut self, tag: u64) {
+        self.queue(tag, 0, Kind::Flush);
+    }
+    fn submit(&mut self) -> Result<(), DeviceError> {
+        if self.queued.is_empty() { Ok(()) } else { self.enter(0) }
+    }
+    fn reap(&mut self) -> Option<Event> {
+        if self.done.is_empty() {
+            self.collect();
+        }
+        self.done.pop_front()
+    }
+    fn wait(&mut self) -> Result<(), DeviceError> {
+        self.collect();
+        while self.done.is_empty() {
+            assert!(self.in_flight + self.queued.len() > 0, "waiting for nothing would last for ever");
+            self.enter(1)?;
+            self.collect();
+        }
+        Ok(())
+    }
+    fn read_now(&mut self, offset: u64, buf: &mut AlignedBuf) -> Result<(), DeviceError> {
+        let len = buf.len();
+        let mut done = 0;
+        while done < len {
+            let at = offset + done as u64;
+            match rustix::io::pread(&self.file, &mut buf[done..], at) {
+                Ok(0) => return Err(DeviceError::new("read", at, len as u64, io::ErrorKind::UnexpectedEof.into())),
+                Ok(n) => done += n,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(DeviceError::new("read", at, len as u64, e.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for UringDevice {
+    /// The kernel writes into our buffers until their operations are back.
+    fn drop(&mut self) {
+        self.queued.clear();
+        while self.in_flight > 0 {
+            if self.ring.submit_and_wait(1).is_err_and(|e| e.kind() != io::ErrorKind::Interrupted) {
+                // Better to leak them than to free what the kernel may still write to.
+                std::mem::forget(std::mem::take(&mut self.operations));
+                return;
+            }
+            self.collect();
+            self.queued.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(bytes: u64) -> (tempfile::NamedTempFile, UringDevice) {
+        let f = tempfile::NamedTempFile::new_in(".").unwrap();
+        f.as_file().set_len(bytes).unwrap();
+        let device = UringDevice::open(f.path()).unwrap();
+        (f, device)
+    }
+
+    fn unit(b: u8) -> Bytes {
+        let mut buf = AlignedBuf::zeroed(4096);
+        buf.fill(b);
+        Bytes::from_owner(buf)
+    }
+
+    #[test]
+    fn more_operations_than_the_ring_holds_all_come_back() {
+        let (_f, mut d) = file(4096 * 1000);
+        assert_eq!(d.size_bytes(), 4096 * 1000);
+        for i in 0..1000u64 {
+            d.write(i, i * 4096, unit(i as u8));
+        }
+        let mut seen = vec![false; 1000];
+        for _ in 0..1000 {
+            let event = match d.reap() {
+                Some(e) => e,
+                None => {
+                    d.wait().unwrap();
+                    d.reap().unwrap()
+                }
+            };
+            event.result.unwrap();
+            assert!(!std::mem::replace(&mut seen[event.tag as usize], true));
+        }
+        d.flush(5);
+        d.read(6, 999 * 4096, AlignedBuf::zeroed(4096));
+        d.submit().unwrap();
+        let mut tags = Vec::new();
+        while tags.len() < 2 {
+            // What the reactor does: sleep on the descriptor, then reap.
+            let mut fds = [rustix::event::PollFd::from_borrowed_fd(d.event_fd(), rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut fds, None).unwrap();
+            d.acknowledge();
+            while let Some(e) = d.reap() {
+                e.result.unwrap();
+                if let Some(buf) = e.buf {
+                    assert!(buf.iter().all(|b| *b == 231));
+                }
+                tags.push(e.tag);
+            }
+        }
+        let mut buf = AlignedBuf::zeroed(8192);
+        d.read_now(4096, &mut buf).unwrap();
+        assert_eq!((buf[0], buf[4096]), (1, 2));
+    }
+
+    #[test]
+    fn a_second_opener_is_refused_and_a_drop_with_reads_in_flight_is_safe() {
+        let (f, mut d) = file(4096 * 64);
+        assert!(UringDevice::open(f.path()).is_err());
+        for i in 0..64 {
+            d.read(i, i * 4096, AlignedBuf::zeroed(4096));
+        }
+        d.submit().unwrap();
+        drop(d);
+        assert!(UringDevice::open(f.path()).is_ok());
+    }
+}

@@ -1,0 +1,267 @@
+//! Plans for object data: where new bytes go, and which units they replace.
+
+use super::{FreshWrite, Planner, Run};
+use crate::buf::{AlignedBuf, is_direct};
+use crate::chunk::{CHUNK_BYTES, CHUNK_UNITS};
+use crate::error::StoreError;
+use crate::index::Family;
+use crate::keys::{ObjectRow, chunk_key, chunk_of_key};
+use crate::layout::{UNIT, UNIT_BYTES, units_for};
+use bytes::{Bytes, BytesMut};
+use osd_object::ObjectId;
+use osd_object::draft::OBJECT_BYTES_MAX;
+use std::ops::Range;
+use stdx::checksum::crc32c;
+
+/// From this many bytes on, a write goes to fresh units beside its record instead of into the log: below
+/// it, the second write costs less than the extra device operation on the way to the acknowledgement.
+pub(crate) const FRESH_BYTES_MIN: usize = 32 << 10;
+
+fn place(unit: u64) -> (u32, usize) {
+    ((unit / CHUNK_UNITS as u64) as u32, (unit % CHUNK_UNITS as u64) as usize)
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn write(&mut self, object: &'a ObjectId, offset: u64, data: &Bytes) -> Result<(), StoreError> {
+        let mut row = self.touch(object)?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let end = offset.checked_add(data.len() as u64).filter(|end| *end <= OBJECT_BYTES_MAX);
+        let end = end.ok_or(StoreError::Invalid("a write ends past the largest object"))?;
+        if data.len() >= FRESH_BYTES_MIN {
+            self.write_fresh(object, &row, offset..end, data)?;
+        } else {
+            self.write_inline(object, &row, offset..end, data)?;
+        }
+        row.meta.size = row.meta.size.max(end);
+        self.set(object, Some(row));
+        Ok(())
+    }
+
+    fn write_inline(
+        &mut self,
+        object: &ObjectId,
+        row: &ObjectRow,
+        range: Range<u64>,
+        data: &Bytes,
+    ) -> Result<(), StoreError> {
+        let units = range.start / UNIT..units_for(range.end);
+        // Units that cannot be overwritten in place are taken together, so that they lie together.
+        let mut wanted = 0;
+        for unit in units.clone() {
+            wanted += u64::from(!self.in_place(row.number, unit)?);
+        }
+        let taken = if wanted > 0 { self.take(wanted, self.from.spare_units)? } else { Vec::new() };
+        let mut taken = taken.into_iter().flat_map(|r| r.start..r.end());
+        for unit in units {
+            let (lo, hi) = (range.start.max(unit * UNIT), range.end.min((unit + 1) * UNIT));
+            let part = data.slice((lo - range.start) as usize..(hi - range.start) as usize);
+            let content = if part.len() == UNIT_BYTES {
+                part
+            } else {
+                let mut content = BytesMut::from(&self.content(object, row.number, unit)?[..]);
+                let at = (lo % UNIT) as usize;
+                content[at..at + part.len()].copy_from_slice(&part);
+                content.freeze()
+            };
+            let target = match self.in_place(row.number, unit)? {
+                true => self.slot(row.number, unit)?.map(|(place, _)| place),
+                false => taken.next(),
+            };
+            let target = target.expect("a unit was taken for each that is not overwritten in place");
+            self.put_inline(row.number, unit, target, content)?;
+        }
+        Ok(())
+    }
+
+    fn write_fresh(
+        &mut self,
+        object: &ObjectId,
+        row: &ObjectRow,
+        range: Range<u64>,
+        data: &Bytes,
+    ) -> Result<(), StoreError> {
+        let (first, last) = (range.start / UNIT, units_for(range.end));
+        let whole = range.start % UNIT == 0 && range.end % UNIT == 0;
+        let content = if whole && is_direct(data) {
+            data.clone()
+        } else {
+            let mut buf = AlignedBuf::zeroed(((last - first) * UNIT) as usize);
+            if range.start % UNIT != 0 {
+                buf[..UNIT_BYTES].copy_from_slice(&self.content(object, row.number, first)?);
+            }
+            if range.end % UNIT != 0 {
+                let at = buf.len() - UNIT_BYTES;
+                buf[at..].copy_from_slice(&self.content(object, row.number, last - 1)?);
+            }
+            let at = (range.start - first * UNIT) as usize;
+            buf[at..at + data.len()].copy_from_slice(data);
+            Bytes::from_owner(buf)
+        };
+        let mut unit = first;
+        for run in self.take(last - first, self.from.spare_units)? {
+            let at = ((unit - first) * UNIT) as usize;
+            let data = content.slice(at..at + (run.len * UNIT) as usize);
+            let crcs: Vec<u32> = data.chunks_exact(UNIT_BYTES).map(crc32c).collect();
+            for (i, crc) in crcs.iter().enumerate() {
+                self.point(row.number, unit + i as u64, run.start + i as u64, *crc)?;
+            }
+            unit += run.len;
+            self.plan.fresh.push(FreshWrite { run, data, crcs });
+        }
+        Ok(())
+    }
+
+    pub(super) fn zero(&mut self, object: &'a ObjectId, offset: u64, len: u64) -> Result<(), StoreError> {
+        let row = self.touch(object)?;
+        let size = row.meta.size;
+        let end = offset.saturating_add(len).min(size);
+        if offset < end {
+            // Behind the size all is zero anyway, so a range up to the size may free the last unit.
+            let end = if end == size { end.next_multiple_of(UNIT) } else { end };
+            self.clear_range(object, &row, offset..end)?;
+        }
+        self.set(object, Some(row));
+        Ok(())
+    }
+
+    pub(super) fn truncate(&mut self, object: &'a ObjectId, size: u64) -> Result<(), StoreError> {
+        let mut row = self.touch(object)?;
+        if size > OBJECT_BYTES_MAX {
+            return Err(StoreError::Invalid("a truncate past the largest object"));
+        }
+        if size < row.meta.size {
+            self.clear_range(object, &row, size..row.meta.size.next_multiple_of(UNIT))?;
+        }
+        row.meta.size = size;
+        self.set(object, Some(row));
+        Ok(())
+    }
+
+    /// A range becomes zeros: whole units are freed, partial ones rewritten.
+    fn clear_range(&mut self, object: &ObjectId, row: &ObjectRow, range: Range<u64>) -> Result<(), StoreError> {
+        let (first, last) = (range.start / UNIT, range.end / UNIT);
+        if first == last {
+            return self.clear_part(object, row.number, first, range.start % UNIT..range.end % UNIT);
+        }
+        let mut whole = first..last;
+        if range.start % UNIT != 0 {
+            self.clear_part(object, row.number, first, range.start % UNIT..UNIT)?;
+            whole.start += 1;
+        }
+        if range.end % UNIT != 0 {
+            self.clear_part(object, row.number, last, 0..range.end % UNIT)?;
+        }
+        self.drop_units(row.number, whole)
+    }
+
+    fn clear_part(
+        &mut self,
+        object: &ObjectId,
+        number: u64,
+        unit: u64,
+        part: Range<u64>,
+    ) -> Result<(), StoreError> {
+        let Some((place, _)) = self.slot(number, unit)? else { return Ok(()) };
+        let mut content = BytesMut::from(&self.content(object, number, unit)?[..]);
+        content[part.start as usize..part.end as usize].fill(0);
+        // Clearing may use the spare units: it is how deletes go on when the store is full.
+        let target = match self.from.space.shared.is_shared(place) {
+            true => self.take(1, 0)?[0].start,
+            false => place,
+        };
+        self.put_inline(number, unit, target, content.freeze())
+    }
+
+    /// Frees whole units of an object.
+    pub(super) fn drop_units(&mut self, number: u64, units: Range<u64>) -> Result<(), StoreError> {
+        for c in self.chunks_with_data(number, &units)? {
+            let base = u64::from(c) * CHUNK_UNITS as u64;
+            let (lo, hi) = (units.start.max(base) - base, (units.end - base).min(CHUNK_UNITS as u64));
+            let state = self.chunk(number, c)?;
+            let gone: Vec<Run> = state.chunk.pieces_in(lo as usize, hi as usize).map(|p| p.run).collect();
+            for at in lo..hi {
+                state.chunk.clear(at as usize);
+            }
+            state.dirty |= !gone.is_empty();
+            gone.into_iter().for_each(|run| self.release(run));
+        }
+        Ok(())
+    }
+
+    /// Chunks that may hold data within a range of units, in order.
+    pub(super) fn chunks_with_data(&mut self, number: u64, units: &Range<u64>) -> Result<Vec<u32>, StoreError> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (first, last) = (place(units.start).0, place(units.end - 1).0);
+        let mut found: Vec<u32> = self.chunks.range((number, first)..=(number, last)).map(|((_, c), _)| *c).collect();
+        if !self.is_new(number) {
+            let (start, end) = (chunk_key(number, first), chunk_key(number, last + 1));
+            self.from.index.scan(Family::Extents, &start, Some(&end), false, &mut |key, _| {
+                found.extend(chunk_of_key(key).map(|(_, c)| c));
+                true
+            })?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Whether a unit may be overwritten where it is.
+    fn in_place(&mut self, number: u64, unit: u64) -> Result<bool, StoreError> {
+        let slot = self.slot(number, unit)?;
+        Ok(slot.is_some_and(|(place, _)| !self.from.space.shared.is_shared(place)))
+    }
+
+    fn slot(&mut self, number: u64, unit: u64) -> Result<Option<(u64, u32)>, StoreError> {
+        let (chunk, at) = place(unit);
+        Ok(self.chunk(number, chunk)?.chunk.get(at))
+    }
+
+    fn point(&mut self, number: u64, unit: u64, target: u64, crc: u32) -> Result<(), StoreError> {
+        let (chunk, at) = place(unit);
+        let state = self.chunk(number, chunk)?;
+        state.dirty = true;
+        if let Some(old) = state.chunk.set(at, target, crc)
+            && old != target
+        {
+            self.release(Run { start: old, len: 1 });
+        }
+        Ok(())
+    }
+
+    fn put_inline(&mut self, number: u64, unit: u64, target: u64, content: Bytes) -> Result<(), StoreError> {
+        self.point(number, unit, target, crc32c(&content))?;
+        self.plan.inline.insert(target, content);
+        Ok(())
+    }
+
+    /// A unit's bytes at this point of the transaction; zeros for a hole.
+    fn content(&mut self, object: &ObjectId, number: u64, unit: u64) -> Result<Bytes, StoreError> {
+        static ZEROS: [u8; UNIT_BYTES] = [0; UNIT_BYTES];
+        let Some((place, crc)) = self.slot(number, unit)? else { return Ok(Bytes::from_static(&ZEROS)) };
+        if let Some(content) = self.plan.inline.get(&place) {
+            return Ok(content.clone());
+        }
+        if let Some(f) = self.plan.fresh.iter().find(|f| (f.run.start..f.run.end()).contains(&place)) {
+            let at = ((place - f.run.start) * UNIT) as usize;
+            return Ok(f.data.slice(at..at + UNIT_BYTES));
+        }
+        if let Some(content) = self.from.overlay.get(place) {
+            return Ok(content);
+        }
+        let mut buf = AlignedBuf::zeroed(UNIT_BYTES);
+        self.from.device.read_now(self.from.geometry.unit_offset(place), &mut buf)?;
+        if crc32c(&buf) != crc {
+            return Err(StoreError::DamagedUnit { object: Box::new(object.clone()), unit });
+        }
+        Ok(Bytes::from_owner(buf))
+    }
+}
+
+/// All units that an object of the largest size can have.
+pub(super) fn all_units() -> Range<u64> {
+    0..OBJECT_BYTES_MAX.div_ceil(CHUNK_BYTES) * CHUNK_UNITS as u64
+}

@@ -1,0 +1,104 @@
+//! A store on this machine: a preallocated file or a block device, and an index in a directory.
+
+use super::{Limits, Store};
+use crate::config::{Identity, StoreConfig, Uuid16};
+use crate::device::uring::UringDevice;
+use crate::error::StoreError;
+use crate::index::Index;
+use crate::index::rocks::RocksIndex;
+use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
+use std::io;
+use std::path::Path;
+
+impl Store {
+    /// Makes a store for an OSD; returns its identity. Leaves a store of the same OSD and cluster as it is,
+    /// and refuses anything else that is there.
+    pub fn mkfs(config: &StoreConfig, osd_id: u32, fsid: [u8; 16]) -> Result<Uuid16, StoreError> {
+        std::fs::create_dir_all(&config.path).map_err(|e| StoreError::file("cannot make", &config.path, e))?;
+        let device_path = config.device_path();
+        if config.device.is_none() {
+            preallocate(&device_path, config.size_bytes)?;
+        }
+        let mut device = open_device(&device_path)?;
+        let mut uuid = [0; 16];
+        getrandom::fill(&mut uuid)
+            .map_err(|e| StoreError::file("no entropy for the uuid of", &config.path, io::Error::other(e)))?;
+        // Version 4, variant 1 (RFC 9562).
+        uuid[6] = uuid[6] & 0x0f | 0x40;
+        uuid[8] = uuid[8] & 0x3f | 0x80;
+        let make_index = || {
+            let path = config.index_path();
+            // No superblock, so this is the rest of a mkfs that was cut short.
+            match std::fs::remove_dir_all(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::file("cannot remove", &path, e));
+                }
+                _ => {}
+            }
+            let index: Box<dyn Index> = Box::new(RocksIndex::create(&path, config.memory_target_bytes)?);
+            Ok(index)
+        };
+        Store::mkfs_on(&mut device, make_index, Identity { uuid, fsid, osd_id }, &device_path)
+    }
+
+    /// Opens the store, redoing what its log holds.
+    pub fn open(config: &StoreConfig) -> Result<Store, StoreError> {
+        let path = config.device_path();
+        if !path.exists() {
+            return Err(StoreError::NotFound { path });
+        }
+        let device = open_device(&path)?;
+        let volatile = Limits::is_volatile(config.volatile_cache, is_write_through(&path));
+        let limits = Limits::new(config.memory_target_bytes, volatile);
+        let open_index = || {
+            let path = config.index_path();
+            if !path.is_dir() {
+                return Err(StoreError::DamagedIndex { detail: format!("no directory {}", path.display()) });
+            }
+            let index: Box<dyn Index> = Box::new(RocksIndex::open(&path, config.memory_target_bytes)?);
+            Ok(index)
+        };
+        Store::open_on(Box::new(device), open_index, limits, &path)
+    }
+}
+
+fn open_device(path: &Path) -> Result<UringDevice, StoreError> {
+    UringDevice::open(path).map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => StoreError::InUse { path: path.to_path_buf() },
+        _ => StoreError::file("cannot open", path, e),
+    })
+}
+
+/// Makes the data file with all its space, unless it is there. A file that got no space is removed again.
+fn preallocate(path: &Path, size_bytes: u64) -> Result<(), StoreError> {
+    crate::layout::Geometry::for_size(size_bytes)?;
+    if path.exists() {
+        return Ok(());
+    }
+    let fail = |e: rustix::io::Errno| StoreError::file("cannot allocate", path, e.into());
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
+    let size = size_bytes / crate::layout::UNIT * crate::layout::UNIT;
+    let allocated = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size);
+    let allocated = allocated.and_then(|()| rustix::fs::fsync(&file));
+    allocated.map_err(|e| {
+        // The failure above is what is reported.
+        let _ = std::fs::remove_file(path);
+        fail(e)
+    })
+}
+
+/// Whether the kernel says that a block device has no volatile cache. Unknown, and every file: no.
+fn is_write_through(path: &Path) -> bool {
+    let Ok(stat) = rustix::fs::stat(path) else { return false };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
+        return false;
+    }
+    let number = format!("{}:{}", rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    let base = Path::new("/sys/dev/block").join(number);
+    // A partition has its queue one level up.
+    ["queue/write_cache", "../queue/write_cache"]
+        .iter()
+        .find_map(|f| std::fs::read_to_string(base.join(f)).ok())
+        .is_some_and(|mode| mode.trim() == "write through")
+}

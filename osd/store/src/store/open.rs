@@ -1,0 +1,128 @@
+//! Opening a store: superblock, index, replay, free space, and a checkpoint that begins a new life.
+
+use super::mkfs::read_superblock;
+use super::{Limits, Store};
+use crate::chunk::Chunk;
+use crate::config::uuid_text;
+use crate::device::Device;
+use crate::error::StoreError;
+use crate::index::{Family, Index, UUID_KEY};
+use crate::overlay::Overlay;
+use crate::slab::Slab;
+use crate::space::{Run, Space};
+use crate::superblock::{Found, Superblock};
+use crate::wal::ring::Ring;
+use std::collections::VecDeque;
+use std::path::Path;
+
+impl Store {
+    /// Opens a store on a device; `open_index` opens its index once the superblock is known to be good.
+    /// Redoes what the log holds beyond the last checkpoint.
+    pub fn open_on(
+        mut device: Box<dyn Device>,
+        open_index: impl FnOnce() -> Result<Box<dyn Index>, StoreError>,
+        limits: Limits,
+        path: &Path,
+    ) -> Result<Store, StoreError> {
+        let path_buf = || path.to_path_buf();
+        let (superblock, superblock_sequence) = match read_superblock(&mut *device)? {
+            Found::Valid(s, highest) => (*s, highest),
+            Found::Blank => return Err(StoreError::NotFound { path: path_buf() }),
+            Found::Damaged(detail) => return Err(StoreError::DamagedSuperblock { path: path_buf(), detail }),
+            Found::TooNew(detail) => return Err(StoreError::TooNew { path: path_buf(), detail }),
+        };
+        let spans = superblock.geometry.total_bytes();
+        if device.size_bytes() < spans {
+            let detail = format!("it spans {spans} bytes, the device has {}", device.size_bytes());
+            return Err(StoreError::DamagedSuperblock { path: path_buf(), detail });
+        }
+        let index = open_index()?;
+        check_index(&*index, &superblock)?;
+        let trim = superblock.trim;
+        let mut store = Store {
+            device,
+            index,
+            superblock_sequence,
+            limits,
+            space: Space::default(),
+            overlay: Overlay::default(),
+            ring: Ring { bytes: superblock.geometry.wal_bytes, head: trim, tail: trim },
+            next_lsn: superblock.trim_lsn + 1,
+            durable_lsn: superblock.trim_lsn,
+            superblock,
+            commit: super::commit::Commit::default(),
+            checkpoint: super::checkpoint::Checkpoint::default(),
+            index_dirty_bytes: 0,
+            index_disk_bytes: 0,
+            apply_cursor: 0,
+            operations: Slab::default(),
+            reads: Slab::default(),
+            completions: VecDeque::new(),
+            stopped: false,
+        };
+        store.replay()?;
+        store.apply_all()?;
+        store.rebuild_space()?;
+        store.checkpoint_now()?;
+        // A new life: whatever of the log was not accepted can never be taken for a part of it.
+        store.superblock.incarnation += 1;
+        store.write_superblock_now(false)?;
+        store.index_disk_bytes = store.index.disk_bytes();
+        Ok(store)
+    }
+
+    /// Finds out what is free from what the extent maps refer to.
+    fn rebuild_space(&mut self) -> Result<(), StoreError> {
+        let units = self.geometry().data_units;
+        let mut used = vec![0u64; units.div_ceil(64) as usize];
+        let mut damaged = false;
+        let space = &mut self.space;
+        self.index.scan(Family::Extents, &[], None, false, &mut |_, value| {
+            let Some(chunk) = Chunk::decode(value, units) else {
+                damaged = true;
+                return false;
+            };
+            for unit in chunk.pieces().flat_map(|p| p.run.start..p.run.end()) {
+                let (word, bit) = (&mut used[unit as usize / 64], 1 << (unit % 64));
+                if *word & bit != 0 {
+                    space.shared.add(Run { start: unit, len: 1 });
+                }
+                *word |= bit;
+            }
+            true
+        })?;
+        if damaged {
+            return Err(StoreError::DamagedIndex { detail: "an extent row cannot be read".to_string() });
+        }
+        let mut unit = 1;
+        while unit < units {
+            let start = unit;
+            while unit < units && used[unit as usize / 64] >> (unit % 64) & 1 == 0 {
+                unit += 1;
+            }
+            if unit > start {
+                self.space.free.release(Run { start, len: unit - start });
+            }
+            unit += 1;
+        }
+        Ok(())
+    }
+}
+
+fn check_index(index: &dyn Index, superblock: &Superblock) -> Result<(), StoreError> {
+    let uuid = superblock.identity.uuid;
+    match index.get(Family::Misc, UUID_KEY)? {
+        Some(found) if found[..] == uuid => {}
+        found => {
+            let found = found.and_then(|f| f[..].try_into().ok()).map_or("none".to_string(), |u| uuid_text(&u));
+            let detail = format!("it belongs to store {found}, not to {}", uuid_text(&uuid));
+            return Err(StoreError::DamagedIndex { detail });
+        }
+    }
+    let (index_lsn, trim_lsn) = (index.persisted_lsn()?, superblock.trim_lsn);
+    if index_lsn < trim_lsn {
+        let detail = format!("it is as of LSN {index_lsn}, but the log begins after {trim_lsn}");
+        return Err(StoreError::DamagedIndex { detail });
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Reading object data: from memory where it is newer there, else from the device, each unit against its
+//! checksum.
+
+use super::{Completion, Operation, Store};
+use crate::buf::AlignedBuf;
+use crate::chunk::CHUNK_UNITS;
+use crate::device::DeviceError;
+use crate::error::StoreError;
+use crate::layout::{UNIT, UNIT_BYTES, units_for};
+use crate::plan::read_chunk;
+use crate::space::Run;
+use bytes::Bytes;
+use osd_object::ObjectId;
+use stdx::Errno;
+use stdx::checksum::crc32c;
+
+/// A read under way.
+pub(super) struct ReadOp {
+    ticket: u64,
+    object: ObjectId,
+    offset: u64,
+    len: u64,
+    layout: Layout,
+    waiting: usize,
+    damaged: bool,
+}
+
+/// What a read must put together.
+#[derive(Default)]
+struct Layout {
+    /// Bytes to cut off the front, and to keep.
+    skip: usize,
+    keep: usize,
+    /// Units that the segments lie in; units between them are holes.
+    units: usize,
+    segments: Vec<Segment>,
+}
+
+struct Segment {
+    /// First unit within the read.
+    at: usize,
+    source: Source,
+}
+
+enum Source {
+    Memory(Bytes),
+    Device { run: Run, crcs: Vec<u32>, buf: Option<AlignedBuf> },
+}
+
+impl Layout {
+    /// Whether two plans read the very same units with the same checksums from the device.
+    fn expects_same(&self, other: &Layout) -> bool {
+        let device = |l: &'_ Layout| -> Vec<(Run, Vec<u32>)> {
+            let of = |s: &Segment| match &s.source {
+                Source::Device { run, crcs, .. } => Some((*run, crcs.clone())),
+                Source::Memory(_) => None,
+            };
+            l.segments.iter().filter_map(of).collect()
+        };
+        device(self) == device(other)
+    }
+
+    fn assemble(mut self) -> Bytes {
+        let window = self.skip..self.skip + self.keep;
+        if let [Segment { at: 0, source }] = &mut self.segments[..] {
+            match source {
+                Source::Device { run, buf, .. } if run.len as usize == self.units => {
+                    return Bytes::from_owner(buf.take().expect("read")).slice(window);
+                }
+                Source::Memory(unit) if self.units == 1 => return unit.slice(window),
+                _ => {}
+            }
+        }
+        let mut out = AlignedBuf::zeroed(self.units * UNIT_BYTES);
+        for s in &self.segments {
+            let data: &[u8] = match &s.source {
+                Source::Memory(unit) => unit,
+                Source::Device { buf, .. } => buf.as_ref().expect("read"),
+            };
+            let at = s.at * UNIT_BYTES;
+            out[at..at + data.len()].copy_from_slice(data);
+        }
+        Bytes::from_owner(out).slice(window)
+    }
+}
+
+impl Store {
+    /// Reads `len` bytes at `offset` (0: to the end), cut at the object's end; holes read as zeros.
+    /// Sees every transaction submitted before, durable or not.
+    pub fn read(&mut self, ticket: u64, object: &ObjectId, offset: u64, len: u64) {
+        match self.alive().map_err(|_| Errno::EIO).and_then(|()| self.lay_out(object, offset, len)) {
+            Err(e) => self.completions.push_back(Completion::Read { ticket, result: Err(e) }),
+            Ok(layout) => {
+                let op = ReadOp { ticket, object: object.clone(), offset, len, layout, waiting: 0, damaged: false };
+                let read = self.reads.insert(op);
+                self.start_read(read);
+            }
+        }
+    }
+
+    fn lay_out(&self, object: &ObjectId, offset: u64, len: u64) -> Result<Layout, Errno> {
+        let row = self.object_row(object)?.ok_or(Errno::ENOENT)?;
+        let size = row.meta.size;
+        let end = if len == 0 { size } else { offset.saturating_add(len).min(size) };
+        if offset >= end {
+            return Ok(Layout::default());
+        }
+        let (first, last) = (offset / UNIT, units_for(end));
+        let mut layout = Layout {
+            skip: (offset % UNIT) as usize,
+            keep: (end - offset) as usize,
+            units: (last - first) as usize,
+            segments: Vec::new(),
+        };
+        let chunk_units = CHUNK_UNITS as u64;
+        for c in first / chunk_units..=(last - 1) / chunk_units {
+            let chunk = read_chunk(&*self.index, row.number, c as u32, self.geometry().data_units);
+            let Some(chunk) = chunk.map_err(|e: StoreError| self.read_failed(object, &e))? else { continue };
+            let base = c * chunk_units;
+            let (lo, hi) = (first.max(base) - base, (last - base).min(chunk_units));
+            for piece in chunk.pieces_in(lo as usize, hi as usize) {
+                for i in 0..piece.run.len {
+                    let at = (base + piece.at as u64 + i - first) as usize;
+                    let crc = chunk.crcs(piece.at + i as usize, 1)[0];
+                    layout.add(at, piece.run.start + i, crc, self.overlay.get(piece.run.start + i));
+                }
+            }
+        }
+        Ok(layout)
+    }
+
+    fn read_failed(&self, object: &ObjectId, e: &StoreError) -> Errno {
+        tracing::error!(%object, error = %e, "a read failed");
+        Errno::EIO
+    }
+
+    fn start_read(&mut self, read: u64) {
+        let geometry = self.superblock.geometry;
+        let op = self.reads.get_mut(read);
+        for (segment, s) in op.layout.segments.iter().enumerate() {
+            if let Source::Device { run, .. } = &s.source {
+                let tag = self.operations.insert(Operation::Read { read, segment });
+                let buf = AlignedBuf::zeroed((run.len * UNIT) as usize);
+                self.device.read(tag, geometry.unit_offset(run.start), buf);
+                op.waiting += 1;
+            }
+        }
+        self.finish_read(read);
+    }
+
+    pub(super) fn read_segment_done(
+        &mut self,
+        read: u64,
+        segment: usize,
+        result: Result<(), DeviceError>,
+        data: Option<AlignedBuf>,
+    ) {
+        let op = self.reads.get_mut(read);
+        op.waiting -= 1;
+        let Source::Device { crcs, buf, run } = &mut op.layout.segments[segment].source else {
+            panic!("only device segments are read");
+        };
+        match (result, data) {
+            (Ok(()), Some(data)) => {
+                let good = data.chunks_exact(UNIT_BYTES).zip(&*crcs).all(|(unit, crc)| crc32c(unit) == *crc);
+                op.damaged |= !good;
+                *buf = Some(data);
+            }
+            (Err(e), _) => {
+                tracing::error!(object = %op.object, unit = run.start, error = %e, "a device read failed");
+                op.damaged = true;
+            }
+            (Ok(()), None) => panic!("a read returns its buffer"),
+        }
+        self.finish_read(read);
+    }
+
+    fn finish_read(&mut self, read: u64) {
+        if self.reads.get_mut(read).waiting > 0 {
+            return;
+        }
+        let mut op = self.reads.remove(read);
+        let result = if !op.damaged {
+            Ok(op.layout.assemble())
+        } else {
+            // Not what was expected: either the object changed while it was read, or this is damage.
+            match self.lay_out(&op.object, op.offset, op.len) {
+                Ok(layout) if !layout.expects_same(&op.layout) => {
+                    (op.layout, op.damaged) = (layout, false);
+                    let read = self.reads.insert(op);
+                    return self.start_read(read);
+                }
+                Ok(_) => {
+                    let (object, offset, len) = (&op.object, op.offset, op.len);
+                    tracing::error!(%object, offset, len, "stored data does not match its checksum");
+                    Err(Errno::EIO)
+                }
+                Err(e) => Err(e),
+            }
+        };
+        self.completions.push_back(Completion::Read { ticket: op.ticket, result });
+    }
+}
+
+impl Layout {
+    fn add(&mut self, at: usize, unit: u64, crc: u32, memory: Option<Bytes>) {
+        if let Some(data) = memory {
+            return self.segments.push(Segment { at, source: Source::Memory(data) });
+        }
+        if let Some(Segment { at: first, source: Source::Device { run, crcs, .. } }) = self.segments.last_mut()
+            && run.end() == unit
+            && *first + crcs.len() == at
+        {
+            run.len += 1;
+            crcs.push(crc);
+            return;
+        }
+        let source = Source::Device { run: Run { start: unit, len: 1 }, crcs: vec![crc], buf: None };
+        self.segments.push(Segment { at, source });
+    }
+}

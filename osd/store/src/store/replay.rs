@@ -1,0 +1,173 @@
+//! Redoing the log. Batches are chained, so the log ends at the first break; one batch is in flight at a
+//! time, so only the last can be incomplete, and only its fresh data need be compared with their checksums.
+
+use super::Store;
+use crate::blocking;
+use crate::buf::AlignedBuf;
+use crate::error::StoreError;
+use crate::layout::{UNIT, UNIT_BYTES};
+use crate::wal::batch::{BatchHeader, HEADER_BYTES};
+use crate::wal::record::{self, Record};
+use crate::wal::Position;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use stdx::checksum::crc32c;
+
+/// How far behind a break a later batch is looked for, bytes. A batch is at most a batch limit and one
+/// record long.
+const LOOK_AHEAD_BYTES: u64 = 16 << 20;
+
+impl Store {
+    /// Redoes the log from the trim point; afterwards head and LSNs stand behind the last batch.
+    pub(super) fn replay(&mut self) -> Result<(), StoreError> {
+        let least_lsn = self.index.persisted_lsn()?.max(self.superblock.trim_lsn);
+        // What is read below must stay: it may still lie in the device's cache only, and in-place writes
+        // that follow from it must not outlive it.
+        blocking::flush(&mut *self.device)?;
+        let mut pending: Option<(BatchHeader, Vec<Record>)> = None;
+        let mut at = self.superblock.trim;
+        while let Some((header, batch)) = self.read_batch(at)? {
+            if let Some((header, records)) = pending.take() {
+                self.redo(header, records)?;
+            }
+            pending = Some((header, self.parse(&header, batch)?));
+            at = header.next(at.at);
+        }
+        if let Some((header, records)) = pending {
+            if self.fresh_data_is_there(&records)? {
+                self.redo(header, records)?;
+            } else {
+                tracing::info!(sequence = header.sequence, "the last log batch was never completed and is cut");
+            }
+        }
+        self.next_lsn = self.durable_lsn + 1;
+        if self.durable_lsn < least_lsn {
+            let detail = format!("LSN {}, but the index is as of {least_lsn}", self.durable_lsn);
+            return Err(StoreError::DamagedLog { detail });
+        }
+        self.look_for_damage()
+    }
+
+    /// The batch that begins at `at`, if it is valid and continues the chain.
+    fn read_batch(&mut self, at: Position) -> Result<Option<(BatchHeader, Bytes)>, StoreError> {
+        let used = at.at - self.ring.tail.at;
+        let room = self.ring.bytes - used;
+        if room < UNIT {
+            return Ok(None);
+        }
+        let first = self.read_ring(at.at, UNIT)?;
+        let Some(header) = BatchHeader::read(&self.superblock.identity.uuid, &first) else { return Ok(None) };
+        let continues = header.sequence == at.sequence
+            && header.previous_crc == at.previous_crc
+            && header.incarnation == self.superblock.incarnation;
+        let len = u64::from(header.len).next_multiple_of(UNIT);
+        if !continues || len > room {
+            return Ok(None);
+        }
+        let batch = if len > UNIT { self.read_ring(at.at, len)? } else { first };
+        Ok(header.matches(&batch).then(|| (header, Bytes::from_owner(batch))))
+    }
+
+    fn read_ring(&mut self, at: u64, len: u64) -> Result<AlignedBuf, StoreError> {
+        let ranges: Vec<_> = self.ring.ranges(at, len).collect();
+        let mut whole = AlignedBuf::with_capacity(len as usize);
+        for (offset, len) in ranges {
+            let mut part = AlignedBuf::zeroed(len as usize);
+            self.device.read_now(offset, &mut part)?;
+            whole.extend_from_slice(&part);
+        }
+        Ok(whole)
+    }
+
+    /// The records of a batch whose checksum holds. Anything wrong in them was written so: damage, no tear.
+    fn parse(&self, header: &BatchHeader, batch: Bytes) -> Result<Vec<Record>, StoreError> {
+        let damaged = |what: &str| StoreError::DamagedLog {
+            detail: format!("batch {} (LSN {}): {what}", header.sequence, header.first_lsn),
+        };
+        let mut rest = batch.slice(HEADER_BYTES..header.len as usize);
+        let mut records = Vec::new();
+        for i in 0..u64::from(header.records) {
+            let record = record::decode(&mut rest).ok_or_else(|| damaged("a record cannot be read"))?;
+            if record.lsn != header.first_lsn + i {
+                return Err(damaged("records out of order"));
+            }
+            let inline = record.inline.iter().map(|u| (u.unit, 1));
+            let fresh = record.fresh.iter().map(|f| (f.unit, f.crcs.len() as u64));
+            let units = self.geometry().data_units;
+            if inline.chain(fresh).any(|(unit, n)| unit == 0 || unit.saturating_add(n) > units) {
+                return Err(damaged("a unit outside the data area"));
+            }
+            records.push(record);
+        }
+        if rest.is_empty() { Ok(records) } else { Err(damaged("bytes behind the last record")) }
+    }
+
+    fn redo(&mut self, header: BatchHeader, records: Vec<Record>) -> Result<(), StoreError> {
+        if header.first_lsn != self.durable_lsn + 1 {
+            let detail = format!("LSN {} where {} was expected", header.first_lsn, self.durable_lsn + 1);
+            return Err(StoreError::DamagedLog { detail });
+        }
+        for record in records {
+            self.index.write(&record.index)?;
+            self.index_dirty_bytes += record.index.len() as u64;
+            for unit in record.inline {
+                self.overlay.log(unit.unit, record.lsn, unit.data);
+            }
+            self.durable_lsn = record.lsn;
+        }
+        self.ring.head = header.next(self.ring.head.at);
+        self.next_lsn = self.durable_lsn + 1;
+        if self.overlay.bytes() > self.limits.overlay_bytes_max {
+            self.apply_all()?;
+        }
+        if self.index_dirty_bytes > self.limits.index_dirty_bytes_max {
+            self.index.flush_wait(self.durable_lsn)?;
+            self.index_dirty_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Whether the fresh data of a batch is on the device. Units that the same batch also logs are left out:
+    /// they may have been overwritten in place already, and their contents are in the log anyway.
+    fn fresh_data_is_there(&mut self, records: &[Record]) -> Result<bool, StoreError> {
+        let logged: BTreeSet<u64> = records.iter().flat_map(|r| r.inline.iter().map(|u| u.unit)).collect();
+        for run in records.iter().flat_map(|r| &r.fresh) {
+            let mut buf = AlignedBuf::zeroed(run.crcs.len() * UNIT_BYTES);
+            if buf.is_empty() {
+                continue;
+            }
+            self.device.read_now(self.geometry().unit_offset(run.unit), &mut buf)?;
+            let units = buf.chunks_exact(UNIT_BYTES).zip(&run.crcs);
+            let good = (run.unit..).zip(units).all(|(u, (data, crc))| logged.contains(&u) || crc32c(data) == *crc);
+            if !good {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A batch is written only after the one before it is durable. So a valid later batch behind the end of
+    /// the chain proves that something durable is missing.
+    fn look_for_damage(&mut self) -> Result<(), StoreError> {
+        let head = self.ring.head;
+        let span = self.ring.free().min(LOOK_AHEAD_BYTES);
+        let ahead = self.read_ring(head.at, span)?;
+        for at in (0..span).step_by(UNIT_BYTES) {
+            let Some(header) = BatchHeader::read(&self.superblock.identity.uuid, &ahead[at as usize..]) else {
+                continue;
+            };
+            if header.incarnation == self.superblock.incarnation && header.sequence > head.sequence {
+                let whole = header.matches(&ahead[at as usize..]);
+                if whole && header.durable_upto > self.durable_lsn {
+                    let detail = format!(
+                        "LSN {}, but a later batch says that LSN {} was durable",
+                        self.durable_lsn + 1,
+                        header.durable_upto
+                    );
+                    return Err(StoreError::DamagedLog { detail });
+                }
+            }
+        }
+        Ok(())
+    }
+}

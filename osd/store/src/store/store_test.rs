@@ -1,0 +1,356 @@
+//! The store over a device in memory and the map index: what it accepts is what the model holds.
+
+use super::{Completion, Limits, Store};
+use crate::config::Identity;
+use crate::device::memory::MemoryDevice;
+use crate::error::StoreError;
+use crate::index::Index;
+use crate::index::map::{MapDisk, MapIndex};
+use bytes::Bytes;
+use osd_object::model::Model;
+use osd_object::{Mutation, ObjectId, ObjectName, ObjectRead, OmapRange, SnapId, Transaction, Version};
+use placement_map::PoolId;
+use std::path::Path;
+use stdx::time::WallTime;
+use stdx::{Errno, Rng};
+
+pub(crate) const IDENTITY: Identity = Identity { uuid: [1; 16], fsid: [2; 16], osd_id: 3 };
+
+pub(crate) fn small_limits() -> Limits {
+    Limits {
+        volatile_cache: true,
+        memory_target_bytes: 1 << 20,
+        index_dirty_bytes_max: 64 << 10,
+        overlay_bytes_max: 256 << 10,
+    }
+}
+
+pub(crate) fn open_map(disk: &MapDisk) -> Result<Box<dyn Index>, StoreError> {
+    Ok(Box::new(MapIndex::open(disk)))
+}
+
+pub(crate) fn make(device: &mut MemoryDevice, disk: &MapDisk) {
+    Store::mkfs_on(device, || open_map(disk), IDENTITY, Path::new("memory")).unwrap();
+}
+
+pub(crate) fn open(device: &MemoryDevice, disk: &MapDisk) -> Store {
+    Store::open_on(Box::new(device.clone()), || open_map(disk), small_limits(), Path::new("memory")).unwrap()
+}
+
+fn fresh(bytes: u64) -> (MemoryDevice, MapDisk, Store) {
+    let (mut device, disk) = (MemoryDevice::new(bytes), MapDisk::new());
+    make(&mut device, &disk);
+    let store = open(&device, &disk);
+    (device, disk, store)
+}
+
+pub(crate) fn object(n: u64) -> ObjectId {
+    let snap = if n.is_multiple_of(3) { SnapId(n) } else { SnapId::HEAD };
+    ObjectId { pool: PoolId(1), hash: (n as u32).wrapping_mul(0x9e37_79b9), name: ObjectName::new(format!("o{n}")), snap }
+}
+
+fn data(rng: &mut Rng, max: u64) -> Bytes {
+    let mut out = vec![0; 1 + rng.below(max) as usize];
+    rng.fill(&mut out);
+    out.into()
+}
+
+/// A transaction that a PG could issue, biased towards edges of units, chunks and write kinds.
+pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> Transaction {
+    let mut t = Transaction::new();
+    let mut scratch = model.clone();
+    for _ in 0..1 + rng.below(4) {
+        let o = object(rng.below(objects));
+        let offset = match rng.below(4) {
+            0 => rng.below(3) * 4096,
+            1 => rng.below(600 << 10),
+            2 => rng.below(12 << 10),
+            _ => 62 * 4096 + rng.below(3) * 4096,
+        };
+        let key = |rng: &mut Rng| Bytes::from(format!("k{}", rng.below(90)));
+        let m = match rng.below(20) {
+            0..=3 => Mutation::Write { object: o, offset, data: data(rng, 9000) },
+            4..=5 => Mutation::Write { object: o, offset: offset / 4096 * 4096, data: vec![rng.below(256) as u8; 4096].into() },
+            6..=7 => Mutation::Write { object: o, offset, data: data(rng, 150_000) },
+            8 => Mutation::Zero { object: o, offset, len: rng.below(100_000) },
+            9 => Mutation::Truncate { object: o, size: rng.below(300_000) },
+            10 => Mutation::Remove { object: o },
+            11 => Mutation::SetXattr { object: o, name: format!("x{}", rng.below(5)), value: data(rng, 60) },
+            12 => Mutation::RmXattr { object: o, name: format!("x{}", rng.below(5)) },
+            13 => {
+                let rows = (0..1 + rng.below(80)).map(|_| (key(rng), data(rng, 30))).collect();
+                Mutation::OmapSet { object: o, rows }
+            }
+            14 => Mutation::OmapRm { object: o, keys: (0..rng.below(5)).map(|_| key(rng)).collect() },
+            15 => {
+                let end = if rng.chance(1, 3) { None } else { Some(key(rng)) };
+                Mutation::OmapRmRange { object: o, start: key(rng), end }
+            }
+            16..=17 => {
+                let to = object(rng.below(objects));
+                if !scratch.objects.contains_key(&o) {
+                    continue;
+                }
+                Mutation::Clone { from: o, to }
+            }
+            18 => Mutation::Touch { object: o },
+            _ => {
+                let version = Version { interval: rng.below(5), seq: rng.below(1000) };
+                Mutation::Stamp { object: o, version, mtime: WallTime(rng.below(1 << 40)) }
+            }
+        };
+        scratch.apply(&Transaction { mutations: vec![m.clone()] });
+        t.push(m);
+    }
+    t
+}
+
+pub(crate) fn read_now(store: &mut Store, object: &ObjectId, offset: u64, len: u64) -> Result<Bytes, Errno> {
+    const TICKET: u64 = u64::MAX;
+    store.read(TICKET, object, offset, len);
+    loop {
+        let mut others = Vec::new();
+        while let Some(c) = store.next_completion() {
+            match c {
+                Completion::Read { ticket: TICKET, result } => {
+                    // Acknowledgements keep their order.
+                    others.into_iter().rev().for_each(|c| store.completions.push_front(c));
+                    return result;
+                }
+                other => others.push(other),
+            }
+        }
+        store.completions.extend(others);
+        store.wait().unwrap();
+    }
+}
+
+/// Everything the store says must be what the model says.
+pub(crate) fn assert_same(store: &mut Store, model: &Model) {
+    let listed = store.list(PoolId(1), None, usize::MAX).unwrap();
+    assert_eq!(listed, model.objects.keys().cloned().collect::<Vec<_>>());
+    for (id, o) in &model.objects {
+        assert_eq!(store.meta(id).unwrap(), Some(o.meta), "{id}");
+        assert_eq!(store.xattrs(id).unwrap(), o.xattrs, "{id}");
+        let all = OmapRange { rows_max: u32::MAX, bytes_max: u32::MAX, ..OmapRange::all() };
+        let rows = store.omap_range(id, &all).unwrap().rows;
+        assert!(rows.iter().map(|(k, v)| (k, v)).eq(&o.omap), "{id}");
+        let got = read_now(store, id, 0, 0).unwrap();
+        let same = got.iter().zip(&o.data).position(|(a, b)| a != b);
+        assert_eq!((got.len(), same), (o.data.len(), None), "{id}");
+    }
+}
+
+#[test]
+fn random_transactions_leave_what_the_model_holds_across_reopens() {
+    for seed in 0..12 {
+        let mut rng = Rng::new(seed);
+        let (device, disk, mut store) = fresh(48 << 20);
+        disk.set_slowness(rng.below(4) as u32);
+        let mut model = Model::new();
+        for i in 0..300 {
+            let t = random_transaction(&mut rng, &model, 12);
+            store.submit(i, t.clone()).unwrap();
+            model.apply(&t);
+            if rng.chance(1, 2) {
+                store.poll().unwrap();
+            }
+            if rng.chance(1, 8) {
+                let o = object(rng.below(12));
+                let (offset, len) = (rng.below(400_000), rng.below(200_000));
+                assert_eq!(read_now(&mut store, &o, offset, len), model.read(&o, offset, len));
+                let mut range = OmapRange::all().after(format!("k{}", rng.below(90)).as_bytes()).limit(5);
+                range.reverse = rng.chance(1, 2);
+                assert_eq!(store.omap_range(&o, &range), model.omap_range(&o, &range));
+            }
+            if rng.chance(1, 60) {
+                match rng.below(3) {
+                    0 => store.shutdown().unwrap(),
+                    1 => store.drain().unwrap(),
+                    _ => store.flush_index().unwrap(),
+                }
+                drop(store);
+                store = open(&device, &disk);
+                assert_same(&mut store, &model);
+            }
+        }
+        store.drain().unwrap();
+        assert_same(&mut store, &model);
+        let report = store.fsck().unwrap();
+        assert!(report.is_clean(), "seed {seed}: {report:?}");
+    }
+}
+
+#[test]
+fn acknowledgements_come_in_order_and_only_once() {
+    let (_, _, mut store) = fresh(16 << 20);
+    for i in 0..100 {
+        let size = if i % 7 == 0 { 100_000 } else { 4096 };
+        let m = Mutation::Write { object: object(i % 5), offset: 0, data: vec![1; size].into() };
+        store.submit(i, Transaction { mutations: vec![m] }).unwrap();
+        store.poll().unwrap();
+    }
+    store.drain().unwrap();
+    let tickets: Vec<Completion> = std::iter::from_fn(|| store.next_completion()).collect();
+    assert_eq!(tickets, (0..100).map(|ticket| Completion::Durable { ticket }).collect::<Vec<_>>());
+}
+
+#[test]
+fn damage_is_an_error_and_never_wrong_bytes() {
+    let (device, _, mut store) = fresh(16 << 20);
+    let write = |len| Mutation::Write { object: object(1), offset: 0, data: vec![7; len].into() };
+    store.submit(0, Transaction { mutations: vec![write(40 << 10)] }).unwrap();
+    store.flush_index().unwrap();
+    let image = device.image();
+    let at = image.windows(4096).step_by(4096).rposition(|w| w == [7; 4096]).unwrap() as u64 * 4096;
+    device.damage(at + 100, &[8]);
+    assert_eq!(read_now(&mut store, &object(1), 0, 0), Err(Errno::EIO));
+    assert_eq!(read_now(&mut store, &object(1), 0, 4096), Ok(vec![7; 4096].into()));
+    assert_eq!(read_now(&mut store, &object(2), 0, 4096), Err(Errno::ENOENT));
+    let part = Mutation::Write { object: object(1), offset: (40 << 10) - 10, data: vec![1; 5].into() };
+    let refused = store.submit(1, Transaction { mutations: vec![part] });
+    assert!(matches!(refused, Err(StoreError::DamagedUnit { unit: 9, .. })), "{refused:?}");
+    assert_eq!(store.fsck().unwrap().problems.len(), 1);
+    // Overwriting the whole unit repairs it.
+    store.submit(2, Transaction { mutations: vec![write(40 << 10)] }).unwrap();
+    assert_eq!(read_now(&mut store, &object(1), 0, 0), Ok(vec![7; 40 << 10].into()));
+    assert!(store.fsck().unwrap().is_clean());
+}
+
+#[test]
+fn a_full_store_refuses_writes_but_reads_and_deletes_go_on() {
+    let (device, disk, mut store) = fresh(16 << 20);
+    let write = |n, len| Transaction {
+        mutations: vec![Mutation::Write { object: object(n), offset: 0, data: vec![n as u8; len].into() }],
+    };
+    let mut kept = 0;
+    let refusal = loop {
+        match store.submit(kept, write(kept, 200 << 10)) {
+            Ok(()) => kept += 1,
+            Err(e) => break e,
+        }
+        store.poll().unwrap();
+    };
+    assert!(matches!(refusal, StoreError::NoSpace { .. }) && refusal.errno() == Errno::ENOSPC);
+    assert!(kept > 50 && store.usage().available_bytes < 200 << 10, "{:?}", store.usage());
+    let before = store.usage();
+    assert!(store.submit(900, write(900, 200 << 10)).unwrap_err().is_refusal());
+    assert_eq!((store.usage(), store.meta(&object(900))), (before, Ok(None)), "a refusal changes nothing");
+    assert_eq!(read_now(&mut store, &object(5), 0, 0), Ok(vec![5; 200 << 10].into()));
+    for n in 0..kept / 2 {
+        let rows = vec![(Bytes::from(format!("gc{n}")), Bytes::from_static(b"entry"))];
+        let mutations = vec![
+            Mutation::Remove { object: object(n) },
+            Mutation::OmapSet { object: object(1000), rows },
+        ];
+        store.submit(n, Transaction { mutations }).unwrap();
+        store.poll().unwrap();
+    }
+    // What was deleted can be written again, without waiting for a checkpoint by chance.
+    for n in 0..kept / 2 - 1 {
+        store.submit(n, write(n, 200 << 10)).unwrap();
+        store.poll().unwrap();
+    }
+    assert!(store.fsck().unwrap().is_clean());
+    drop(store);
+    assert!(open(&device, &disk).fsck().unwrap().is_clean());
+}
+
+#[test]
+fn invalid_and_oversized_transactions_are_refused_whole() {
+    let (_, _, mut store) = fresh(16 << 20);
+    let touch = Mutation::Touch { object: object(1) };
+    let of = |m| Transaction { mutations: vec![touch.clone(), m] };
+    let clone = Mutation::Clone { from: object(8), to: object(9) };
+    let far = Mutation::Write { object: object(1), offset: u64::MAX - 1, data: vec![1; 10].into() };
+    let long = Mutation::Truncate { object: object(1), size: 1 << 40 };
+    for m in [clone, far, long] {
+        let refused = store.submit(0, of(m)).unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid(_)) && refused.errno() == Errno::EINVAL);
+    }
+    let rows = (0..200u32).map(|i| (Bytes::from(i.to_string()), Bytes::from(vec![0; 4096]))).collect();
+    let large = store.submit(0, of(Mutation::OmapSet { object: object(1), rows }));
+    assert!(matches!(large, Err(StoreError::TooLarge { .. })));
+    assert_eq!(store.meta(&object(1)), Ok(None));
+    assert!(store.fsck().unwrap().is_clean());
+}
+
+#[test]
+fn clones_share_units_until_they_are_written() {
+    let (_, _, mut store) = fresh(32 << 20);
+    let mut model = Model::new();
+    let mut go = |store: &mut Store, mutations: Vec<Mutation>| {
+        let t = Transaction { mutations };
+        model.apply(&t);
+        store.submit(0, t).unwrap();
+        assert_same(store, &model);
+        store.fsck().unwrap()
+    };
+    let write = |offset, len, b| Mutation::Write { object: object(1), offset, data: vec![b; len].into() };
+    go(&mut store, vec![write(0, 1 << 20, 1)]);
+    let report = go(&mut store, vec![Mutation::Clone { from: object(1), to: object(3) }, write(4096, 4096, 2)]);
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.units, report.shared_units), (257, 255));
+    let report = go(&mut store, vec![Mutation::Remove { object: object(3) }]);
+    assert!(report.is_clean());
+    assert_eq!((report.units, report.shared_units), (256, 0));
+}
+
+#[test]
+fn mkfs_leaves_its_own_store_and_refuses_anything_else() {
+    let (mut device, disk, mut store) = fresh(16 << 20);
+    store.submit(0, Transaction { mutations: vec![Mutation::Touch { object: object(1) }] }).unwrap();
+    store.shutdown().unwrap();
+    assert!(matches!(store.poll(), Err(StoreError::Stopped)));
+    drop(store);
+    let again = Identity { uuid: [9; 16], ..IDENTITY };
+    let made = Store::mkfs_on(&mut device, || panic!("not made twice"), again, Path::new("memory"));
+    assert_eq!(made.unwrap(), IDENTITY.uuid);
+    let other = Identity { fsid: [9; 16], ..IDENTITY };
+    let made = Store::mkfs_on(&mut device, || panic!("not made twice"), other, Path::new("memory"));
+    assert!(matches!(made, Err(StoreError::Foreign { .. })));
+    let foreign_index = || {
+        let mut device = MemoryDevice::new(16 << 20);
+        let disk = MapDisk::new();
+        let identity = Identity { uuid: [8; 16], ..IDENTITY };
+        Store::mkfs_on(&mut device, || open_map(&disk), identity, Path::new("memory")).unwrap();
+        open_map(&disk)
+    };
+    let opened = Store::open_on(Box::new(device.clone()), foreign_index, small_limits(), Path::new("memory"));
+    assert!(matches!(opened, Err(StoreError::DamagedIndex { .. })));
+    let empty_index = || open_map(&MapDisk::new());
+    let opened = Store::open_on(Box::new(device.clone()), empty_index, small_limits(), Path::new("memory"));
+    assert!(matches!(opened, Err(StoreError::DamagedIndex { .. })));
+    // Two damaged copies are survived, three are not.
+    device.damage(0, &[1; 64]);
+    device.damage(64 << 10, &[1; 64]);
+    assert_eq!(open(&device, &disk).meta(&object(1)).map(|m| m.is_some()), Ok(true));
+    for copy in 0..3 {
+        device.damage(copy * (64 << 10), &[1; 64]);
+    }
+    let opened = Store::open_on(Box::new(device.clone()), || open_map(&disk), small_limits(), Path::new("memory"));
+    assert!(matches!(opened, Err(StoreError::DamagedSuperblock { .. })));
+    let made = Store::mkfs_on(&mut device, || panic!("not over a damaged one"), IDENTITY, Path::new("memory"));
+    assert!(matches!(made, Err(StoreError::NotEmpty { .. })));
+    let blank = MemoryDevice::new(16 << 20);
+    let opened = Store::open_on(Box::new(blank), || open_map(&disk), small_limits(), Path::new("memory"));
+    assert!(matches!(opened, Err(StoreError::NotFound { .. })));
+}
+
+#[test]
+fn a_hole_in_the_durable_log_is_reported() {
+    let (device, disk, mut store) = fresh(16 << 20);
+    for i in 0..10 {
+        store.submit(i, Transaction { mutations: vec![Mutation::Touch { object: object(i) }] }).unwrap();
+        store.drain().unwrap();
+    }
+    let first = store.ring.tail.at;
+    drop(store);
+    let at = crate::layout::WAL_OFFSET + first + 4 * 4096;
+    let saved = device.image()[at as usize..at as usize + 8].to_vec();
+    device.damage(at, b"rot rot ");
+    let opened = Store::open_on(Box::new(device.clone()), || open_map(&disk), small_limits(), Path::new("memory"));
+    assert!(matches!(opened, Err(StoreError::DamagedLog { .. })));
+    device.damage(at, &saved);
+    assert_eq!(open(&device, &disk).list(PoolId(1), None, 100).unwrap().len(), 10);
+}

@@ -1,0 +1,94 @@
+//! Accepting a transaction: planned, applied to the index in memory, and put into the log batch.
+
+use super::{Operation, Store};
+use crate::error::StoreError;
+use crate::layout::UNIT;
+use crate::plan::{Plan, Planner, Sources};
+use crate::wal::{batch, record};
+use osd_object::Transaction;
+
+/// Memory that one index change takes beyond its bytes, roughly.
+const INDEX_CHANGE_BYTES: u64 = 64;
+
+impl Store {
+    /// Accepts a transaction. Its effects are visible at once and durable when its completion says so;
+    /// transactions become durable in the order of `submit`. A refusal (`StoreError::is_refusal`) leaves
+    /// everything as it was; any other error has stopped the store.
+    pub fn submit(&mut self, ticket: u64, transaction: Transaction) -> Result<(), StoreError> {
+        self.alive()?;
+        let outcome = self.try_submit(ticket, &transaction);
+        self.stop_on_error(outcome)
+    }
+
+    fn try_submit(&mut self, ticket: u64, transaction: &Transaction) -> Result<(), StoreError> {
+        self.admit(transaction)?;
+        let plan = match self.plan(transaction) {
+            // Deletes may have freed enough, only not reusably yet.
+            Err(StoreError::NoSpace { .. }) if self.space.waiting_units() > 0 => {
+                self.checkpoint_now()?;
+                self.plan(transaction)?
+            }
+            plan => plan?,
+        };
+        let fresh = plan.fresh.iter().map(|f| f.crcs.len());
+        let bytes = record::encoded_len(plan.index.as_bytes(), plan.inline.len(), fresh) as u64;
+        let most_bytes = self.ring.bytes / 8;
+        if bytes > most_bytes {
+            plan.abandon(&mut self.space);
+            return Err(StoreError::TooLarge { bytes, most_bytes });
+        }
+        // Whatever the index holds must always fit into the log, or neither could ever be made durable.
+        let in_log = (bytes + batch::HEADER_BYTES as u64).next_multiple_of(UNIT) + UNIT;
+        if self.ring.free() < self.commit.queued_bytes() + in_log
+            && let Err(e) = self.checkpoint_now()
+        {
+            plan.abandon(&mut self.space);
+            return Err(e);
+        }
+        self.accept(ticket, plan)
+    }
+
+    fn plan(&mut self, transaction: &Transaction) -> Result<Plan, StoreError> {
+        let sources = Sources {
+            spare_units: self.spare_units(),
+            geometry: self.geometry(),
+            space: &mut self.space,
+            index: &*self.index,
+            overlay: &self.overlay,
+            device: &mut *self.device,
+            lsn: self.next_lsn,
+        };
+        Planner::plan(sources, transaction)
+    }
+
+    fn accept(&mut self, ticket: u64, plan: Plan) -> Result<(), StoreError> {
+        let lsn = self.next_lsn;
+        let changes = plan.index.ops().count() as u64;
+        self.index.write(plan.index.as_bytes())?;
+        self.index_dirty_bytes += plan.index.as_bytes().len() as u64 + changes * INDEX_CHANGE_BYTES;
+        let batch = self.commit.open_batch(lsn);
+        record::encode(
+            &mut batch.buf,
+            lsn,
+            plan.index.as_bytes(),
+            plan.inline.iter().map(|(unit, data)| (*unit, data)),
+            plan.fresh.iter().map(|f| (f.run.start, &f.crcs[..])),
+        );
+        batch.add(ticket, lsn, plan.fresh.len());
+        let batch = batch.number;
+        for (unit, data) in plan.inline {
+            self.overlay.log(unit, lsn, data);
+        }
+        for f in plan.fresh {
+            let tag = self.operations.insert(Operation::Fresh { start: f.run.start, batch });
+            self.device.write(tag, self.superblock.geometry.unit_offset(f.run.start), f.data.clone());
+            self.overlay.fresh_begins(f.run.start, f.data);
+        }
+        for run in plan.freed {
+            (run.start..run.end()).for_each(|unit| self.overlay.forget(unit));
+            self.space.retire(lsn, run);
+        }
+        self.next_lsn += 1;
+        Ok(())
+    }
+}
