@@ -22,3 +22,6 @@ mod xml;
 pub use config::S3Config;
 pub use error::{Code, S3Error};
 pub use server::serve;
+
+#[cfg(test)]
+mod tests;

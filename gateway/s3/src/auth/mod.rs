@@ -80,4 +80,6 @@ pub(crate) fn verify(
 }
 
 #[cfg(test)]
+pub(crate) mod test_support;
+#[cfg(test)]
 mod vectors_test;

@@ -1,0 +1,17 @@
+//! The whole gateway over a map in memory, driven over TCP.
+
+mod auth_test;
+mod bad_input_test;
+mod bucket_test;
+mod checksum_test;
+mod client;
+mod conditions_test;
+mod copy_test;
+mod disconnect_test;
+mod listing_test;
+mod multipart_test;
+mod object_test;
+mod world;
+
+use client::{Call, call};
+use world::World;

@@ -1,0 +1,80 @@
+//! A gateway on a port of its own, with two users.
+
+use super::client::{Answer, Call};
+use crate::config::S3Config;
+use crate::storage::{Secret, Storage, StorageConfig};
+use gateway_client::MemoryRados;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A running gateway.
+pub(super) struct World {
+    pub(super) address: SocketAddr,
+    pub(super) rados: MemoryRados,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl World {
+    /// One with the users `alice` (whose key calls use unless they say otherwise) and `bob`, and alice's bucket
+    /// `bucket`.
+    pub(super) async fn start() -> World {
+        World::start_with(|_| {}).await
+    }
+
+    /// One whose storage is set up otherwise.
+    pub(super) async fn start_with(change: impl FnOnce(&mut StorageConfig)) -> World {
+        let mut config = StorageConfig::default();
+        change(&mut config);
+        let rados = MemoryRados::new(&[&config.meta_pool, &config.index_pool, &config.data_pool]);
+        let storage = Storage::new(rados.clone(), config);
+        for user in ["alice", "bob"] {
+            let key = (format!("{user}-key"), Secret::new(format!("{user}-secret")));
+            storage.user_create(user, user, Some(key)).await.unwrap();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut config = S3Config::new(listener);
+        config.domains.push("s3.test".into());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(crate::serve(config, storage, async {
+            let _ = stopped.await;
+        }));
+        let world = World { address, rados, stop: Some(stop), server: Some(server) };
+        assert_eq!(world.send("PUT", "/bucket").await.status, 200);
+        world
+    }
+
+    /// Sends a call without a body.
+    pub(super) async fn send(&self, method: &str, target: &str) -> Answer {
+        self.call(super::call(method, target)).await
+    }
+    /// Puts an object and says its ETag, unquoted.
+    pub(super) async fn put(&self, target: &str, body: &[u8]) -> String {
+        let answer = self.call(super::call("PUT", target).body(body)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.header("etag").trim_matches('"').to_string()
+    }
+    /// The body of an object, which must exist.
+    pub(super) async fn get(&self, target: &str) -> Vec<u8> {
+        let answer = self.send("GET", target).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+    /// Sends a call.
+    pub(super) async fn call(&self, call: Call) -> Answer {
+        call.send(self.address).await
+    }
+
+    /// Ends the gateway in good order.
+    pub(super) async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(server) = self.server.take() {
+            server.await.unwrap().unwrap();
+        }
+    }
+}
