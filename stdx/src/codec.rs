@@ -35,10 +35,15 @@ pub enum DecodeError {
 impl std::fmt::Display for DecodeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            DecodeError::Truncated { wanted, left } => write!(f, "input ends early: {wanted} bytes wanted, {left} left"),
+            DecodeError::Truncated { wanted, left } => {
+                write!(f, "input ends early: {wanted} bytes wanted, {left} left")
+            }
             DecodeError::Invalid(what) => write!(f, "invalid {what}"),
             DecodeError::TooNew { compat, known } => {
-                write!(f, "written by a newer version (needs {compat}, this build knows {known}); upgrade this daemon")
+                write!(
+                    f,
+                    "written by a newer version (needs {compat}, this build knows {known}); upgrade this daemon"
+                )
             }
         }
     }
@@ -47,9 +52,26 @@ impl std::fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// Grows a buffer of encoded values.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Writer {
+    /// What lies before `buf`, in order.
+    done: Vec<Part>,
+    done_bytes: usize,
     buf: BytesMut,
+    /// `Bytes` values of at least this length are taken along instead of copied.
+    share_from: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    Own(BytesMut),
+    Shared(Bytes),
+}
+
+impl Default for Writer {
+    fn default() -> Writer {
+        Writer { done: Vec::new(), done_bytes: 0, buf: BytesMut::new(), share_from: usize::MAX }
+    }
 }
 
 impl Writer {
@@ -59,7 +81,12 @@ impl Writer {
     }
     /// An empty writer with room for `n` bytes.
     pub fn with_capacity(n: usize) -> Writer {
-        Writer { buf: BytesMut::with_capacity(n) }
+        Writer { buf: BytesMut::with_capacity(n), ..Writer::default() }
+    }
+    /// An empty writer that takes `Bytes` values of `share_from` bytes and more along as they are, for who can
+    /// write from several places at once (see `finish_parts`).
+    pub fn sharing(share_from: usize) -> Writer {
+        Writer { share_from: share_from.max(1), ..Writer::default() }
     }
     /// Appends raw bytes, without a length.
     pub fn raw(&mut self, data: &[u8]) {
@@ -67,9 +94,25 @@ impl Writer {
     }
     /// Appends a length (u32) and the bytes.
     pub fn bytes(&mut self, data: &[u8]) {
+        self.length_of(data);
+        self.buf.put_slice(data);
+    }
+    /// The same bytes as `bytes` appends, without copying them if this writer shares values of that length.
+    pub fn shared(&mut self, data: &Bytes) {
+        self.length_of(data);
+        if data.len() < self.share_from {
+            self.buf.put_slice(data);
+            return;
+        }
+        // Never empty: the length was just written. So a later part never takes the index of this one.
+        let own = self.buf.split();
+        self.done_bytes += own.len() + data.len();
+        self.done.push(Part::Own(own));
+        self.done.push(Part::Shared(data.clone()));
+    }
+    fn length_of(&mut self, data: &[u8]) {
         let len = u32::try_from(data.len()).expect("a single value stays below 4 GiB");
         self.buf.put_u32_le(len);
-        self.buf.put_slice(data);
     }
     /// Appends one encodable value.
     pub fn put<T: Encode + ?Sized>(&mut self, value: &T) {
@@ -77,25 +120,45 @@ impl Writer {
     }
     /// Bytes written so far.
     pub fn len(&self) -> usize {
-        self.buf.len()
+        self.done_bytes + self.buf.len()
     }
     /// Whether nothing was written yet.
     pub fn is_empty(&self) -> bool {
-        self.buf.is_empty()
+        self.len() == 0
     }
     /// Writes an envelope `{version, compat, length}` around what `body` writes.
     pub fn versioned(&mut self, version: u8, compat: u8, body: impl FnOnce(&mut Writer)) {
         self.buf.put_u8(version);
         self.buf.put_u8(compat);
-        let at = self.buf.len();
+        let (part, at) = (self.done.len(), self.buf.len());
         self.buf.put_u32_le(0);
+        let start = self.len();
         body(self);
-        let len = u32::try_from(self.buf.len() - at - 4).expect("a single struct stays below 4 GiB");
-        self.buf[at..at + 4].copy_from_slice(&len.to_le_bytes());
+        let len = u32::try_from(self.len() - start).expect("a single struct stays below 4 GiB");
+        // The body may have moved the buffer that holds the length to the parts that are done.
+        let holder = match self.done.get_mut(part) {
+            None => &mut self.buf,
+            Some(Part::Own(own)) => own,
+            Some(Part::Shared(_)) => unreachable!("the part with the length in it is our own"),
+        };
+        holder[at..at + 4].copy_from_slice(&len.to_le_bytes());
     }
     /// The bytes written.
     pub fn finish(self) -> Bytes {
-        self.buf.freeze()
+        if self.done.is_empty() {
+            return self.buf.freeze();
+        }
+        let mut whole = BytesMut::with_capacity(self.len());
+        self.finish_parts().iter().for_each(|p| whole.put_slice(p));
+        whole.freeze()
+    }
+    /// The bytes written, as pieces that follow each other; more than one only from a sharing writer.
+    pub fn finish_parts(self) -> Vec<Bytes> {
+        let done = self.done.into_iter().map(|p| match p {
+            Part::Own(own) => own.freeze(),
+            Part::Shared(shared) => shared,
+        });
+        done.chain([self.buf.freeze()]).filter(|p| !p.is_empty()).collect()
     }
 }
 
@@ -225,6 +288,32 @@ mod tests {
         for n in 0..whole.len() {
             assert!(from_bytes::<Vec<Shape>>(whole.slice(..n)).is_err(), "cut at {n}");
         }
+    }
+
+    #[test]
+    fn a_sharing_writer_writes_the_same_bytes_and_does_not_copy_long_ones() {
+        let long = Bytes::from(vec![7u8; 100]);
+        let short = Bytes::from_static(b"short");
+        let write = |w: &mut Writer| {
+            w.versioned(1, 1, |w| {
+                w.put(&short);
+                w.versioned(2, 1, |w| {
+                    w.put(&long);
+                    w.put(&long);
+                });
+                w.versioned(3, 1, |w| w.put(&1u8));
+            });
+        };
+        let (mut plain, mut sharing) = (Writer::new(), Writer::sharing(100));
+        write(&mut plain);
+        write(&mut sharing);
+        assert_eq!(plain.len(), sharing.len());
+        let parts = sharing.finish_parts();
+        assert_eq!(parts.iter().filter(|p| p.as_ptr() == long.as_ptr()).count(), 2);
+        assert_eq!(parts.concat(), plain.finish());
+        let mut again = Writer::sharing(100);
+        write(&mut again);
+        assert_eq!(again.finish(), parts.concat());
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Decode for String {
 
 impl Encode for Bytes {
     fn encode(&self, w: &mut Writer) {
-        w.bytes(self);
+        w.shared(self);
     }
 }
 impl Decode for Bytes {

@@ -1,7 +1,7 @@
 //! Frames: how one message lies on the wire. Pure; drawn in docs/formats/frame.md.
 
 use bytes::{Bytes, BytesMut};
-use stdx::checksum::crc32c;
+use stdx::checksum::{crc32c, crc32c_of};
 use stdx::codec::{DecodeError, Writer, from_bytes};
 use wire_codec::Message;
 
@@ -11,6 +11,10 @@ pub const PAYLOAD_BYTES_MAX: usize = (16 + 1) << 20;
 /// Bytes before the payload.
 pub(crate) const HEADER_BYTES: usize = 16;
 
+/// Byte strings of a message from this length on are sent from where they lie; copying shorter ones costs less
+/// than one more slice in the system call.
+const SHARE_FROM_BYTES: usize = 16 << 10;
+
 const MAGIC: [u8; 2] = *b"NF";
 const VERSION: u8 = 1;
 
@@ -18,7 +22,9 @@ const VERSION: u8 = 1;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     pub(crate) header: [u8; HEADER_BYTES],
-    pub(crate) payload: Bytes,
+    /// The payload, in pieces that follow each other.
+    pub(crate) payload: Vec<Bytes>,
+    bytes: usize,
 }
 
 /// A message that does not fit a frame; whoever built it must cut it into smaller ones.
@@ -32,17 +38,23 @@ pub struct TooLarge {
 impl Frame {
     /// Encodes `message`. Fails if it takes more than `PAYLOAD_BYTES_MAX`.
     pub fn of(message: &Message) -> Result<Frame, TooLarge> {
-        let mut w = Writer::with_capacity(256);
+        let mut w = Writer::sharing(SHARE_FROM_BYTES);
         w.put(message);
-        if w.len() > PAYLOAD_BYTES_MAX {
-            return Err(TooLarge { bytes: w.len() });
+        let len = w.len();
+        if len > PAYLOAD_BYTES_MAX {
+            return Err(TooLarge { bytes: len });
         }
-        let payload = w.finish();
-        Ok(Frame { header: header_of(payload.len() as u32, crc32c(&payload)), payload })
+        let payload = w.finish_parts();
+        let crc = crc32c_of(payload.iter().map(|p| &p[..]));
+        Ok(Frame { header: header_of(len as u32, crc), payload, bytes: HEADER_BYTES + len })
     }
     /// Bytes on the wire, header included.
     pub fn bytes(&self) -> usize {
-        HEADER_BYTES + self.payload.len()
+        self.bytes
+    }
+    /// The slices to write, in order.
+    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.header[..]).chain(self.payload.iter().map(|p| &p[..]))
     }
 }
 
@@ -139,7 +151,7 @@ mod tests {
     use super::*;
 
     fn bytes_of(frames: &[Frame]) -> Vec<u8> {
-        frames.iter().flat_map(|f| [&f.header[..], &f.payload[..]].concat()).collect()
+        frames.iter().flat_map(Frame::slices).flatten().copied().collect()
     }
     fn ping(stamp: u64) -> Message {
         Message::Ping { stamp }

@@ -16,7 +16,7 @@ use wire_codec::Message;
 const QUEUE_FRAMES_MAX: usize = 1024;
 /// The most bytes that wait there, KiB; more than the largest frame, so that each fits.
 const QUEUE_KIB_MAX: usize = 32 * 1024;
-/// The most frames that leave in one system call (two slices each; Linux takes 1024).
+/// The most frames that are handed to the system at once (it takes up to 1024 slices a call).
 const BATCH_FRAMES_MAX: usize = 64;
 /// Memory asked for at a time for small frames.
 const READ_CHUNK_BYTES: usize = 32 * 1024;
@@ -213,7 +213,7 @@ async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Queued>) -
 
 async fn write_batch(write: &mut WriteHalf, batch: &[Queued]) -> io::Result<()> {
     let mut slices: Vec<IoSlice<'_>> =
-        batch.iter().flat_map(|q| [IoSlice::new(&q.frame.header), IoSlice::new(&q.frame.payload)]).collect();
+        batch.iter().flat_map(|q| q.frame.slices()).map(IoSlice::new).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
         let n = write.write_vectored(left).await?;

@@ -157,7 +157,7 @@ fn scripted(bytes: Vec<u8>) -> Link {
 #[tokio::test]
 async fn a_frame_cut_at_any_byte_is_an_error_and_the_frames_before_it_count() {
     let frames = [frame(&ping(1)), frame(&write_of(Bytes::from_static(b"some data")))];
-    let whole: Vec<u8> = frames.iter().flat_map(|f| [&f.header[..], &f.payload[..]].concat()).collect();
+    let whole: Vec<u8> = frames.iter().flat_map(Frame::slices).flatten().copied().collect();
     let first = frames[0].bytes();
     for cut in 0..=whole.len() {
         let (_tx, mut rx) = scripted(whole[..cut].to_vec()).split();
