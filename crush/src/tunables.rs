@@ -61,6 +61,15 @@ impl Tunables {
     /// Jewel (10.2) and "optimal"; also sets the corrected straw calculation, as a new Ceph map does.
     pub const JEWEL: Self = Self { chooseleaf_stable: 1, straw_calc_version: 1, ..Self::HAMMER };
 
+    /// The algorithm a new bucket gets: the best that `allowed_bucket_algs` allows, straw2 where it allows none.
+    #[must_use]
+    pub fn default_alg(&self) -> Alg {
+        [Alg::Straw2, Alg::Straw, Alg::Tree, Alg::List, Alg::Uniform]
+            .into_iter()
+            .find(|alg| self.allowed_bucket_algs & (1 << *alg as u32) != 0)
+            .unwrap_or(Alg::Straw2)
+    }
+
     /// The profile of one of Ceph's names.
     #[must_use]
     pub fn profile(name: &str) -> Option<Self> {

@@ -45,7 +45,7 @@ impl Edit<'_> {
 
     /// Puts device `id` (named `osd.ID`) of `weight` (16.16, 1.0 is one TiB by custom) at a location: pairs of
     /// type and bucket name in any order, `[("host", "h1"), ("root", "default")]`. Missing buckets are made
-    /// (straw2), from the host up, and linked until the first that exists; weights above follow.
+    /// ([`Tunables::default_alg`](crate::Tunables::default_alg)), from the host up, and linked until the first that exists; weights above follow.
     ///
     /// # Errors
     /// A device that is in a bucket already, a bucket of another type than the location says, overflow.
@@ -65,7 +65,8 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// Moves a device or a bucket with all below it to another location (see [`Edit::insert_osd`]).
+    /// Moves a device or a bucket with all below it to another location (see [`Edit::insert_osd`]). Where the nearest
+    /// bucket of the location holds it already, nothing changes.
     ///
     /// # Errors
     /// An unknown item, a location below the item itself, a bucket of another type than the location says.
@@ -74,6 +75,9 @@ impl Edit<'_> {
             return Err(Error::NoSuchItem(id));
         }
         let weight = self.map.item_weight(id).ok_or(Error::NoSuchItem(id))?;
+        if self.is_at(id, location) {
+            return Ok(());
+        }
         self.unlink(id)?;
         self.link(id, weight, location)
     }
@@ -165,6 +169,13 @@ impl Edit<'_> {
         Ok(())
     }
 
+    /// Whether the nearest level of a location holds an item already.
+    fn is_at(&self, item: i32, location: &[(&str, &str)]) -> bool {
+        let levels = location.iter().filter_map(|(kind, name)| Some((self.map.type_id(kind)?, name)));
+        let nearest = levels.min_by_key(|level| level.0).and_then(|(_, name)| self.map.item_id(name));
+        nearest.and_then(|id| self.map.bucket(id)).is_some_and(|bucket| bucket.position(item).is_some())
+    }
+
     /// The buckets that hold an item, shadows left out.
     fn holders(&self, item: i32) -> Vec<i32> {
         self.map
@@ -211,7 +222,7 @@ impl Edit<'_> {
                     }
                     bucket
                 }
-                None => self.add_bucket(kind, Alg::Straw2, name)?,
+                None => self.add_bucket(kind, self.map.tunables.default_alg(), name)?,
             };
             let carried = if at == item { weight } else { self.map.item_weight(at).unwrap_or(0) };
             self.map.push_item(bucket, at, carried)?;
