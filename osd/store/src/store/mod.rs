@@ -18,6 +18,10 @@ mod submit;
 mod usage;
 mod view;
 #[cfg(test)]
+mod crash_test;
+#[cfg(test)]
+mod host_test;
+#[cfg(test)]
 mod store_test;
 
 pub use fsck::{FsckReport, fsck};

@@ -58,7 +58,7 @@ impl BatchHeader {
         put(&self.previous_crc.to_le_bytes());
         put(&self.len.to_le_bytes());
         put(&self.records.to_le_bytes());
-        put(&0u32.to_le_bytes());
+        put(&0u64.to_le_bytes());
         assert_eq!(at, CRC_AT, "the header's drawing and its code differ");
     }
 

@@ -1,0 +1,240 @@
+//! Crashes at random effects, with any part of what was not flushed lost or torn. After each: what was
+//! acknowledged is there, what is there was issued, in order and without gaps, and nothing leaks.
+
+use super::store_test::{IDENTITY, assert_same, object, open_map, random_transaction, small_limits};
+use super::{Completion, Limits, Store};
+use crate::device::faulty::{CrashMode, FaultyDevice, FaultyDisk, Step};
+use crate::error::StoreError;
+use crate::index::map::MapDisk;
+use crate::layout::WAL_OFFSET;
+use osd_object::model::Model;
+use osd_object::{Mutation, Transaction};
+use std::path::Path;
+use stdx::Rng;
+
+/// One machine with a disk and an index that forget, and what its client knows.
+struct World {
+    rng: Rng,
+    disk: FaultyDisk,
+    index: MapDisk,
+    limits: Limits,
+    /// Every transaction accepted and not cut by a crash, by LSN from 1.
+    issued: Vec<Transaction>,
+    /// The model after all of `issued`.
+    model: Model,
+    /// The last acknowledged LSN.
+    acknowledged: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut rng = Rng::new(seed);
+        let disk = FaultyDisk::new(16 << 20, rng.next_u64());
+        let index = MapDisk::new();
+        index.set_slowness(rng.below(6) as u32);
+        let mut device = FaultyDevice::new(&disk);
+        Store::mkfs_on(&mut device, || open_map(&index), IDENTITY, Path::new("faulty")).unwrap();
+        let mut limits = small_limits();
+        limits.index_dirty_bytes_max = 4 << rng.below(14);
+        limits.overlay_bytes_max = 4096 << rng.below(7);
+        World { rng, disk, index, limits, issued: Vec::new(), model: Model::new(), acknowledged: 0 }
+    }
+
+    fn open(&self) -> Result<Store, StoreError> {
+        let device = Box::new(FaultyDevice::new(&self.disk));
+        Store::open_on(device, || open_map(&self.index), self.limits, Path::new("faulty"))
+    }
+
+    fn note(&mut self, store: &mut Store) {
+        while let Some(c) = store.next_completion() {
+            if let Completion::Durable { ticket } = c {
+                assert_eq!(ticket, self.acknowledged + 1, "acknowledged in order");
+                self.acknowledged = ticket;
+                self.disk.acknowledged(ticket);
+            }
+        }
+    }
+
+    /// Issues transactions until the power fails, or `most` are issued.
+    fn live(&mut self, store: &mut Store, most: u64) -> Result<(), StoreError> {
+        for _ in 0..most {
+            let t = random_transaction(&mut self.rng, &self.model, 8);
+            let ticket = self.issued.len() as u64 + 1;
+            match store.submit(ticket, t.clone()) {
+                Ok(()) => {
+                    self.model.apply(&t);
+                    self.issued.push(t);
+                }
+                Err(e) if e.is_refusal() => {}
+                // Whether it was accepted before the power failed cannot be known.
+                Err(e) => {
+                    self.issued.push(t);
+                    return Err(e);
+                }
+            }
+            if self.rng.chance(1, 20) {
+                store.flush_index()?;
+            }
+            let o = object(self.rng.below(8));
+            store.read(u64::MAX, &o, self.rng.below(100_000), self.rng.below(100_000));
+            for _ in 0..self.rng.below(6) {
+                store.poll()?;
+                self.note(store);
+            }
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self) {
+        let modes = [CrashMode::LoseAll, CrashMode::KeepAll, CrashMode::Writes, CrashMode::Sectors];
+        self.disk.crash(modes[self.rng.below(4) as usize]);
+        self.index.crash(self.rng.chance(1, 2));
+    }
+
+    /// Opens after a crash, and holds what is there against what was promised.
+    fn recover(&mut self) -> Result<Store, String> {
+        let mut opened = Err(StoreError::Stopped);
+        for attempt in 0..4 {
+            // Recovery is cut short too.
+            if attempt < 3 && self.rng.chance(1, 2) {
+                self.disk.fail_power_after(self.rng.below(60));
+            }
+            opened = self.open();
+            match &opened {
+                Ok(_) => break,
+                Err(StoreError::Device(_)) => self.crash(),
+                Err(e) => return Err(format!("it does not open: {e}")),
+            }
+        }
+        let mut store = opened.map_err(|e| format!("it does not open: {e}"))?;
+        // The power holds from here on until the next life says otherwise.
+        self.disk.fail_power_after(u64::MAX);
+        let recovered = store.durable_lsn();
+        if recovered < self.acknowledged {
+            return Err(format!("LSN {} was acknowledged, {recovered} is there", self.acknowledged));
+        }
+        if recovered > self.issued.len() as u64 {
+            return Err(format!("LSN {recovered} is there, {} were issued", self.issued.len()));
+        }
+        self.issued.truncate(recovered as usize);
+        self.acknowledged = recovered;
+        self.model = Model::new();
+        self.issued.iter().for_each(|t| self.model.apply(t));
+        assert_same(&mut store, &self.model);
+        if self.rng.chance(1, 2) {
+            let report = store.fsck().map_err(|e| e.to_string())?;
+            if !report.is_clean() {
+                return Err(format!("{report:?}"));
+            }
+        }
+        Ok(store)
+    }
+}
+
+fn run(seed: u64, lives: u64, sabotage: impl Fn(&World)) -> Result<(), String> {
+    let mut world = World::new(seed);
+    let mut store = world.open().map_err(|e| e.to_string())?;
+    for _ in 0..lives {
+        sabotage(&world);
+        if world.rng.chance(3, 4) {
+            world.disk.fail_power_after(world.rng.below(800));
+        }
+        let most = 1 + world.rng.below(60);
+        match world.live(&mut store, most) {
+            Ok(()) | Err(StoreError::Device(_)) => {}
+            Err(e) => return Err(format!("a life ended with: {e}")),
+        }
+        world.note(&mut store);
+        drop(store);
+        world.crash();
+        store = world.recover()?;
+    }
+    let report = store.fsck().map_err(|e| e.to_string())?;
+    if report.is_clean() { Ok(()) } else { Err(format!("{report:?}")) }
+}
+
+#[test]
+fn acknowledged_is_recovered_and_recovered_was_issued_after_any_crash() {
+    for seed in 0..150 {
+        if let Err(e) = run(seed, 4, |_| {}) {
+            panic!("seed {seed}: {e}");
+        }
+    }
+}
+
+#[test]
+fn the_harness_notices_a_device_that_does_not_flush() {
+    let caught = (0..20).filter(|seed| run(*seed, 4, |w| w.disk.drop_flushes()).is_err()).count();
+    assert!(caught > 10, "{caught} of 20 caught");
+}
+
+#[test]
+fn the_harness_notices_a_store_that_does_not_flush() {
+    let no_flush = |seed| {
+        let mut world = World::new(seed);
+        world.limits.volatile_cache = false;
+        let mut store = world.open().map_err(|e| e.to_string())?;
+        world.live(&mut store, 20).map_err(|e| e.to_string())?;
+        drop(store);
+        world.disk.crash(CrashMode::LoseAll);
+        world.recover().map(drop)
+    };
+    let caught = (0..20).filter(|seed| no_flush(*seed).is_err()).count();
+    assert!(caught > 10, "{caught} of 20 caught");
+}
+
+/// Between the write of a log batch and the acknowledgement of what it holds lies a flush that began
+/// after the write was done; fresh data is covered by the same flush.
+#[test]
+fn each_acknowledgement_follows_a_flush_that_follows_its_writes() {
+    let mut world = World::new(1);
+    let mut store = world.open().unwrap();
+    let log_end = WAL_OFFSET + store.geometry().wal_bytes;
+    let (mut log_writes, mut data_writes) = (0, 0);
+    for ticket in 1..=40u64 {
+        let from = world.disk.steps().len();
+        let len = if ticket % 2 == 0 { 64 << 10 } else { 4096 };
+        let m = Mutation::Write { object: object(ticket), offset: 0, data: vec![1; len].into() };
+        store.submit(ticket, Transaction { mutations: vec![m] }).unwrap();
+        while world.acknowledged < ticket {
+            store.poll().unwrap();
+            world.note(&mut store);
+        }
+        let steps = world.disk.steps()[from..].to_vec();
+        let acknowledged = steps.iter().position(|s| *s == Step::Acknowledged(ticket)).unwrap();
+        let flush_done = steps[..acknowledged].iter().rposition(|s| matches!(s, Step::FlushDone { .. })).unwrap();
+        let Step::FlushDone { operation } = steps[flush_done] else { unreachable!() };
+        let flush_begun = steps.iter().position(|s| *s == Step::FlushBegun { operation }).unwrap();
+        for step in &steps[..flush_done] {
+            if let Step::WriteBegun { operation, offset, .. } = step {
+                let done = steps.iter().position(|s| *s == Step::WriteDone { operation: *operation }).unwrap();
+                assert!(done < flush_begun, "ticket {ticket}: {steps:?}");
+                if *offset < log_end { log_writes += 1 } else { data_writes += 1 }
+            }
+        }
+    }
+    assert!(log_writes >= 40 && data_writes >= 20, "{log_writes} {data_writes}");
+}
+
+#[test]
+fn a_failed_write_or_flush_stops_the_store_for_good() {
+    for kind in ["write", "flush"] {
+        let mut world = World::new(2);
+        let mut store = world.open().unwrap();
+        let touch = || Transaction { mutations: vec![Mutation::Touch { object: object(1) }] };
+        store.submit(1, touch()).unwrap();
+        world.disk.fail_next(kind);
+        let failure = loop {
+            match store.poll() {
+                Ok(()) => assert_eq!(store.next_completion(), None, "nothing is acknowledged"),
+                Err(e) => break e,
+            }
+        };
+        assert!(matches!(failure, StoreError::Device(_)) && failure.to_string().contains("check the disk"));
+        assert!(matches!(store.poll(), Err(StoreError::Stopped)));
+        assert!(matches!(store.submit(2, touch()), Err(StoreError::Stopped)));
+        assert!(matches!(store.shutdown(), Err(StoreError::Stopped)));
+        assert_eq!(store.next_completion(), None);
+        world.note(&mut store);
+    }
+}
