@@ -1,0 +1,193 @@
+//! The other monitors: one outgoing link to each, over which we ask (Raft requests, commands passed on) and get
+//! answers by number.
+
+use bytes::Bytes;
+use placement_map::status::Query;
+use placement_map::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use tokio::sync::{mpsc, oneshot, watch};
+use wire_codec::{Message, MonMessage};
+use wire_transport::{Frame, PeerName, Security, SessionEvent, Sessions};
+
+/// Questions waiting for this task to send them.
+const ASKS_MAX: usize = 1024;
+/// Answers awaited at once; more are refused. Raft itself has one a peer, sessions bound the rest.
+const PENDING_MAX: usize = 8192;
+/// Messages waiting to be taken from the links.
+const EVENTS_MAX: usize = 1024;
+
+/// What is asked of another monitor.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// A Raft request.
+    Raft(Bytes),
+    /// A command of `from`, for the leader.
+    Command(String, Box<Command>),
+    /// A query of `from`, for the leader.
+    Query(String, Query),
+    /// A beacon or a report of `from`, for the leader. Not answered.
+    Tell(String, Box<MonMessage>),
+}
+
+/// There is no answer: the peer is not connected, the link broke, or too much is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the monitor cannot be reached")]
+pub(crate) struct NoAnswer;
+
+struct Ask {
+    to: u64,
+    addr: SocketAddr,
+    question: Question,
+    /// Dropped without a word when there is no answer.
+    answer: oneshot::Sender<MonMessage>,
+}
+
+/// Asks other monitors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Peers {
+    asks: mpsc::Sender<Ask>,
+    connected: watch::Receiver<BTreeSet<u64>>,
+}
+
+/// A monitor's name by its Raft number.
+pub(crate) fn name_of(id: u64) -> PeerName {
+    format!("mon.{id}").parse().expect("a role and a number make a name")
+}
+
+/// The Raft number of a monitor's name; names are `mon.N`.
+pub(crate) fn id_of(name: &PeerName) -> Option<u64> {
+    name.number().map(u64::from)
+}
+
+impl Peers {
+    /// Starts the task that owns the links. It ends when all clones are dropped.
+    pub(crate) fn start(security: Security) -> Peers {
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let (connected, seen) = watch::channel(BTreeSet::new());
+        let (events_in, events) = mpsc::channel(EVENTS_MAX);
+        let task = Task {
+            sessions: Sessions::new(security, events_in),
+            pending: BTreeMap::new(),
+            next: 1,
+            connected,
+        };
+        tokio::spawn(task.run(asked, events));
+        Peers { asks, connected: seen }
+    }
+
+    /// Asks monitor `to` at `addr` and waits for its answer. The caller bounds the wait.
+    pub(crate) async fn ask(&self, to: u64, addr: SocketAddr, question: Question) -> Result<MonMessage, NoAnswer> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(Ask { to, addr, question, answer }).await.map_err(|_| NoAnswer)?;
+        answered.await.map_err(|_| NoAnswer)
+    }
+
+    /// Tells without waiting; lost if there is no link or no room.
+    pub(crate) fn tell(&self, to: u64, addr: SocketAddr, from: &str, message: MonMessage) {
+        let (answer, _) = oneshot::channel();
+        let question = Question::Tell(from.to_owned(), Box::new(message));
+        let _ = self.asks.try_send(Ask { to, addr, question, answer });
+    }
+
+    /// Monitors with a link that is up.
+    pub(crate) fn connected(&self) -> BTreeSet<u64> {
+        self.connected.borrow().clone()
+    }
+}
+
+struct Task {
+    sessions: Sessions,
+    /// Answers awaited: by number, from whom, for whom.
+    pending: BTreeMap<u64, (u64, oneshot::Sender<MonMessage>)>,
+    next: u64,
+    connected: watch::Sender<BTreeSet<u64>>,
+}
+
+impl Task {
+    async fn run(mut self, mut asked: mpsc::Receiver<Ask>, mut events: mpsc::Receiver<SessionEvent>) {
+        loop {
+            tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(ask) => self.ask(ask),
+                    None => return,
+                },
+                Some(event) = events.recv() => self.event(event),
+            }
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let peer = name_of(ask.to);
+        // `aim` at the same address would cut the backoff short, and Raft asks several times a second.
+        if self.sessions.addr(&peer) != Some(ask.addr) {
+            self.sessions.aim(&peer, ask.addr);
+        }
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.retain(|_, (_, answer)| !answer.is_closed());
+            if self.pending.len() >= PENDING_MAX {
+                return;
+            }
+        }
+        let id = self.next;
+        self.next += 1;
+        let forward = |from: String, message: MonMessage| MonMessage::Forward { from, message: Box::new(message) };
+        let message = match ask.question {
+            Question::Raft(body) => MonMessage::Raft { id, body },
+            Question::Command(from, command) => forward(from, MonMessage::Command { id, command }),
+            Question::Query(from, query) => forward(from, MonMessage::Query { id, query }),
+            Question::Tell(from, message) => forward(from, *message),
+        };
+        let Ok(frame) = Frame::of(&Message::Mon(message)) else {
+            tracing::error!(peer = %peer, "a message to a monitor is larger than a frame; it was dropped");
+            return;
+        };
+        if self.sessions.try_send(&peer, frame).is_ok() && !ask.answer.is_closed() {
+            self.pending.insert(id, (ask.to, ask.answer));
+        }
+    }
+
+    fn event(&mut self, event: SessionEvent) {
+        match event {
+            SessionEvent::Connected { peer, .. } => {
+                tracing::debug!(%peer, "linked with a monitor");
+                if let Some(id) = id_of(&peer) {
+                    self.connected.send_modify(|set| drop(set.insert(id)));
+                }
+            }
+            SessionEvent::Lost { peer, error, .. } => {
+                tracing::info!(%peer, %error, "lost the link to a monitor");
+                self.gone(&peer);
+            }
+            SessionEvent::Unreachable { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "cannot reach a monitor");
+                self.gone(&peer);
+            }
+            SessionEvent::Message { peer, message: Message::Mon(message), .. } => {
+                let id = match &message {
+                    MonMessage::Raft { id, .. }
+                    | MonMessage::CommandReply { id, .. }
+                    | MonMessage::QueryReply { id, .. } => *id,
+                    other => {
+                        tracing::debug!(%peer, ?other, "a monitor sent what nobody asked for");
+                        return;
+                    }
+                };
+                if let Some((from, answer)) = self.pending.remove(&id)
+                    && Some(from) == id_of(&peer)
+                {
+                    // Who asked may have given up.
+                    let _ = answer.send(message);
+                }
+            }
+            SessionEvent::Message { .. } => {}
+        }
+    }
+
+    /// Whoever waits for an answer of this peer hears that none will come.
+    fn gone(&mut self, peer: &PeerName) {
+        let Some(gone) = id_of(peer) else { return };
+        self.pending.retain(|_, (from, _)| *from != gone);
+        self.connected.send_if_modified(|set| set.remove(&gone));
+    }
+}

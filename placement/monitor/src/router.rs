@@ -1,0 +1,161 @@
+//! To the leader with it: requests that any monitor takes and only the leader can answer.
+
+use crate::access;
+use crate::clock::wall;
+use crate::leader::Desk;
+use crate::peers::{Peers, Question, name_of};
+use crate::proposer::Proposer;
+use crate::raft::Raft;
+use crate::view::View;
+use placement_map::status::{Answer, Query, Quorum, answer};
+use placement_map::{Command, CommandReply};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+use wire_codec::MonMessage;
+use wire_codec::mon::MonError;
+use wire_transport::PeerName;
+
+/// How long a request waits for a leader to be found before it is given back.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one other monitor may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// The pause before asking again when nothing was heard of a new leader.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// What handles requests. One per monitor, shared by its sessions.
+pub(crate) struct Router {
+    pub(crate) me: u64,
+    pub(crate) raft: Raft,
+    pub(crate) view: Arc<View>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) proposer: Proposer,
+    pub(crate) peers: Peers,
+}
+
+enum Leader {
+    Me,
+    Other(u64, SocketAddr),
+    Nobody,
+}
+
+impl Router {
+    fn leader(&self) -> Leader {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow();
+        match metrics.current_leader {
+            Some(id) if id == self.me => Leader::Me,
+            Some(id) => {
+                let membership = metrics.membership_config.membership();
+                match membership.get_node(&id).and_then(|node| node.addr.parse().ok()) {
+                    Some(addr) => Leader::Other(id, addr),
+                    None => Leader::Nobody,
+                }
+            }
+            None => Leader::Nobody,
+        }
+    }
+
+    /// Carries out a command of `from`, wherever the leader is.
+    pub(crate) async fn command(&self, from: &PeerName, command: Command) -> Result<CommandReply, MonError> {
+        access::command(from, &command).map_err(|text| MonError::Denied { text })?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let result = match self.leader() {
+                Leader::Me => self.command_here(command.clone()).await,
+                Leader::Other(id, addr) => {
+                    let question = Question::Command(from.as_str().to_owned(), Box::new(command.clone()));
+                    match timeout(ANSWER_WAIT, self.peers.ask(id, addr, question)).await {
+                        Ok(Ok(MonMessage::CommandReply { result, .. })) => result,
+                        _ => Err(MonError::NoQuorum),
+                    }
+                }
+                Leader::Nobody => Err(MonError::NoQuorum),
+            };
+            if result != Err(MonError::NoQuorum) || !self.pause(deadline).await {
+                return result;
+            }
+        }
+    }
+
+    /// Carries out a command if this monitor leads.
+    pub(crate) async fn command_here(&self, command: Command) -> Result<CommandReply, MonError> {
+        match timeout(PATIENCE, self.proposer.propose(command)).await {
+            Ok(Ok(outcome)) => outcome.map_err(MonError::Refused),
+            _ => Err(MonError::NoQuorum),
+        }
+    }
+
+    /// Answers a query, wherever the leader is.
+    pub(crate) async fn query(&self, from: &PeerName, query: Query) -> Result<Answer, MonError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let result = match self.leader() {
+                Leader::Me => self.query_here(&query).await,
+                Leader::Other(id, addr) => {
+                    let question = Question::Query(from.as_str().to_owned(), query.clone());
+                    match timeout(ANSWER_WAIT, self.peers.ask(id, addr, question)).await {
+                        Ok(Ok(MonMessage::QueryReply { result, .. })) => result,
+                        _ => Err(MonError::NoQuorum),
+                    }
+                }
+                Leader::Nobody => Err(MonError::NoQuorum),
+            };
+            if result != Err(MonError::NoQuorum) || !self.pause(deadline).await {
+                return result;
+            }
+        }
+    }
+
+    /// Answers a query if this monitor leads, from a state that holds everything committed before it was asked.
+    pub(crate) async fn query_here(&self, query: &Query) -> Result<Answer, MonError> {
+        match timeout(ANSWER_WAIT, self.raft.ensure_linearizable()).await {
+            Ok(Ok(_)) => {}
+            _ => return Err(MonError::NoQuorum),
+        }
+        let mut seen = self.desk.lock().seen.clone();
+        seen.quorum = self.quorum();
+        self.view.with(|state| answer(state, &seen, query, wall())).map_err(MonError::Refused)
+    }
+
+    /// The leader's view of who takes part: itself, and members it has a link to.
+    fn quorum(&self) -> Quorum {
+        let metrics = self.raft.server_metrics();
+        let voters: Vec<u64> = metrics.borrow().membership_config.membership().voter_ids().collect();
+        let connected = self.peers.connected();
+        let members = voters.into_iter().filter(|id| *id == self.me || connected.contains(id));
+        Quorum {
+            leader: Some(name_of(self.me).as_str().to_owned()),
+            members: members.map(|id| name_of(id).as_str().to_owned()).collect(),
+        }
+    }
+
+    /// Brings a beacon or a report to the leader. Lost if there is none: they are repeated.
+    pub(crate) fn tell(&self, from: &PeerName, message: MonMessage) {
+        if !access::speaks_for_itself(from, &message) {
+            tracing::warn!(%from, "a peer reported in another's name; ignored");
+            return;
+        }
+        match self.leader() {
+            Leader::Me => self.desk.hear(&message, &self.view),
+            Leader::Other(id, addr) => self.peers.tell(id, addr, from.as_str(), message),
+            Leader::Nobody => {}
+        }
+    }
+
+    /// Takes in what another monitor passed on, if this one leads.
+    pub(crate) fn told(&self, from: &PeerName, message: &MonMessage) {
+        if access::speaks_for_itself(from, message) && matches!(self.leader(), Leader::Me) {
+            self.desk.hear(message, &self.view);
+        }
+    }
+
+    /// Waits for another leader or a moment; false once the deadline has passed.
+    async fn pause(&self, deadline: Instant) -> bool {
+        let mut metrics = self.raft.server_metrics();
+        let until = deadline.min(Instant::now() + RETRY_PAUSE);
+        let _ = timeout_at(until, metrics.changed()).await;
+        Instant::now() < deadline
+    }
+}

@@ -1,0 +1,143 @@
+//! One peer's link: its requests are answered, and it is kept up to date.
+
+use crate::access;
+use crate::raft::network;
+use crate::router::Router;
+use crate::view::{Position, View};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wire_codec::mon::{MonError, Subscribe};
+use wire_codec::{Message, MonMessage};
+use wire_transport::{Frame, Link, PeerName, Role, Sender};
+
+/// Requests of one peer under way; more wait in its link.
+const REQUESTS_MAX: usize = 64;
+/// The same for another monitor, which passes on those of many.
+const MONITOR_REQUESTS_MAX: usize = 4096;
+
+/// Serves a link until it ends.
+pub(crate) async fn serve(router: Arc<Router>, link: Link) {
+    let peer = link.peer().clone();
+    let (sender, mut receiver) = link.split();
+    let (wish, wishes) = watch::channel(None);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(push(router.view.clone(), sender.clone(), wishes));
+    let most = if peer.role() == Role::Mon { MONITOR_REQUESTS_MAX } else { REQUESTS_MAX };
+    loop {
+        while tasks.try_join_next().is_some() {}
+        if tasks.len() > most {
+            tasks.join_next().await;
+            continue;
+        }
+        let message = match receiver.recv().await {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a session ended");
+                return;
+            }
+        };
+        match message {
+            Message::Mon(MonMessage::Subscribe(subscribe)) => {
+                let _ = wish.send(Some(position(&peer, subscribe)));
+            }
+            Message::Mon(message @ (MonMessage::Beacon(_) | MonMessage::FailureReport(_))) => {
+                router.tell(&peer, message);
+            }
+            other => {
+                let (router, peer, sender) = (router.clone(), peer.clone(), sender.clone());
+                tasks.spawn(async move {
+                    if let Some(reply) = answer(&router, &peer, other).await {
+                        send(&sender, reply).await;
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn position(peer: &PeerName, wanted: Subscribe) -> Position {
+    let rows = (wanted.rows && access::rows(peer)).then_some(wanted.have_rows);
+    Position { epoch: wanted.have_epoch, rows }
+}
+
+/// The answer to a request; none where none is due.
+async fn answer(router: &Router, peer: &PeerName, message: Message) -> Option<Message> {
+    let message = match message {
+        Message::Ping { stamp } => return Some(Message::Pong { stamp, full: false }),
+        Message::Mon(message) => message,
+        other => {
+            tracing::debug!(%peer, ?other, "not for a monitor; ignored");
+            return None;
+        }
+    };
+    let reply = match message {
+        MonMessage::Command { id, command } => {
+            MonMessage::CommandReply { id, result: router.command(peer, *command).await }
+        }
+        MonMessage::Query { id, query } => MonMessage::QueryReply { id, result: router.query(peer, query).await },
+        MonMessage::Raft { id, body } if peer.role() == Role::Mon => {
+            MonMessage::Raft { id, body: network::serve(&router.raft, &body).await? }
+        }
+        MonMessage::Forward { from, message } if peer.role() == Role::Mon => {
+            forwarded(router, &from.parse().ok()?, *message).await?
+        }
+        other => {
+            tracing::debug!(%peer, ?other, "not for this peer to say; ignored");
+            return None;
+        }
+    };
+    Some(Message::Mon(reply))
+}
+
+/// What another monitor passed on. Never passed on again: the sender looks for the leader anew.
+async fn forwarded(router: &Router, from: &PeerName, message: MonMessage) -> Option<MonMessage> {
+    match message {
+        MonMessage::Command { id, command } => {
+            let result = match access::command(from, &command) {
+                Ok(()) => router.command_here(*command).await,
+                Err(text) => Err(MonError::Denied { text }),
+            };
+            Some(MonMessage::CommandReply { id, result })
+        }
+        MonMessage::Query { id, query } => {
+            Some(MonMessage::QueryReply { id, result: router.query_here(&query).await })
+        }
+        message @ (MonMessage::Beacon(_) | MonMessage::FailureReport(_)) => {
+            router.told(from, &message);
+            None
+        }
+        _ => None,
+    }
+}
+
+async fn send(sender: &Sender, message: Message) {
+    match Frame::of(&message) {
+        // A link that ended meanwhile has nobody to tell.
+        Ok(frame) => drop(sender.send(frame).await),
+        Err(error) => tracing::error!(peer = %sender.peer(), %error, "a reply does not fit a frame; it was dropped"),
+    }
+}
+
+/// Sends what is new whenever there is something, as fast as the peer takes it: while one update is on its way the
+/// next one gathers, so a slow peer costs no memory and gets a whole map when it is far behind.
+async fn push(view: Arc<View>, sender: Sender, mut wishes: watch::Receiver<Option<Position>>) {
+    let mut news = view.subscribe();
+    let mut at: Option<Position> = None;
+    loop {
+        if let Some((update, next)) = at.and_then(|at| view.news_for(at)) {
+            send(&sender, Message::Mon(MonMessage::Update(Box::new(update)))).await;
+            if sender.is_closed() {
+                return;
+            }
+            at = Some(next);
+        }
+        tokio::select! {
+            changed = wishes.changed() => match changed {
+                Ok(()) => at = *wishes.borrow_and_update(),
+                Err(_) => return,
+            },
+            changed = news.changed(), if at.is_some() => if changed.is_err() { return },
+        }
+    }
+}
