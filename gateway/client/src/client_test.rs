@@ -158,6 +158,55 @@ async fn commands_survive_a_lack_of_quorum_and_show_in_the_map() {
 }
 
 #[tokio::test]
+async fn another_monitor_is_found_through_the_map_when_ours_dies() {
+    let mut c = FakeCluster::start(1).await;
+    let client = client(&c).await;
+    // Not in the client's configuration.
+    c.start_monitor("mon.1").await;
+    client.wait_for_map(|m| m.monitors.len() == 2).await.unwrap();
+    c.kill("mon.0");
+    let create = Command::PoolCreate(PoolCreate { name: "later".into(), ..PoolCreate::default() });
+    client.command(create).await.unwrap();
+    // Maps come from the other one, too.
+    c.publish(|m| m.feature_level = 9);
+    client.wait_for_map(|m| m.feature_level == 9).await.unwrap();
+    put(&client, "a", "x").await;
+}
+
+#[tokio::test]
+async fn an_osd_that_does_not_read_delays_its_own_operations_only() {
+    let c = FakeCluster::start(2).await;
+    let client = client(&c).await;
+    c.world.lock().unwrap().deaf = Some(OsdId(0));
+    let mut stuck = tokio::task::JoinSet::new();
+    let (mut here, mut there) = (0, 0);
+    for i in 0..40 {
+        let name = format!("o{i}");
+        let pg = client.map().pg_of(POOL, client.map().object_hash("", "", &name)).unwrap();
+        if pg.seed % 2 == 1 {
+            put(&client, &name, "x").await;
+            here += 1;
+            continue;
+        }
+        there += 1;
+        let client = client.clone();
+        let ops = vec![Op::WriteFull { data: Bytes::from(vec![1; 1 << 20]) }];
+        stuck.spawn(async move { Rados::operate(&client, "data", ObjectName::new(name), ops).await });
+    }
+    assert!(here > 5 && there > 5, "{here} {there}");
+    assert!(stuck.try_join_next().is_none());
+    // Its successor serves them all.
+    c.publish(|m| {
+        for seed in 0..8 {
+            m.pg_temp.insert(PgId { pool: POOL, seed }, vec![OsdId(1)]);
+        }
+    });
+    while let Some(r) = stuck.join_next().await {
+        r.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_unreachable_cluster_is_told_with_the_reason() {
     let mut c = FakeCluster::start(1).await;
     let mons = vec![("mon.0".parse().unwrap(), c.monitor)];

@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) lose_replies: u32,
     /// So many commands and questions are answered with NoQuorum first.
     pub(crate) no_quorum: u32,
+    /// This OSD stops reading after its next message.
+    pub(crate) deaf: Option<OsdId>,
     /// How many operations were executed (not replayed).
     pub(crate) executed: u32,
 }
@@ -74,15 +76,12 @@ impl FakeCluster {
             subscribers: Vec::new(),
             lose_replies: 0,
             no_quorum: 0,
+            deaf: None,
             executed: 0,
         };
         let world = Arc::new(Mutex::new(world));
         let mut c = FakeCluster { dir, monitor: ANY.parse().unwrap(), world, tasks: BTreeMap::new() };
-        let l = Listener::bind(c.monitor, c.security("mon.0", Mode::Crc)).await.unwrap();
-        c.monitor = l.local_addr();
-        c.world.lock().unwrap().map.monitors.insert("mon.0".into(), c.monitor);
-        let task = tokio::spawn(monitor(l, c.world.clone()));
-        c.tasks.insert("mon.0".into(), task.abort_handle());
+        c.monitor = c.start_monitor("mon.0").await;
         for id in 0..osds {
             c.start_osd(id).await;
         }
@@ -99,6 +98,18 @@ impl FakeCluster {
     pub(crate) fn security(&self, name: &str, mode: Mode) -> Security {
         let name: PeerName = name.parse().unwrap();
         Security::new(&issue(self.dir.path(), &name).unwrap(), mode).unwrap()
+    }
+
+    /// Monitors share one state, as a quorum does.
+    pub(crate) async fn start_monitor(&mut self, name: &str) -> SocketAddr {
+        let l = Listener::bind(ANY.parse().unwrap(), self.security(name, Mode::Crc)).await.unwrap();
+        let addr = l.local_addr();
+        let task = tokio::spawn(monitor(l, self.world.clone()));
+        self.tasks.insert(name.to_string(), task.abort_handle());
+        self.publish(|m| {
+            m.monitors.insert(name.to_string(), addr);
+        });
+        addr
     }
 
     pub(crate) async fn start_osd(&mut self, id: u32) {
@@ -216,6 +227,10 @@ async fn osd(me: OsdId, mut l: Listener, world: Arc<Mutex<World>>) {
 async fn osd_link(me: OsdId, tx: Sender, mut rx: Receiver, world: Arc<Mutex<World>>) {
     while let Ok(message) = rx.recv().await {
         let Message::OsdOp(op) = message else { continue };
+        if world.lock().unwrap().deaf == Some(me) {
+            // Until the test ends.
+            std::future::pending::<()>().await;
+        }
         let reply = {
             let w = &mut *world.lock().unwrap();
             let outcome = outcome(w, me, &op);

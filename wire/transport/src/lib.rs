@@ -33,7 +33,7 @@ pub use connect::connect;
 pub use credentials::{Credential, CredentialError};
 pub use error::{SendError, TransportError};
 pub use frame::{Frame, FrameError, PAYLOAD_BYTES_MAX, TooLarge};
-pub use link::{Link, Receiver, Sender};
+pub use link::{Link, QUEUE_FRAMES_MAX, QUEUE_KIB_MAX, Receiver, Sender};
 pub use listener::Listener;
 pub use name::{BadName, PeerName, Role};
 pub use security::{Mode, Security};
