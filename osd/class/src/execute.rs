@@ -38,6 +38,18 @@ pub struct Executed {
 }
 
 impl Executed {
+    /// An operation that is refused before its first step.
+    pub fn refused(code: Errno, before: Option<ObjectMeta>) -> Executed {
+        Executed {
+            outcome: Err(OpFailure { code, step: 0, detail: Bytes::new() }),
+            data_reads: Vec::new(),
+            transaction: Transaction::new(),
+            changed: false,
+            exists: before.is_some(),
+            before,
+        }
+    }
+
     /// The effects with the stamp of the version that this write became.
     pub fn stamped(&mut self, object: &ObjectId, version: Version, mtime: WallTime) -> Transaction {
         assert!(self.changed, "only a write is stamped");
@@ -74,11 +86,7 @@ pub fn execute(
 ) -> Executed {
     let failed = |before, step: usize, code, detail| Executed {
         outcome: Err(OpFailure { code, step: step as u32, detail }),
-        data_reads: Vec::new(),
-        transaction: Transaction::new(),
-        changed: false,
-        exists: false,
-        before,
+        ..Executed::refused(code, before)
     };
     let opened = view.meta(object).and_then(|before| Ok((before, Draft::open(view, object.clone())?)));
     let (before, mut draft) = match opened {

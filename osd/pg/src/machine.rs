@@ -142,7 +142,7 @@ impl Pg {
             Event::Peer { from, message } => self.on_peer(from, message, view),
             Event::Stored { ticket } => self.durability.stored(ticket),
             Event::ReadDone { ticket, result } => match self.reads.remove(&ticket) {
-                Some(ReadFor::Op(number)) => self.op_data_read(number, ticket, result, view),
+                Some(ReadFor::Op(number)) => self.op_data_read(number, ticket, result),
                 Some(ReadFor::Push { to, attempt, push }) => self.push_data_read(to, attempt, push, result, view),
                 // Its reader lost interest: a tenure or an attempt ended.
                 None => {}

@@ -5,7 +5,7 @@ use super::replies::Pending;
 use crate::effect::Ticket;
 use crate::machine::Pg;
 use bytes::Bytes;
-use osd_object::ObjectRead;
+use osd_class::Executed;
 use osd_object::op::OpFailure;
 use stdx::Errno;
 use wire_codec::OsdOutcome;
@@ -17,7 +17,6 @@ impl Pg {
         number: u64,
         ticket: Ticket,
         result: Result<Bytes, Errno>,
-        _view: &dyn ObjectRead,
     ) {
         let Some(reading) = self.ops.reading.get_mut(&number) else { return };
         let read = reading.waiting.remove(&ticket).expect("each read answers once");
@@ -26,6 +25,7 @@ impl Pg {
             Ok(_) => {}
             Err(code) => {
                 let failure = OpFailure { code, step: read.step as u32, detail: Bytes::new() };
+                reading.executed = Executed::refused(code, reading.executed.before);
                 reading.executed.outcome = Err(failure);
             }
         }
@@ -36,20 +36,16 @@ impl Pg {
     }
 
     fn data_complete(&mut self, reading: Reading) {
-        let Reading { queued, object, executed, version, at, needs, .. } = reading;
-        if !executed.changed {
-            self.ops.unlock_shared(&object);
-            self.ops.done(&queued);
-            let outcome = OsdOutcome::Done { version, outcome: executed.outcome };
-            let (session, request) = (queued.session, queued.op.request);
-            self.answer_after(needs, Pending { session, request, outcome, read_at: Some(at) });
+        let Reading { queued, object, executed, write, version, at, needs, .. } = reading;
+        if write {
+            self.write(queued, object.clone(), executed);
+            self.ops.unlock_exclusive(&object);
             return;
         }
-        if executed.outcome.is_ok() {
-            self.write(queued, object.clone(), executed);
-        } else {
-            self.answer_read(queued, version, executed.outcome, needs);
-        }
-        self.ops.unlock_exclusive(&object);
+        self.ops.unlock_shared(&object);
+        self.ops.done(&queued);
+        let outcome = OsdOutcome::Done { version, outcome: executed.outcome };
+        let (session, request) = (queued.session, queued.op.request);
+        self.answer_after(needs, Pending { session, request, outcome, read_at: Some(at) });
     }
 }

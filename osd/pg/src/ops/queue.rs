@@ -50,6 +50,7 @@ pub(crate) struct Reading {
     pub(crate) object: ObjectId,
     pub(crate) executed: Executed,
     pub(crate) waiting: BTreeMap<Ticket, DataRead>,
+    pub(crate) write: bool,
     pub(crate) version: Version,
     pub(crate) at: Time,
     pub(crate) needs: u64,

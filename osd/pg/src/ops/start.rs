@@ -52,7 +52,7 @@ impl Pg {
         let request = queued.op.request;
         if let Some(entry) = self.log.find(request) {
             // A replay: the same answer as the first time, once that is certain.
-            let outcome = OsdOutcome::Done { version: entry.version, outcome: entry.outcome.clone() };
+            let outcome = OsdOutcome::Done { version: entry.told, outcome: entry.outcome.clone() };
             let needs = entry.version.seq;
             self.ops.done(&queued);
             self.answer_after(needs, Pending { session: queued.session, request, outcome, read_at: None });
@@ -60,7 +60,7 @@ impl Pg {
         }
         let OpTarget::Object { ops, .. } = &queued.op.target else { unreachable!("listings go elsewhere") };
         let access = self.registry.access(ops);
-        if let Err(code) = self.admissible(&queued, &object, ops, access) {
+        if let Err(code) = self.admissible(&queued, &object, ops) {
             let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
             self.answer_read(queued, Version::ZERO, Err(failure), 0);
             return;
@@ -74,10 +74,13 @@ impl Pg {
             self.ops.wait(&object, queued);
             return;
         }
-        let executed = execute(view, &object, ops, queued.op.mtime, &self.registry);
+        let mut executed = execute(view, &object, ops, queued.op.mtime, &self.registry);
+        if write && self.full && self.registry.takes_space(ops) {
+            executed = Executed::refused(Errno::ENOSPC, executed.before);
+        }
         if !executed.data_reads.is_empty() {
-            self.read_data(queued, object, executed);
-        } else if executed.changed {
+            self.read_data(queued, object, executed, write);
+        } else if write {
             self.write(queued, object, executed);
         } else {
             let version = executed.before.map_or(Version::ZERO, |m| m.version);
@@ -86,8 +89,9 @@ impl Pg {
         }
     }
 
-    /// Whether an operation is one that this PG and this build carry out.
-    fn admissible(&self, queued: &Queued, object: &ObjectId, ops: &[Op], access: Access) -> Result<(), Errno> {
+    /// Whether an operation is one that this PG and this build carry out, whatever the state: so a replay is
+    /// refused alike and needs no log.
+    fn admissible(&self, queued: &Queued, object: &ObjectId, ops: &[Op]) -> Result<(), Errno> {
         let name = &object.name;
         let longest = [&name.name, &name.namespace, &name.locator].into_iter().map(String::len).max();
         if !belongs(self.id, self.pool.pg_num, object) || is_internal(object) || ops.is_empty() {
@@ -99,9 +103,6 @@ impl Pg {
         let snapshots = object.snap != SnapId::HEAD || !queued.op.snaps.snaps.is_empty();
         if snapshots {
             return Err(Errno::EOPNOTSUPP);
-        }
-        if access == Access::Write && self.full && self.registry.takes_space(ops) {
-            return Err(Errno::ENOSPC);
         }
         Ok(())
     }
@@ -120,8 +121,8 @@ impl Pg {
     }
 
     /// Fetches the data that the results want, keeping writes away from the object meanwhile.
-    fn read_data(&mut self, queued: Queued, object: ObjectId, mut executed: Executed) {
-        if executed.changed {
+    fn read_data(&mut self, queued: Queued, object: ObjectId, mut executed: Executed, write: bool) {
+        if write {
             self.ops.lock_exclusive(&object);
         } else {
             assert!(self.ops.lock_shared(&object), "an operation that may start finds no writer");
@@ -138,6 +139,6 @@ impl Pg {
         let version = executed.before.map_or(Version::ZERO, |m| m.version);
         let needs = self.seen_uncommitted(&object);
         let at = self.now;
-        self.ops.reading.insert(number, Reading { queued, object, executed, waiting, version, at, needs });
+        self.ops.reading.insert(number, Reading { queued, object, executed, waiting, write, version, at, needs });
     }
 }

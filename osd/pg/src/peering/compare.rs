@@ -64,7 +64,8 @@ impl Pg {
             return self.begin_backfill(osd);
         }
         let pg_num = self.pool.pg_num;
-        let mut missing: BTreeSet<ObjectId> = self.log.after(common.seq).map(|e| e.object.clone()).collect();
+        let changed = self.log.after(common.seq).filter(|e| e.changed);
+        let mut missing: BTreeSet<ObjectId> = changed.map(|e| e.object.clone()).collect();
         missing.extend(theirs.into_iter().filter(|o| crate::names::belongs(self.id, pg_num, o)));
         self.begin_syncing(osd, Recovery::of_log(common, missing, !activated));
     }

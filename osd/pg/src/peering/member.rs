@@ -59,7 +59,7 @@ impl Pg {
             return;
         }
         let mut objects: BTreeSet<ObjectId> = self.dirty.clone();
-        objects.extend(self.log.after(after.seq).map(|e| e.object.clone()));
+        objects.extend(self.log.after(after.seq).filter(|e| e.changed).map(|e| e.object.clone()));
         let objects = objects.into_iter().collect();
         self.send(from, PgMessage::Log { interval: self.interval, attempt, after, objects });
     }

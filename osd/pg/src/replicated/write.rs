@@ -5,7 +5,6 @@ use crate::machine::Pg;
 use crate::ops::replies::Pending;
 use crate::ops::{Queued, result_bytes};
 use osd_class::Executed;
-use osd_object::op::OpFailure;
 use osd_object::{ObjectId, Transaction, Version};
 use placement_map::OsdId;
 use std::collections::BTreeSet;
@@ -37,22 +36,23 @@ impl InFlight {
 }
 
 impl Pg {
-    /// An executed write happens.
+    /// An operation that may write was executed: it happens, or that it failed is remembered.
     pub(crate) fn write(&mut self, queued: Queued, object: ObjectId, mut executed: Executed) {
         let results: usize = executed.outcome.iter().flatten().map(result_bytes).sum();
         if results > self.config.write_results_max {
             // A replay could not be answered alike, since the log keeps no more.
-            let failure = OpFailure { code: Errno::EOVERFLOW, step: 0, detail: bytes::Bytes::new() };
-            let needs = self.seen_uncommitted(&object);
-            self.answer_read(queued, Version::ZERO, Err(failure), needs);
-            return;
+            executed = Executed::refused(Errno::EOVERFLOW, executed.before);
         }
         let (interval, prev) = (self.interval, self.log.head());
         let version = Version { interval, seq: prev.seq + 1 };
-        let transaction = executed.stamped(&object, version, queued.op.mtime);
+        let changed = executed.changed;
+        let told = if changed { version } else { executed.before.map_or(Version::ZERO, |m| m.version) };
+        let transaction =
+            if changed { executed.stamped(&object, version, queued.op.mtime) } else { Transaction::new() };
         let request = queued.op.request;
         let outcome = executed.outcome;
-        let entry = LogEntry { version, object: object.clone(), request, outcome: outcome.clone() };
+        let entry =
+            LogEntry { version, object: object.clone(), request, changed, told, outcome: outcome.clone() };
 
         let committed_to = self.primary.as_ref().expect("only a primary writes").committed_to;
         self.store_logged(transaction.clone(), entry.clone(), committed_to);
@@ -60,7 +60,9 @@ impl Pg {
 
         let trim_to = self.log.tail();
         let p = self.primary.as_mut().expect("only a primary writes");
-        p.uncommitted.insert(object.clone(), version.seq);
+        if changed {
+            p.uncommitted.insert(object.clone(), version.seq);
+        }
         let bare: BTreeSet<OsdId> = p
             .peers
             .iter()
@@ -75,7 +77,7 @@ impl Pg {
         }
 
         self.ops.done(&queued);
-        let outcome = OsdOutcome::Done { version, outcome };
+        let outcome = OsdOutcome::Done { version: told, outcome };
         self.answer_after(version.seq, Pending { session: queued.session, request, outcome, read_at: None });
     }
 

@@ -5,6 +5,9 @@ use osd_object::{ObjectId, RequestId, Version};
 use stdx::{codec_enum, codec_versioned};
 
 /// One write of a PG's log: enough to know which object differs and what a replay is answered.
+///
+/// Operations that may write are logged even if they failed or changed nothing: a copy of the request that
+/// is still on its way must not find a later state in which it succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
     /// The write's version. Two logs that hold the same version hold the same entries before it.
@@ -13,10 +16,14 @@ pub struct LogEntry {
     pub object: ObjectId,
     /// The client's request.
     pub request: RequestId,
-    /// What the client was or will be told, results included (bounded by the primary).
+    /// Whether the object changed. If not, the entry only answers replays.
+    pub changed: bool,
+    /// The object's version that the client was or will be told.
+    pub told: Version,
+    /// What else the client was or will be told, results included (bounded by the primary).
     pub outcome: OpOutcome,
 }
-codec_versioned!(LogEntry, 1 { version, object, request, outcome });
+codec_versioned!(LogEntry, 1 { version, object, request, changed, told, outcome });
 
 /// Whether a member's objects are what its log says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

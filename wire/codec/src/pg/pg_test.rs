@@ -13,6 +13,8 @@ fn samples() -> Vec<PgMessage> {
         version: v(2, 9),
         object: object.clone(),
         request: RequestId { client: 7, seq: 1 },
+        changed: true,
+        told: v(2, 9),
         outcome: Ok(vec![OpResult::Done]),
     };
     let body = PushBody::Present {

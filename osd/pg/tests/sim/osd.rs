@@ -1,0 +1,274 @@
+//! One OSD: a store whose undurable transactions a crash loses, and the PG machines over it.
+
+use crate::world::{Io, Out};
+use osd_class::Registry;
+use osd_object::model::Model;
+use osd_object::{ObjectId, Transaction};
+use osd_pg::{Effect, Event, Pg, PgConfig, PgStatus, PoolSpec, SessionId, Ticket};
+use placement_map::{ClusterState, OsdId, PgId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+use stdx::{Rng, Time};
+use wire_codec::{OsdOp, PgMessage};
+
+/// An OSD's own affairs.
+#[derive(Clone, Debug)]
+pub(crate) enum OsdEvent {
+    /// The oldest transaction is durable.
+    Durable,
+    /// A read comes back.
+    Read { pg: PgId, ticket: Ticket, object: ObjectId, offset: u64, len: u64 },
+    /// A timer.
+    Tick { pg: PgId },
+    /// It tells the monitors (again) that it is there.
+    Boot,
+}
+
+/// One OSD.
+pub(crate) struct Osd {
+    pub(crate) id: OsdId,
+    running: bool,
+    life: u64,
+    store: u64,
+    rng: Rng,
+    /// What survives a crash.
+    pub(crate) durable: Model,
+    /// What is visible.
+    pub(crate) view: Model,
+    pending: VecDeque<(PgId, Ticket, Transaction)>,
+    pgs: BTreeMap<PgId, Pg>,
+    state: Option<Rc<ClusterState>>,
+    waiting: Vec<(SessionId, OsdOp)>,
+    ticks: BTreeMap<PgId, Time>,
+    /// Its clock: an origin of its own, and drift.
+    clock_origin: u64,
+    clock_ppm: i64,
+    slow_disk: bool,
+}
+
+pub(crate) fn config() -> PgConfig {
+    PgConfig {
+        log_entries_max: 24,
+        in_flight_max: 8,
+        pushes_max: 2,
+        push_bytes_max: 40,
+        scan_max: 2,
+        laggard: Duration::from_secs(15),
+        ..PgConfig::default()
+    }
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::new(&[&crate::client::Counter])
+}
+
+impl Osd {
+    pub(crate) fn new(id: OsdId, rng: &mut Rng) -> Osd {
+        Osd {
+            id,
+            running: true,
+            life: 0,
+            store: 0,
+            rng: Rng::new(rng.next_u64()),
+            durable: Model::new(),
+            view: Model::new(),
+            pending: VecDeque::new(),
+            pgs: BTreeMap::new(),
+            state: None,
+            waiting: Vec::new(),
+            ticks: BTreeMap::new(),
+            clock_origin: rng.below(1 << 40),
+            clock_ppm: rng.below(200) as i64 - 100,
+            slow_disk: false,
+        }
+    }
+    pub(crate) fn running(&self) -> bool {
+        self.running
+    }
+    pub(crate) fn life(&self) -> u64 {
+        self.life
+    }
+    pub(crate) fn lives(&self, life: u64) -> bool {
+        self.running && self.life == life
+    }
+    /// What it boots as, if it is still this life.
+    pub(crate) fn booting(&self, life: u64) -> Option<(u64, u64)> {
+        self.lives(life).then_some((self.life, self.store))
+    }
+    pub(crate) fn status(&self, pg: PgId) -> Option<PgStatus> {
+        self.pgs.get(&pg).filter(|_| self.running).map(Pg::status)
+    }
+    /// Nothing is on its way to the disk.
+    pub(crate) fn quiet(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Loses all that was not durable; some of what was on its way made it.
+    pub(crate) fn crash(&mut self) {
+        self.running = false;
+        let made_it = self.rng.below(self.pending.len() as u64 + 1);
+        for (_, _, transaction) in self.pending.drain(..).take(made_it as usize) {
+            self.durable.apply(&transaction);
+        }
+        self.pending.clear();
+        self.view = Model::new();
+        self.pgs.clear();
+        self.state = None;
+        self.waiting.clear();
+        self.ticks.clear();
+    }
+
+    /// Starts a new life; with an empty store if `wiped`.
+    pub(crate) fn start(&mut self, wiped: bool) {
+        assert!(!self.running, "it runs already");
+        self.running = true;
+        self.life += 1;
+        self.clock_origin = self.rng.below(1 << 40);
+        self.slow_disk = self.rng.chance(1, 10);
+        if wiped {
+            self.store += 1;
+            self.durable = Model::new();
+        }
+        self.view = self.durable.clone();
+    }
+
+    fn clock(&self, now: Time) -> Time {
+        let drift = i128::from(now.0) * i128::from(self.clock_ppm) / 1_000_000;
+        Time((i128::from(self.clock_origin) + i128::from(now.0) + drift) as u64)
+    }
+
+    pub(crate) fn message(&mut self, io: &mut Io, from: OsdId, pg: PgId, message: PgMessage) {
+        self.ensure(io, pg);
+        self.feed(io, pg, Event::Peer { from, message });
+    }
+
+    pub(crate) fn client_op(&mut self, io: &mut Io, session: SessionId, op: OsdOp) {
+        if self.state.as_ref().is_none_or(|s| s.map().epoch < op.epoch) {
+            self.waiting.push((session, op));
+            return;
+        }
+        let pg = op.pg;
+        self.ensure(io, pg);
+        self.feed(io, pg, Event::ClientOp { session, op });
+    }
+
+    pub(crate) fn own(&mut self, io: &mut Io, event: OsdEvent) {
+        match event {
+            OsdEvent::Durable => {
+                let (pg, ticket, transaction) = self.pending.pop_front().expect("one for each");
+                self.durable.apply(&transaction);
+                self.feed(io, pg, Event::Stored { ticket });
+            }
+            OsdEvent::Read { pg, ticket, object, offset, len } => {
+                // Late on purpose: whoever let the object change meanwhile shows it.
+                let result = self.view.read(&object, offset, len);
+                self.feed(io, pg, Event::ReadDone { ticket, result });
+            }
+            OsdEvent::Tick { pg } => {
+                self.ticks.remove(&pg);
+                self.feed(io, pg, Event::Tick);
+            }
+            OsdEvent::Boot => io.out.push(Out::Boot),
+        }
+    }
+
+    /// The monitors say.
+    pub(crate) fn map(&mut self, io: &mut Io, state: Rc<ClusterState>) {
+        if let Some(old) = &self.state
+            && (old.map().epoch, old.rows_version()) >= (state.map().epoch, state.rows_version())
+        {
+            return;
+        }
+        let map = state.map();
+        if !map.osd(self.id).is_some_and(|o| o.up && o.nonce == self.life) {
+            io.out.push(Out::Boot);
+        }
+        self.state = Some(state.clone());
+        let known: BTreeSet<PgId> = self.pgs.keys().copied().collect();
+        for pg in state.mapping().iter().map(|(pg, _)| pg).collect::<Vec<_>>() {
+            let row = state.row(pg).expect("a row for each PG");
+            let up = &state.mapping().up(pg).expect("mapped").set;
+            let holds = || self.durable.objects.contains_key(&osd_pg::names::meta_object(pg));
+            if up.contains(&self.id) || row.in_sync.contains(&self.id) || known.contains(&pg) || holds() {
+                self.ensure(io, pg);
+                self.tell(io, pg, &state);
+            }
+        }
+        let epoch = map.epoch;
+        let (ready, waiting) = self.waiting.drain(..).partition(|(_, op)| op.epoch <= epoch);
+        self.waiting = waiting;
+        let ready: Vec<(SessionId, OsdOp)> = ready;
+        for (session, op) in ready {
+            self.client_op(io, session, op);
+        }
+    }
+
+    fn tell(&mut self, io: &mut Io, pg: PgId, state: &ClusterState) {
+        let (map, row) = (state.map(), state.row(pg).expect("a row").clone());
+        let up = state.mapping().up(pg).expect("mapped").set.clone();
+        let alive = up.iter().chain(&row.in_sync).copied().filter(|osd| map.is_up(*osd)).collect();
+        let pool = map.pool(pg.pool).expect("the pool");
+        let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
+        self.feed(io, pg, Event::Map { epoch: map.epoch, row, up, alive, pool });
+    }
+
+    fn ensure(&mut self, io: &mut Io, pg: PgId) {
+        if self.pgs.contains_key(&pg) {
+            return;
+        }
+        let now = self.clock(io.now);
+        let machine =
+            Pg::new(pg, self.id, now, &self.view, config(), registry()).expect("a model's rows are never damaged");
+        self.pgs.insert(pg, machine);
+        self.drain(io, pg);
+        if let Some(state) = self.state.clone() {
+            self.tell(io, pg, &state);
+        }
+    }
+
+    fn feed(&mut self, io: &mut Io, pg: PgId, event: Event) {
+        let now = self.clock(io.now);
+        let Some(machine) = self.pgs.get_mut(&pg) else { return };
+        machine.handle(now, event, &self.view);
+        self.drain(io, pg);
+    }
+
+    fn drain(&mut self, io: &mut Io, pg: PgId) {
+        let now = self.clock(io.now);
+        loop {
+            let Some(effect) = self.pgs.get_mut(&pg).and_then(Pg::poll) else { break };
+            match effect {
+                Effect::Send { to, message } => io.out.push(Out::Send { to, pg, message }),
+                Effect::Store { ticket, transaction } => {
+                    self.view.apply(&transaction);
+                    self.pending.push_back((pg, ticket, transaction));
+                    let us = if self.slow_disk { 20_000 } else { 1_000 };
+                    let after = Duration::from_micros(100 + self.rng.below(us));
+                    io.out.push(Out::Later { after, event: OsdEvent::Durable });
+                }
+                Effect::Read { ticket, object, offset, len } => {
+                    let event = OsdEvent::Read { pg, ticket, object, offset, len };
+                    let after = Duration::from_micros(50 + self.rng.below(3_000));
+                    io.out.push(Out::Later { after, event });
+                }
+                Effect::Reply { session, reply } => io.out.push(Out::Reply { session, reply }),
+                Effect::Propose(change) => io.out.push(Out::Propose(change)),
+            }
+        }
+        if self.pgs[&pg].status().removed {
+            self.pgs.remove(&pg);
+            self.ticks.remove(&pg);
+            return;
+        }
+        if let Some(at) = self.pgs[&pg].next_timeout() {
+            let sooner = self.ticks.get(&pg).is_none_or(|old| at < *old);
+            if sooner {
+                self.ticks.insert(pg, at);
+                // The clock drifts by up to 100 ppm; a tick that comes too early comes again.
+                let after = at.since(now) + Duration::from_nanos(1);
+                io.out.push(Out::Later { after, event: OsdEvent::Tick { pg } });
+            }
+        }
+    }
+}
