@@ -93,7 +93,12 @@ impl Store {
     }
 
     fn write_superblock(&mut self, mut next: Superblock) {
+        // Never the pair that holds the state in force: a torn copy of the other pair, left by a crash, may
+        // carry a higher sequence, so the parity is not simply the next one.
         self.superblock_sequence += 1;
+        if Superblock::pair_offsets(self.superblock_sequence) == Superblock::pair_offsets(self.superblock.sequence) {
+            self.superblock_sequence += 1;
+        }
         next.sequence = self.superblock_sequence;
         let mut buf = AlignedBuf::with_capacity(1);
         buf.extend_from_slice(&next.encode());
