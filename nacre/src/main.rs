@@ -1,2 +1,80 @@
-//! nacre.
-fn main() {}
+//! The program `nacre`: every daemon, every tool, and the cluster in one command.
+
+mod cli;
+mod cluster;
+mod exit;
+mod keys;
+mod noun;
+mod session;
+mod shutdown;
+mod size;
+mod table;
+mod up;
+
+use clap::Parser;
+use cli::{Cli, Command, GatewayCommand, MonCommand, OsdCommand, RunArgs};
+use cluster::settings::DaemonSettings;
+use exit::{Context, Failure};
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+
+/// One allocator for all: the C library's keeps freed memory of many threads apart, which costs resident
+/// memory in the daemons.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("nacre: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Logs go to standard error, which is a daemon's log file; `NACRE_LOG` sets what is logged.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("NACRE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Up(args) => threads()?.block_on(up::up(global, args)),
+        Command::Daemon(command) => noun::daemon::run(global, command),
+        Command::Fsck { osd_path } => noun::fsck::run(global, osd_path),
+        Command::Osd(OsdCommand::Mkfs(args)) => noun::osd::mkfs(&settings(args)?),
+        Command::Osd(OsdCommand::Run(args)) => one_thread()?.block_on(noun::osd::serve(&settings(args)?)),
+        Command::Mon(MonCommand::Run(args)) => one_thread()?.block_on(noun::mon::serve(&settings(args)?)),
+        Command::Gateway(GatewayCommand::Run(args)) => {
+            threads()?.block_on(noun::gateway::serve(&settings(args)?))
+        }
+        Command::Status => one_thread()?.block_on(noun::status::run(global)),
+        Command::Health(command) => one_thread()?.block_on(noun::health::run(global, command)),
+        Command::Osd(command) => one_thread()?.block_on(noun::osd::run(global, command)),
+        Command::Mon(command) => one_thread()?.block_on(noun::mon::run(global, command)),
+        Command::Pg(command) => one_thread()?.block_on(noun::pg::run(global, command)),
+        Command::Pool(command) => one_thread()?.block_on(noun::pool::run(global, command)),
+        Command::Object(command) => one_thread()?.block_on(noun::object::run(global, command)),
+        Command::User(command) => one_thread()?.block_on(noun::user::run(global, command)),
+    }
+}
+
+fn settings(args: &RunArgs) -> Result<DaemonSettings, Failure> {
+    DaemonSettings::load(&args.config)
+}
+
+/// For tools and for daemons that are one reactor.
+fn one_thread() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().or_unusable("no runtime")
+}
+
+/// For what serves many connections at once.
+fn threads() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread().enable_all().build().or_unusable("no runtime")
+}

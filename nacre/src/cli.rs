@@ -1,0 +1,328 @@
+//! The words of the command line. What each does is in `noun/`.
+
+use crate::cluster::settings::Link;
+use crate::size;
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Object and block storage for a private cloud: one program, every part of it.
+#[derive(Parser)]
+#[command(name = "nacre", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every subcommand takes, before or after its name.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The cluster's directory on this host.
+    #[arg(long, global = true, env = "NACRE_DATA", value_name = "DIR", default_value = "nacre-data")]
+    pub data: PathBuf,
+    /// How answers are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Plain)]
+    pub format: Format,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Plain,
+    /// For programs.
+    Json,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start a whole cluster in the foreground, one process per daemon; run again to resume it.
+    Up(UpArgs),
+    /// Start or stop one daemon of the cluster.
+    #[command(subcommand)]
+    Daemon(DaemonCommand),
+    /// What the cluster is doing and whether the data is safe.
+    Status,
+    /// What is wrong, what it means, and what to do.
+    #[command(subcommand)]
+    Health(HealthCommand),
+    /// Disks and the daemons that serve them.
+    #[command(subcommand)]
+    Osd(OsdCommand),
+    /// Monitors.
+    #[command(subcommand)]
+    Mon(MonCommand),
+    /// Placement groups.
+    #[command(subcommand)]
+    Pg(PgCommand),
+    /// Pools.
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Objects of a pool, directly.
+    #[command(subcommand)]
+    Object(ObjectCommand),
+    /// S3 users and their keys.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// The S3 gateway.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+    /// Check a stopped OSD's store: every extent owned once, every checksum.
+    Fsck {
+        /// The OSD's directory (DIR/osd.N).
+        #[arg(long, value_name = "PATH")]
+        osd_path: PathBuf,
+    },
+}
+
+#[derive(Args, Clone)]
+pub struct UpArgs {
+    /// OSDs of a new cluster.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub osds: u32,
+    /// Monitors of a new cluster: 1, 3 or 5.
+    #[arg(long, default_value_t = 1)]
+    pub mons: u32,
+    /// Size of each OSD's store, taken from the disk at once.
+    #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size::parse)]
+    pub osd_size: u64,
+    /// Where S3 is served.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub s3: SocketAddr,
+    /// Where the admin API is served.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
+    pub admin: SocketAddr,
+    /// Where block images will be served; no export is built yet, the address is only checked.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10809")]
+    pub nbd: SocketAddr,
+    /// Access key of the first S3 user; drawn at random if absent.
+    #[arg(long, value_name = "K", requires = "secret_key")]
+    pub access_key: Option<String>,
+    /// Its secret key.
+    #[arg(long, value_name = "S", requires = "access_key", env = "NACRE_SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+    /// Copies of each object in the first pools.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub pool_size: u32,
+    /// Protection of the links between daemons.
+    #[arg(long, value_enum, default_value_t = Link::Secure)]
+    pub link: Link,
+    /// Host name under which buckets are addressed as BUCKET.NAME (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub s3_domain: Vec<String>,
+    /// Start a daemon that dies again.
+    #[arg(long)]
+    pub respawn: bool,
+}
+
+#[derive(Subcommand)]
+pub enum DaemonCommand {
+    /// Start a stopped daemon.
+    Start {
+        /// As osd.1, mon.0, gateway.0.
+        name: String,
+    },
+    /// Stop a daemon in an orderly way.
+    Stop {
+        /// As osd.1, mon.0, gateway.0.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum HealthCommand {
+    /// Each finding with its meaning and remedy.
+    Detail,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// The daemon's settings file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub enum OsdCommand {
+    /// The tree of failure domains with the OSDs in it.
+    Tree,
+    /// Space by OSD.
+    Df,
+    /// The numbers of all OSDs.
+    Ls,
+    /// Take an OSD out: its data moves elsewhere.
+    Out {
+        /// Its number.
+        id: u32,
+    },
+    /// Take an OSD back in.
+    In {
+        /// Its number.
+        id: u32,
+    },
+    /// Declare an OSD down at once instead of waiting for the grace.
+    Fail {
+        /// Its number.
+        id: u32,
+    },
+    /// Change how much of the data an OSD gets (0.0 to 1.0 of its share).
+    Reweight {
+        /// Its number.
+        id: u32,
+        /// The new weight.
+        weight: f64,
+    },
+    /// Run one OSD in the foreground.
+    Run(RunArgs),
+    /// Make the store that a settings file describes.
+    Mkfs(RunArgs),
+}
+
+#[derive(Subcommand)]
+pub enum MonCommand {
+    /// The monitors and who leads.
+    Ls,
+    /// Run one monitor in the foreground.
+    Run(RunArgs),
+}
+
+#[derive(Subcommand)]
+pub enum GatewayCommand {
+    /// Run one gateway in the foreground.
+    Run(RunArgs),
+}
+
+#[derive(Subcommand)]
+pub enum PgCommand {
+    /// All PGs with their states.
+    Ls,
+    /// One PG in detail.
+    Query {
+        /// As 2.1f.
+        pgid: placement_map::PgId,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum PoolCommand {
+    /// All pools.
+    Ls,
+    /// Make a replicated pool.
+    Create {
+        /// Its name.
+        name: String,
+        /// Copies.
+        #[arg(long, default_value_t = 3)]
+        size: u32,
+        /// Copies that must be in sync before writes are accepted; size - size/2 if absent.
+        #[arg(long)]
+        min_size: Option<u32>,
+        /// Placement groups.
+        #[arg(long, default_value_t = 32)]
+        pg_num: u32,
+        /// Level over which copies are spread.
+        #[arg(long)]
+        failure_domain: Option<String>,
+    },
+    /// Change a pool: size, min_size.
+    Set {
+        /// Its name.
+        name: String,
+        /// What.
+        key: String,
+        /// To what.
+        value: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum ObjectCommand {
+    /// Store a file as one object ("-": standard input).
+    Put {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Fetch one object into a file ("-": standard output).
+    Get {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// All objects of a pool.
+    Ls {
+        /// The pool.
+        pool: String,
+    },
+    /// Size, version and time of an object.
+    Stat {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+    },
+    /// Remove an object.
+    Rm {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Make a user with one key pair.
+    Create {
+        /// Its id.
+        uid: String,
+        /// Its name for people.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// Access key; drawn at random if absent.
+        #[arg(long, requires = "secret_key")]
+        access_key: Option<String>,
+        /// Secret key.
+        #[arg(long, requires = "access_key", env = "NACRE_SECRET_KEY", hide_env_values = true)]
+        secret_key: Option<String>,
+    },
+    /// All users.
+    Ls,
+    /// Remove a user that owns no bucket.
+    Rm {
+        /// Its id.
+        uid: String,
+    },
+    /// Keys of a user.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// Add a key pair, drawn at random.
+    Create {
+        /// The user's id.
+        uid: String,
+    },
+    /// The access keys of a user.
+    Ls {
+        /// The user's id.
+        uid: String,
+    },
+    /// Remove a key pair.
+    Rm {
+        /// The user's id.
+        uid: String,
+        /// The access key.
+        access_key: String,
+    },
+}

@@ -1,0 +1,171 @@
+//! Settings files: what a cluster directory holds, and what one daemon needs to run by itself.
+
+use super::files::write_atomically;
+use super::layout::Layout;
+use crate::exit::{Context, Failure};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// How links between daemons are protected. Both kinds authenticate both ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// TLS 1.3.
+    #[default]
+    Secure,
+    /// Authenticated by TLS, then plain frames with a CRC: for a closed back plane.
+    Crc,
+}
+
+/// A monitor's name and address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitor {
+    /// As `mon.0`.
+    pub name: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+/// DIR/cluster.toml.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSettings {
+    /// The cluster's id, hexadecimal with dashes.
+    pub fsid: String,
+    /// Protection of links.
+    pub link: Link,
+    /// Copies that the first pools were made with.
+    pub pool_size: u32,
+    /// Whether the cluster's first pools and first user were made.
+    #[serde(default)]
+    pub complete: bool,
+    /// Size of each OSD's store in bytes.
+    pub osd_size: u64,
+    /// OSD numbers on this host.
+    pub osds: Vec<u32>,
+    /// The monitors.
+    pub monitors: Vec<Monitor>,
+    /// The gateway's doors.
+    pub gateway: GatewaySettings,
+}
+
+/// Where a gateway listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GatewaySettings {
+    /// S3.
+    pub s3: SocketAddr,
+    /// Admin API.
+    pub admin: SocketAddr,
+    /// Host names under which buckets are addressed as BUCKET.NAME.
+    #[serde(default)]
+    pub s3_domains: Vec<String>,
+}
+
+/// What an OSD needs besides the common part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OsdSettings {
+    /// The store's directory.
+    pub path: PathBuf,
+    /// A raw device for data and log; without it a preallocated file in `path`.
+    #[serde(default)]
+    pub device: Option<PathBuf>,
+    /// Bytes of the store.
+    pub size: u64,
+    /// Bytes that caches and tables may take together.
+    pub memory_target: u64,
+    /// `auto` (an unknown write cache counts as volatile), `volatile`, or `none`: the operator vouches that
+    /// the device keeps what it has acknowledged when power fails, and no flush is sent.
+    #[serde(default = "auto")]
+    pub write_cache: String,
+    /// The address to listen on; port 0 takes a free one.
+    pub addr: SocketAddr,
+}
+
+fn auto() -> String {
+    "auto".into()
+}
+
+/// What a monitor needs besides the common part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MonSettings {
+    /// The store's directory.
+    pub path: PathBuf,
+    /// The address to listen on.
+    pub addr: SocketAddr,
+}
+
+/// conf/NAME.toml. Relative paths are counted from the cluster directory (the parent of `conf`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DaemonSettings {
+    /// As `osd.0`.
+    pub name: String,
+    /// The cluster.
+    pub fsid: String,
+    /// Where the keys lie.
+    pub keys: PathBuf,
+    /// Protection of links.
+    pub link: Link,
+    /// The monitors.
+    pub monitors: Vec<Monitor>,
+    /// For `osd.N`.
+    #[serde(default)]
+    pub osd: Option<OsdSettings>,
+    /// For `mon.N`.
+    #[serde(default)]
+    pub mon: Option<MonSettings>,
+    /// For `gateway.N`.
+    #[serde(default)]
+    pub gateway: Option<GatewaySettings>,
+}
+
+impl ClusterSettings {
+    /// Reads DIR/cluster.toml; `None` if there is none.
+    pub fn load(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
+        read(&layout.settings())
+    }
+    /// Writes DIR/cluster.toml.
+    pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
+        write(&layout.settings(), self)
+    }
+    /// Every daemon on this host, in the order in which they start.
+    pub fn daemons(&self) -> Vec<String> {
+        let mons = self.monitors.iter().map(|m| m.name.clone());
+        mons.chain(self.osds.iter().map(|n| format!("osd.{n}"))).chain(["gateway.0".to_string()]).collect()
+    }
+}
+
+impl DaemonSettings {
+    /// Reads a daemon's file and resolves its relative paths.
+    pub fn load(path: &Path) -> Result<DaemonSettings, Failure> {
+        let mut s: DaemonSettings = read(path)?
+            .ok_or_else(|| Failure::unusable(format!("there is no settings file {}", path.display())))?;
+        let path = std::path::absolute(path).or_unusable(path.display())?;
+        let base = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+        s.keys = base.join(&s.keys);
+        if let Some(osd) = &mut s.osd {
+            osd.path = base.join(&osd.path);
+        }
+        if let Some(mon) = &mut s.mon {
+            mon.path = base.join(&mon.path);
+        }
+        Ok(s)
+    }
+    /// Writes conf/NAME.toml.
+    pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
+        write(&layout.conf(&self.name), self)
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Failure::unusable(format!("{} cannot be read: {e}", path.display()))),
+    };
+    toml::from_str(&text).map(Some).or_unusable(format!("{} is damaged", path.display()))
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
+    let text = toml::to_string_pretty(value).or_unusable("settings")?;
+    write_atomically(path, &text).or_unusable(format!("{} cannot be written", path.display()))
+}

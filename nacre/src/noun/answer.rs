@@ -1,0 +1,56 @@
+//! Asking the monitors and printing what they say.
+
+use crate::cli::{Format, Global};
+use crate::exit::Failure;
+use crate::session;
+use gateway_client::{Client, ClientError};
+use placement_map::status::{Answer, Query};
+use placement_map::{Command, CommandReply};
+
+/// Asks a question of the cluster that the flags name.
+pub async fn ask(global: &Global, query: Query) -> Result<Answer, Failure> {
+    session::open(global).await?.query(query).await.map_err(failure)
+}
+
+/// Asks for a change, and says `done` when it is made.
+pub async fn order(global: &Global, command: Command, done: &str) -> Result<CommandReply, Failure> {
+    let client = session::open(global).await?;
+    order_with(&client, global, command, done).await
+}
+
+/// The same with a client at hand.
+pub async fn order_with(
+    client: &Client,
+    global: &Global,
+    command: Command,
+    done: &str,
+) -> Result<CommandReply, Failure> {
+    let reply = client.command(command).await.map_err(failure)?;
+    match global.format {
+        Format::Plain => println!("{done}"),
+        Format::Json => println!("{}", serde_json::json!({ "done": done })),
+    }
+    Ok(reply)
+}
+
+/// Prints an answer: as JSON, or as `plain` puts it.
+pub fn show(global: &Global, answer: &Answer, plain: impl FnOnce() -> String) -> Result<(), Failure> {
+    match global.format {
+        Format::Plain => println!("{}", plain().trim_end()),
+        Format::Json => println!("{}", serde_json::to_string(answer).map_err(Failure::unusable)?),
+    }
+    Ok(())
+}
+
+/// The monitors' answer was of another kind than the question.
+pub fn nonsense() -> Failure {
+    Failure::unusable("the monitors' answer makes no sense; are their version and this program's the same?")
+}
+
+/// A refusal is a no; anything else means that nothing could be asked.
+fn failure(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused(_) | ClientError::Denied(_) => Failure::no(error),
+        _ => Failure::unusable(error),
+    }
+}

@@ -1,0 +1,45 @@
+//! `nacre gateway run`: one S3 gateway with its admin API.
+
+use crate::cluster::settings::DaemonSettings;
+use crate::exit::{Context, Failure};
+use crate::{session, shutdown};
+use gateway_s3::S3Config;
+use gateway_s3::storage::{Storage, StorageConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Serves until a signal asks to stop, then lets requests under way end.
+pub async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
+    let gateway = settings.gateway.as_ref().ok_or_else(|| {
+        Failure::unusable(format!("the settings of {:?} are not those of a gateway", settings.name))
+    })?;
+    // Doors first: a port that is taken must show before anything else is waited for.
+    let s3 = TcpListener::bind(gateway.s3).await.or_unusable(format!("cannot serve S3 on {}", gateway.s3))?;
+    let admin = TcpListener::bind(gateway.admin)
+        .await
+        .or_unusable(format!("cannot serve the admin API on {}", gateway.admin))?;
+    let asked = shutdown::asked()?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        asked.await;
+        // Nobody listens any more only if everything has ended already.
+        let _ = stop.send(true);
+    });
+    let until = |mut stopped: watch::Receiver<bool>| async move {
+        let _ = stopped.wait_for(|s| *s).await;
+    };
+    let client = tokio::select! {
+        client = session::connect_as_daemon(settings) => client?,
+        () = until(stopped.clone()) => return Ok(()),
+    };
+    let storage = Storage::new(client.clone(), StorageConfig::default());
+    let mut config = S3Config::new(s3);
+    config.domains = gateway.s3_domains.clone();
+    tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, "serving");
+    let (served, admin) = tokio::join!(
+        gateway_s3::serve(config, storage, until(stopped.clone())),
+        gateway_admin::serve(admin, client, until(stopped))
+    );
+    served.or_unusable("S3")?;
+    admin.or_unusable("admin API")
+}

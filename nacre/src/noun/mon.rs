@@ -1,0 +1,61 @@
+//! `nacre mon`: monitors.
+
+use super::answer::{ask, nonsense, show};
+use crate::cli::{Global, MonCommand};
+use crate::cluster::settings::{DaemonSettings, MonSettings};
+use crate::exit::{Context, Failure};
+use crate::{keys, session, shutdown, table};
+use placement_map::status::{Answer, MonRow, Query};
+use placement_monitor::MonConfig;
+
+/// Carries out a command that asks the monitors.
+pub async fn run(global: &Global, command: &MonCommand) -> Result<(), Failure> {
+    match command {
+        MonCommand::Ls => {
+            let answer = ask(global, Query::MonLs).await?;
+            let Answer::MonLs { mons } = &answer else { return Err(nonsense()) };
+            show(global, &answer, || list(mons))
+        }
+        MonCommand::Run(_) => unreachable!("carried out without a cluster"),
+    }
+}
+
+fn list(mons: &[MonRow]) -> String {
+    let row = |m: &MonRow| {
+        let part = match (m.leader, m.in_quorum) {
+            (true, _) => "leads",
+            (false, true) => "in quorum",
+            (false, false) => "not reached",
+        };
+        vec![m.name.clone(), m.addr.clone(), part.into()]
+    };
+    table::render(&["NAME", "ADDRESS", "STATE"], &mons.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Makes the store of a founding monitor.
+pub fn mkfs(settings: &DaemonSettings) -> Result<(), Failure> {
+    let mon = part(settings)?;
+    let fsid = keys::parse_fsid(&settings.fsid)
+        .ok_or_else(|| Failure::unusable(format!("{:?} is not a cluster id", settings.fsid)))?;
+    let name = settings.name.parse().or_unusable("name")?;
+    let founders = session::monitors(&settings.monitors)?;
+    placement_monitor::mkfs(&mon.path, placement_map::Uuid(fsid), &name, &founders, &[])
+        .map_err(Failure::unusable)
+}
+
+/// Runs one monitor until a signal asks it to stop.
+pub async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
+    let mon = part(settings)?;
+    let config = MonConfig {
+        dir: mon.path.clone(),
+        addr: mon.addr,
+        security: session::security(&settings.keys, &settings.name, settings.link)?,
+    };
+    placement_monitor::run(config, shutdown::asked()?).await.map_err(Failure::unusable)
+}
+
+fn part(settings: &DaemonSettings) -> Result<&MonSettings, Failure> {
+    let not_one =
+        || Failure::unusable(format!("the settings of {:?} are not those of a monitor", settings.name));
+    settings.mon.as_ref().ok_or_else(not_one)
+}

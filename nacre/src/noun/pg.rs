@@ -1,0 +1,56 @@
+//! `nacre pg`: placement groups.
+
+use super::answer::{ask, nonsense, show};
+use crate::cli::{Global, PgCommand};
+use crate::exit::Failure;
+use crate::{size, table};
+use placement_map::OsdId;
+use placement_map::status::{Answer, PgDetail, PgRowView, Query};
+
+/// Carries out the command.
+pub async fn run(global: &Global, command: &PgCommand) -> Result<(), Failure> {
+    let query = match command {
+        PgCommand::Ls => Query::PgLs,
+        PgCommand::Query { pgid } => Query::PgQuery(*pgid),
+    };
+    let answer = ask(global, query).await?;
+    match &answer {
+        Answer::PgLs { pgs } => show(global, &answer, || list(pgs)),
+        Answer::PgQuery(detail) => show(global, &answer, || explain(detail)),
+        _ => Err(nonsense()),
+    }
+}
+
+fn set(osds: &[OsdId]) -> String {
+    format!("[{}]", osds.iter().map(|o| o.0.to_string()).collect::<Vec<_>>().join(","))
+}
+
+fn primary(osd: Option<OsdId>) -> String {
+    osd.map_or("-".into(), |o| o.0.to_string())
+}
+
+fn list(pgs: &[PgRowView]) -> String {
+    let row = |pg: &PgRowView| {
+        vec![
+            pg.pgid.to_string(),
+            pg.state.clone(),
+            set(&pg.up),
+            set(&pg.acting),
+            primary(pg.primary),
+            pg.objects.to_string(),
+            size::show(pg.bytes),
+            pg.missing_copies.to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = pgs.iter().map(row).collect();
+    table::render(&["PG", "STATE", "UP", "ACTING", "PRIMARY", "OBJECTS", "BYTES", "MISSING"], &rows)
+}
+
+fn explain(d: &PgDetail) -> String {
+    let mut out = list(std::slice::from_ref(&d.view));
+    out += &format!("in sync {}, interval {}, revision {}\n", set(&d.in_sync), d.interval, d.revision);
+    for sentence in &d.explanation {
+        out += &format!("  {sentence}\n");
+    }
+    out
+}

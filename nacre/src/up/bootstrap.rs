@@ -1,0 +1,217 @@
+//! Making a cluster, step by step, so that a run that is killed anywhere can be taken up by the next.
+//!
+//! `cluster.toml` is written last of what `prepare` makes: without it the directory counts as empty. What
+//! follows (pools, the first user) is asked of the running cluster until it is there, and `complete` says so.
+
+use super::first_user;
+use crate::cli::UpArgs;
+use crate::cluster::advert::FirstUser;
+use crate::cluster::layout::Layout;
+use crate::cluster::settings::{
+    ClusterSettings, DaemonSettings, GatewaySettings, MonSettings, Monitor, OsdSettings,
+};
+use crate::exit::{Context, Failure};
+use crate::{keys, noun, session};
+use gateway_client::{Client, ClientError};
+use gateway_s3::storage::{Secret, Storage, StorageConfig};
+use placement_map::status::{Answer, Query};
+use placement_map::{Command, PoolCreate, RefusalKind};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+use wire_transport::{PeerName, credentials};
+
+/// What caches and tables of one OSD may take together under `up`.
+const MEMORY_TARGET: u64 = 256 << 20;
+/// How often a state that nobody announces is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// The pools that the S3 gateway wants, and the block images to come, with their PGs.
+const POOLS: [(&str, u32, &str); 4] =
+    [("s3.meta", 8, "s3"), ("s3.index", 32, "s3"), ("s3.data", 32, "s3"), ("rbd", 32, "rbd")];
+
+/// Makes directories, keys, stores and settings of a new cluster.
+pub fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings, Failure> {
+    for folder in layout.folders() {
+        std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
+    }
+    let fsid = keys::draw_fsid()?;
+    let fsid_text = keys::show_fsid(&fsid);
+    println!("making a new cluster {fsid_text}");
+    let dir = layout.keys();
+    let monitors: Vec<Monitor> = free_ports(args.mons)?
+        .into_iter()
+        .enumerate()
+        .map(|(i, addr)| Monitor { name: format!("mon.{i}"), addr })
+        .collect();
+    let settings = ClusterSettings {
+        fsid: fsid_text.clone(),
+        link: args.link,
+        pool_size: args.pool_size,
+        complete: false,
+        osd_size: args.osd_size,
+        osds: (0..args.osds).collect(),
+        monitors,
+        gateway: gateway(args),
+    };
+    remake_authority(&dir, &fsid_text)?;
+    for name in settings.daemons().into_iter().chain([session::ADMIN.to_string()]) {
+        let name: PeerName = name.parse().or_unusable("name")?;
+        credentials::issue(&dir, &name).and_then(|c| c.save(&dir)).or_unusable(dir.display())?;
+    }
+    for monitor in &settings.monitors {
+        let conf = daemon(&settings, &monitor.name);
+        DaemonSettings {
+            mon: Some(MonSettings { path: monitor.name.clone().into(), addr: monitor.addr }),
+            ..conf
+        }
+        .save(layout)?;
+        discard(layout.store(&monitor.name))?;
+        noun::mon::mkfs(&DaemonSettings::load(&layout.conf(&monitor.name))?)?;
+    }
+    for n in &settings.osds {
+        let name = format!("osd.{n}");
+        let osd = OsdSettings {
+            path: name.clone().into(),
+            device: None,
+            size: args.osd_size,
+            memory_target: MEMORY_TARGET,
+            write_cache: "auto".into(),
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        };
+        DaemonSettings { osd: Some(osd), ..daemon(&settings, &name) }.save(layout)?;
+        discard(layout.store(&name))?;
+        println!("  making the store of {name}, {}", crate::size::show(args.osd_size));
+        noun::osd::mkfs(&DaemonSettings::load(&layout.conf(&name))?)?;
+    }
+    save_gateway(&settings, layout)?;
+    first_user(args, layout)?.save(layout)?;
+    settings.save(layout)?;
+    Ok(settings)
+}
+
+/// Takes up an existing cluster: what the flags may change of it is changed, the rest is as it was made.
+pub fn adopt(
+    mut settings: ClusterSettings,
+    args: &UpArgs,
+    layout: &Layout,
+) -> Result<ClusterSettings, Failure> {
+    settings.gateway = gateway(args);
+    save_gateway(&settings, layout)?;
+    settings.save(layout)?;
+    Ok(settings)
+}
+
+/// Waits until every OSD is up.
+pub async fn osds_up(client: &Client, settings: &ClusterSettings) -> Result<(), Failure> {
+    let wanted: Vec<placement_map::OsdId> = settings.osds.iter().map(|n| placement_map::OsdId(*n)).collect();
+    client
+        .wait_for_map(|map| wanted.iter().all(|osd| map.is_up(*osd)))
+        .await
+        .map(drop)
+        .map_err(Failure::unusable)
+}
+
+/// Makes the first pools and the first user, unless an earlier run did.
+pub async fn complete(
+    client: &Client,
+    settings: &mut ClusterSettings,
+    args: &UpArgs,
+    layout: &Layout,
+) -> Result<FirstUser, Failure> {
+    let user = first_user(args, layout)?;
+    if settings.complete {
+        return Ok(user);
+    }
+    for (name, pg_num, application) in POOLS {
+        println!("  making the pool {name}");
+        let create = PoolCreate {
+            name: name.into(),
+            size: Some(settings.pool_size),
+            pg_num: Some(pg_num),
+            application: application.into(),
+            ..PoolCreate::default()
+        };
+        match client.command(Command::PoolCreate(create)).await {
+            Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Exists => {}
+            other => drop(other.map_err(Failure::unusable)?),
+        }
+    }
+    println!("  making the first S3 user");
+    let storage = Storage::new(client.clone(), StorageConfig::default());
+    let pair = (user.access_key.clone(), Secret::new(&user.secret_key));
+    let there = storage.user_get(FIRST_USER).await.map_err(Failure::unusable)?.is_some();
+    if !there {
+        storage.user_create(FIRST_USER, "first user", Some(pair)).await.map_err(Failure::unusable)?;
+    }
+    settings.complete = true;
+    settings.save(layout)?;
+    Ok(user)
+}
+
+/// The first user's id.
+const FIRST_USER: &str = "admin";
+
+/// Waits until every PG is active+clean and the gateway answers.
+pub async fn healthy(client: &Client, settings: &ClusterSettings) -> Result<(), Failure> {
+    let mut said = 0;
+    loop {
+        let Answer::PgLs { pgs } = client.query(Query::PgLs).await.map_err(Failure::unusable)? else {
+            return Err(Failure::unusable("the monitors' answer makes no sense"));
+        };
+        let clean = pgs.iter().filter(|pg| pg.state == "active+clean").count();
+        if clean != said || clean == pgs.len() {
+            said = clean;
+            println!("  {clean} of {} PGs active+clean", pgs.len());
+        }
+        if clean == pgs.len() && tokio::net::TcpStream::connect(settings.gateway.s3).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn gateway(args: &UpArgs) -> GatewaySettings {
+    GatewaySettings { s3: args.s3, admin: args.admin, s3_domains: args.s3_domain.clone() }
+}
+
+fn save_gateway(settings: &ClusterSettings, layout: &Layout) -> Result<(), Failure> {
+    DaemonSettings { gateway: Some(settings.gateway.clone()), ..daemon(settings, "gateway.0") }.save(layout)
+}
+
+fn daemon(settings: &ClusterSettings, name: &str) -> DaemonSettings {
+    DaemonSettings {
+        name: name.into(),
+        fsid: settings.fsid.clone(),
+        keys: PathBuf::from("keys"),
+        link: settings.link,
+        monitors: settings.monitors.clone(),
+        osd: None,
+        mon: None,
+        gateway: None,
+    }
+}
+
+/// Ports for the monitors, which must keep theirs: drawn by the kernel, all held at once so that they differ.
+fn free_ports(n: u32) -> Result<Vec<SocketAddr>, Failure> {
+    let held: Vec<TcpListener> = (0..n)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()
+        .or_unusable("no port is free for a monitor")?;
+    held.iter().map(|l| l.local_addr().or_unusable("port")).collect()
+}
+
+fn remake_authority(dir: &std::path::Path, fsid: &str) -> Result<(), Failure> {
+    discard(dir.to_path_buf())?;
+    std::fs::create_dir_all(dir).or_unusable(dir.display())?;
+    credentials::create_authority(dir, fsid).or_unusable(dir.display())
+}
+
+/// Removes what a killed `prepare` left: nothing in it was ever used, for there was no cluster.toml.
+fn discard(path: PathBuf) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::unusable(format!("{}: {e}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}

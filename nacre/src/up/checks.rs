@@ -1,0 +1,130 @@
+//! What is refused before anything is changed: exit code 2 and one clear sentence each.
+
+use crate::cli::UpArgs;
+use crate::cluster::layout::Layout;
+use crate::cluster::settings::ClusterSettings;
+use crate::exit::{Context, Failure};
+use crate::size;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+/// Space that must stay free on the disk besides the stores: logs, indexes, monitors.
+const SPARE_BYTES: u64 = 256 << 20;
+
+/// The cluster that DIR holds; `None` for an absent or empty DIR. Refuses a DIR of anything else.
+pub fn existing_cluster(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
+    if let Some(settings) = ClusterSettings::load(layout)? {
+        return Ok(Some(settings));
+    }
+    let root = layout.root();
+    match std::fs::read_dir(root) {
+        Ok(mut entries) => match entries.find(|e| !e.as_ref().is_ok_and(|e| ours(&e.file_name()))) {
+            None => Ok(None),
+            Some(_) => Err(Failure::unusable(format!(
+                "{} is not empty and holds no cluster of nacre; choose another --data, or empty it yourself",
+                root.display()
+            ))),
+        },
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::unusable(format!("{} cannot be read: {e}", root.display()))),
+    }
+}
+
+/// What an `up` that was killed while it prepared may have left: safe to write over, since
+/// cluster.toml, written last, is missing.
+fn ours(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["conf", "keys", "log", "run", "up.lock"].contains(&&*name)
+        || name.starts_with("mon.")
+        || name.starts_with("osd.")
+}
+
+/// Whether each door can be opened.
+pub fn ports_free(args: &UpArgs) -> Result<(), Failure> {
+    for (what, flag, addr) in
+        [("S3", "--s3", args.s3), ("the admin API", "--admin", args.admin), ("NBD", "--nbd", args.nbd)]
+    {
+        port_free(addr).map_err(|e| {
+            Failure::unusable(format!(
+                "{addr}, where {what} is to be served, cannot be used ({e}); choose another with {flag}"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+fn port_free(addr: SocketAddr) -> std::io::Result<()> {
+    // std sets SO_REUSEADDR, so connections in TIME_WAIT of a cluster just stopped are no obstacle.
+    TcpListener::bind(addr).map(drop)
+}
+
+/// What a new cluster needs: sensible numbers and enough disk.
+pub fn new_cluster(args: &UpArgs, root: &Path) -> Result<(), Failure> {
+    if ![1, 3, 5].contains(&args.mons) {
+        return Err(Failure::unusable(format!("--mons {}: a quorum has 1, 3 or 5 monitors", args.mons)));
+    }
+    if args.pool_size > args.osds {
+        return Err(Failure::unusable(format!(
+            "--pool-size {} wants as many OSDs, there are {}; raise --osds or lower --pool-size",
+            args.pool_size, args.osds
+        )));
+    }
+    if args.osd_size < 256 << 20 {
+        return Err(Failure::unusable(format!(
+            "--osd-size {}: an OSD has at least 256 MiB",
+            size::show(args.osd_size)
+        )));
+    }
+    let there = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+    let disk = rustix::fs::statvfs(there).or_unusable(there.display())?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let wanted = args.osd_size.saturating_mul(u64::from(args.osds)).saturating_add(SPARE_BYTES);
+    if free < wanted {
+        return Err(Failure::unusable(format!(
+            "{} OSDs of {} want {} on the disk of {}, which has {} free; lower --osd-size or --osds",
+            args.osds,
+            size::show(args.osd_size),
+            size::show(wanted),
+            there.display(),
+            size::show(free)
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn args(words: &[&str]) -> UpArgs {
+        let cli = crate::cli::Cli::parse_from([&["nacre", "up"], words].concat());
+        match cli.command {
+            crate::cli::Command::Up(args) => args,
+            _ => unreachable!("up was asked for"),
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_to_do() {
+        let root = Path::new("/");
+        for (words, says) in [
+            (&["--mons", "2"][..], "1, 3 or 5"),
+            (&["--osds", "2"][..], "lower --pool-size"),
+            (&["--osd-size", "1M"][..], "at least 256 MiB"),
+            (&["--osd-size", "100000T"][..], "lower --osd-size"),
+        ] {
+            let failure = new_cluster(&args(words), root).unwrap_err();
+            assert_eq!(failure.code, 2);
+            assert!(failure.sentence.contains(says), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = taken.local_addr().unwrap().to_string();
+        let failure = ports_free(&args(&["--s3", &addr])).unwrap_err();
+        assert!(failure.sentence.contains(&addr) && failure.sentence.contains("--s3"), "{failure}");
+    }
+}

@@ -1,0 +1,131 @@
+//! Who of our peers is alive: pings out, reports of silence to the monitors. Decides; sends nothing.
+
+use placement_map::OsdId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use stdx::Time;
+
+/// How often a quiet peer is pinged.
+pub const PING_INTERVAL: Duration = Duration::from_millis(500);
+/// Silence after which a peer is reported. Longer than a stall of a busy disk or a paged-out process is
+/// on a healthy host, so that load alone does not take OSDs down.
+pub const GRACE: Duration = Duration::from_secs(4);
+/// How often a report is repeated while the map still calls the peer up.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the monitors should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Who does not answer.
+    pub target: OsdId,
+    /// Its address refuses connections: the process is gone, not slow.
+    pub refused: bool,
+}
+
+#[derive(Debug)]
+struct Peer {
+    heard: Time,
+    pinged: Time,
+    refused: bool,
+    reported: Option<Time>,
+}
+
+/// The liveness of all peers of one OSD.
+#[derive(Debug, Default)]
+pub struct Heartbeats {
+    peers: BTreeMap<OsdId, Peer>,
+}
+
+impl Heartbeats {
+    /// Watches exactly these peers from here on. A new one starts as just heard.
+    pub fn watch(&mut self, now: Time, peers: impl IntoIterator<Item = OsdId>) {
+        let mut old = std::mem::take(&mut self.peers);
+        for id in peers {
+            let fresh = Peer { heard: now, pinged: Time::ZERO, refused: false, reported: None };
+            self.peers.insert(id, old.remove(&id).unwrap_or(fresh));
+        }
+    }
+
+    /// A peer came back as a new incarnation: what was held against the old one is void.
+    pub fn reset(&mut self, now: Time, peer: OsdId) {
+        if let Some(p) = self.peers.get_mut(&peer) {
+            *p = Peer { heard: now, pinged: Time::ZERO, refused: false, reported: None };
+        }
+    }
+
+    /// Anything came from a peer. True: it had been reported, and the report is to be withdrawn.
+    pub fn heard(&mut self, now: Time, peer: OsdId) -> bool {
+        let Some(p) = self.peers.get_mut(&peer) else { return false };
+        p.heard = now;
+        p.refused = false;
+        p.reported.take().is_some()
+    }
+
+    /// Everybody watched.
+    pub fn peers(&self) -> impl Iterator<Item = OsdId> {
+        self.peers.keys().copied()
+    }
+
+    /// The session to a peer was lost and its address refuses a new one.
+    pub fn refused(&mut self, peer: OsdId) {
+        if let Some(p) = self.peers.get_mut(&peer) {
+            p.refused = true;
+        }
+    }
+
+    /// Whom to ping and what to report now.
+    pub fn due(&mut self, now: Time) -> (Vec<OsdId>, Vec<Report>) {
+        let (mut pings, mut reports) = (Vec::new(), Vec::new());
+        for (id, p) in &mut self.peers {
+            if now.since(p.pinged) >= PING_INTERVAL {
+                p.pinged = now;
+                pings.push(*id);
+            }
+            let silent = p.refused || now.since(p.heard) >= GRACE;
+            if silent && p.reported.is_none_or(|at| now.since(at) >= REPORT_INTERVAL) {
+                p.reported = Some(now);
+                reports.push(Report { target: *id, refused: p.refused });
+            }
+        }
+        (pings, reports)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(10_000 + ms)
+    }
+
+    #[test]
+    fn silence_is_reported_after_the_grace_and_again_until_it_ends() {
+        let mut h = Heartbeats::default();
+        let peer = OsdId(1);
+        h.watch(at(0), [peer]);
+        assert_eq!(h.due(at(0)), (vec![peer], vec![]));
+        assert_eq!(h.due(at(100)), (vec![], vec![]));
+        assert_eq!(h.due(at(3999)).1, vec![]);
+        let report = Report { target: peer, refused: false };
+        assert_eq!(h.due(at(4000)).1, vec![report]);
+        assert_eq!(h.due(at(4500)).1, vec![], "not every time");
+        assert_eq!(h.due(at(5000)).1, vec![report]);
+        assert!(h.heard(at(5001), peer), "the report is withdrawn");
+        assert!(!h.heard(at(5002), peer));
+        assert_eq!(h.due(at(5600)).1, vec![]);
+    }
+
+    #[test]
+    fn a_refused_connection_is_reported_at_once_and_forgotten_with_the_new_incarnation() {
+        let mut h = Heartbeats::default();
+        h.watch(at(0), [OsdId(1), OsdId(2)]);
+        h.refused(OsdId(2));
+        assert_eq!(h.due(at(1)).1, vec![Report { target: OsdId(2), refused: true }]);
+        h.reset(at(2), OsdId(2));
+        assert_eq!(h.due(at(3)).1, vec![]);
+        h.watch(at(4), [OsdId(1)]);
+        h.refused(OsdId(2));
+        assert_eq!(h.due(at(5)).1, vec![], "nobody's peer any more");
+    }
+}

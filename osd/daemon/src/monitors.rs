@@ -1,0 +1,71 @@
+//! The one link to a monitor that an OSD keeps: which monitor, and what is said on it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use stdx::Time;
+use wire_codec::{Message, MonMessage};
+use wire_transport::{Frame, PeerName, Sessions};
+
+/// How often a boot is said again until the map shows it.
+const BOOT_AGAIN: Duration = Duration::from_secs(1);
+
+/// The monitors, and the link to one of them.
+pub struct Monitors {
+    known: Vec<(PeerName, SocketAddr)>,
+    current: usize,
+    boot_said: Option<Time>,
+    next_id: u64,
+}
+
+impl Monitors {
+    /// Aims at one of them; `salt` spreads the OSDs over them.
+    pub fn aim(known: Vec<(PeerName, SocketAddr)>, salt: usize, sessions: &mut Sessions) -> Monitors {
+        assert!(!known.is_empty(), "a cluster has monitors");
+        let current = salt % known.len();
+        sessions.aim(&known[current].0, known[current].1);
+        Monitors { known, current, boot_said: None, next_id: 1 }
+    }
+
+    /// Whether `peer` is the monitor that is talked to.
+    pub fn is_current(&self, peer: &PeerName) -> bool {
+        self.known[self.current].0 == *peer
+    }
+
+    /// The current one cannot be reached: on to the next.
+    pub fn next(&mut self, sessions: &mut Sessions) {
+        if self.known.len() > 1 {
+            sessions.forget(&self.known[self.current].0);
+            self.current = (self.current + 1) % self.known.len();
+            sessions.aim(&self.known[self.current].0, self.known[self.current].1);
+        }
+        self.boot_said = None;
+    }
+
+    /// A link exists again: what was said on the old one may be lost.
+    pub fn relinked(&mut self) {
+        self.boot_said = None;
+    }
+
+    /// Sends, if there is a link. Whatever matters is said again when there is one.
+    pub fn send(&self, sessions: &Sessions, message: MonMessage) {
+        let frame = Frame::of(&Message::Mon(message)).expect("what an OSD tells a monitor is small");
+        if let Err(error) = sessions.try_send(&self.known[self.current].0, frame) {
+            tracing::debug!(%error, "not said to the monitor now");
+        }
+    }
+
+    /// A fresh number for a command.
+    pub fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Whether it is time to say the boot (again).
+    pub fn boot_due(&mut self, now: Time) -> bool {
+        let due = self.boot_said.is_none_or(|at| now.since(at) >= BOOT_AGAIN);
+        if due {
+            self.boot_said = Some(now);
+        }
+        due
+    }
+}

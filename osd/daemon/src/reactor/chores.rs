@@ -1,0 +1,126 @@
+//! What is due by the clock: pings, reports, beacons, boots, counting, clearing away.
+
+use super::{GOODBYE, Reactor, STRAY_STEP};
+use crate::beacon::{BEACON_INTERVAL, beacon};
+use crate::error::OsdError;
+use crate::fullness::is_full;
+use crate::heartbeat::PING_INTERVAL;
+use osd_object::{Mutation, ObjectRead, Transaction};
+use osd_store::StoreError;
+use stdx::Time;
+use wire_codec::{Message, MonMessage};
+
+impl Reactor {
+    /// Does what is due at `now`.
+    pub(super) fn chores(&mut self, now: Time) -> Result<(), StoreError> {
+        if now.since(self.pinged) >= PING_INTERVAL {
+            self.pinged = now;
+            self.heartbeats(now);
+            self.watch_space();
+            self.boot_if_needed();
+            self.forget_removed();
+            self.clear_stray_pools()?;
+        }
+        if now.since(self.beaconed) >= BEACON_INTERVAL {
+            let seconds = now.since(self.beaconed).as_secs_f64();
+            self.beaconed = now;
+            self.say_beacon(seconds);
+        }
+        Ok(())
+    }
+
+    pub(super) fn heartbeats(&mut self, now: Time) {
+        let (pings, reports) = self.beats.due(now);
+        for osd in pings {
+            self.peers.send(osd, &Message::Ping { stamp: now.0 });
+        }
+        for report in reports {
+            tracing::info!(peer = %report.target, refused = report.refused, "a peer does not answer");
+            self.report(report.target, report.refused, false);
+        }
+    }
+
+    fn watch_space(&mut self) {
+        let usage = self.store.usage();
+        let full = is_full(usage.available_bytes, usage.total_bytes);
+        if full != self.self_full {
+            self.self_full = full;
+            match full {
+                true => {
+                    tracing::warn!(?usage, "the store is full: writes are refused, reads and deletes go on")
+                }
+                false => tracing::info!(?usage, "the store takes writes again"),
+            }
+            self.refresh_full();
+        }
+    }
+
+    fn say_beacon(&mut self, seconds: f64) {
+        let (epoch, me) = (self.view.epoch(), self.config.id);
+        let Some(up_from) = self.view.map().incarnation(me).filter(|_| self.is_up()) else { return };
+        let usage = self.store.usage();
+        let mut stats = self.tally.take(seconds);
+        stats.total_bytes = usage.total_bytes;
+        stats.used_bytes = usage.used_bytes;
+        stats.index_bytes = usage.index_bytes;
+        self.count_objects();
+        let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census);
+        self.monitors.send(&self.sessions, MonMessage::Beacon(Box::new(beacon)));
+    }
+
+    /// A few steps of counting for each beacon: bounded work, done soon for what is small.
+    fn count_objects(&mut self) {
+        const STEPS: usize = 16;
+        for _ in 0..STEPS {
+            let primaries: Vec<_> = self.pgs.ids().into_iter().filter_map(|pg| self.pgs.status(pg)).collect();
+            let primaries = primaries.iter().filter(|s| s.primary).map(|s| (s.pg, s.log_head));
+            if !self.census.begin(primaries) {
+                return;
+            }
+            self.census.step(self.view.map(), &self.store);
+        }
+    }
+
+    fn forget_removed(&mut self) {
+        for pg in self.pgs.ids() {
+            if self.pgs.status(pg).is_some_and(|s| s.removed) {
+                self.pgs.remove(pg);
+                self.full.remove(&pg);
+            }
+        }
+    }
+
+    fn clear_stray_pools(&mut self) -> Result<(), StoreError> {
+        let Some(pool) = self.stray_pools.last().copied() else { return Ok(()) };
+        let objects = self.store.list(pool, None, STRAY_STEP).unwrap_or_default();
+        if objects.is_empty() {
+            self.stray_pools.pop();
+            return Ok(());
+        }
+        let mutations = objects.into_iter().map(|object| Mutation::Remove { object }).collect();
+        let ticket = self.pgs.lone_ticket();
+        self.store.submit(ticket, Transaction { mutations })
+    }
+
+    /// Tells the monitors that this OSD goes, and serves on until they have taken note: its PGs then change
+    /// hands without waiting for anybody's patience to end.
+    pub(super) async fn say_goodbye(&mut self) -> Result<(), OsdError> {
+        let Some(incarnation) = self.view.map().incarnation(self.config.id).filter(|_| self.is_up()) else {
+            return Ok(());
+        };
+        let id = self.monitors.id();
+        self.goodbye = Some(id);
+        let osds = vec![(self.config.id, Some(incarnation))];
+        let command = Box::new(placement_map::Command::MarkDown { osds });
+        self.monitors.send(&self.sessions, MonMessage::Command { id, command });
+        let end = tokio::time::Instant::now() + GOODBYE;
+        while !self.goodbye_taken {
+            self.settle()?;
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return Ok(()),
+                woken = self.wait() => self.take(woken),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! What an OSD does when the cluster changes: which PGs it has a part in, whom it talks to.
+
+use super::Reactor;
+use crate::cluster_view::Changes;
+use osd_class::Registry;
+use osd_object::ObjectRead;
+use osd_pg::names::meta_object;
+use osd_pg::{Event, Pg, PgConfig, PoolSpec};
+use placement_map::{Command, OsdBoot, OsdId, PgId, PoolId, Uuid};
+use std::collections::BTreeSet;
+use wire_codec::MonMessage;
+use wire_codec::mon::Update;
+
+/// One TiB: the size that has CRUSH weight 1.0.
+const TIB: u128 = 1 << 40;
+
+impl Reactor {
+    /// The monitors sent news.
+    pub(super) fn update(&mut self, update: Update) {
+        let first = self.view.epoch().0 == 0;
+        let Some(changes) = self.view.take(update) else {
+            // A step is missing: start over.
+            self.view.forget();
+            let subscribe = self.view.subscription();
+            self.monitors.send(&self.sessions, MonMessage::Subscribe(subscribe));
+            return;
+        };
+        if changes.map {
+            self.follow_osds();
+            if first {
+                self.find_stray_pools();
+            }
+        }
+        self.follow_pgs(&changes);
+        if changes.map {
+            self.refresh_full();
+            for (session, op) in std::mem::take(&mut self.ahead) {
+                self.client_op(session, op);
+            }
+        }
+        self.boot_if_needed();
+    }
+
+    fn follow_osds(&mut self) {
+        let now = self.clock.now();
+        let fresh = self.peers.follow(self.config.id, self.view.map(), &mut self.sessions);
+        self.beats.watch(now, self.peers.up());
+        for osd in fresh {
+            self.beats.reset(now, osd);
+        }
+    }
+
+    /// Tells every PG concerned; makes machines for PGs that are new here, and for those found in the store.
+    fn follow_pgs(&mut self, changes: &Changes) {
+        let me = self.config.id;
+        let concerned: BTreeSet<PgId> = match changes.map {
+            true => self.view.rows().map(|(pg, _)| pg).chain(self.pgs.ids()).collect(),
+            false => changes.rows.clone(),
+        };
+        for pg in concerned {
+            let exists = self.view.map().has_pg(pg);
+            if !self.pgs.has(pg) {
+                let stored = || self.store.meta(&meta_object(pg)).is_ok_and(|m| m.is_some());
+                if !exists || !(self.view.concerns(pg, me) || stored()) || !self.add_pg(pg) {
+                    continue;
+                }
+            }
+            if exists {
+                if let Some(event) = self.map_event(pg) {
+                    self.events.push_back((pg, event));
+                }
+            } else {
+                self.events.push_back((pg, Event::PoolDeleted));
+            }
+        }
+    }
+
+    fn add_pg(&mut self, pg: PgId) -> bool {
+        let (me, now) = (self.config.id, self.clock.now());
+        match Pg::new(pg, me, now, &self.store, PgConfig::default(), Registry::standard()) {
+            Ok(machine) => {
+                self.pgs.add(pg, machine);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%pg, %error, "the PG's bookkeeping is damaged; this OSD takes no part in it");
+                false
+            }
+        }
+    }
+
+    fn map_event(&self, pg: PgId) -> Option<Event> {
+        let (map, row) = (self.view.map(), self.view.row(pg)?.clone());
+        let pool = map.pool(pg.pool)?;
+        let up = self.view.up(pg);
+        let alive = up.iter().chain(&row.in_sync).filter(|osd| map.is_up(**osd)).copied().collect();
+        let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
+        Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
+    }
+
+    fn find_stray_pools(&mut self) {
+        let map = self.view.map();
+        let known = |pool: &PoolId| map.pool(*pool).is_some();
+        let holds = |pool: &PoolId| self.store.list(*pool, None, 1).is_ok_and(|objects| !objects.is_empty());
+        self.stray_pools = (1..map.next_pool.0).map(PoolId).filter(|p| !known(p) && holds(p)).collect();
+    }
+
+    /// Which PGs have a member that takes no more.
+    pub(super) fn refresh_full(&mut self) {
+        let full_osds: BTreeSet<OsdId> = self
+            .peers
+            .up()
+            .filter(|osd| self.peers.is_full(*osd))
+            .chain(self.self_full.then_some(self.config.id))
+            .collect();
+        for pg in self.pgs.ids() {
+            let full = !full_osds.is_empty() && full_osds.iter().any(|osd| self.view.concerns(pg, *osd));
+            let news = if full { self.full.insert(pg) } else { self.full.remove(&pg) };
+            if news {
+                self.events.push_back((pg, Event::Full(full)));
+            }
+        }
+    }
+
+    /// Whether the map shows this very process as up.
+    pub(super) fn is_up(&self) -> bool {
+        self.view.map().osd(self.config.id).is_some_and(|osd| osd.up && osd.nonce == self.nonce)
+    }
+
+    /// Asks to be marked up, until the map shows it. Also when the map calls us down although we live.
+    pub(super) fn boot_if_needed(&mut self) {
+        let now = self.clock.now();
+        if self.view.epoch().0 == 0 || self.is_up() || self.goodbye.is_some() || !self.monitors.boot_due(now)
+        {
+            return;
+        }
+        let identity = self.store.identity();
+        let weight = u128::from(self.store.usage().total_bytes) * u128::from(placement_map::WEIGHT_ONE) / TIB;
+        let boot = OsdBoot {
+            id: self.config.id,
+            uuid: Uuid(identity.uuid),
+            addr: self.addr,
+            nonce: self.nonce,
+            location: self.config.location.clone(),
+            weight: u32::try_from(weight.max(1)).unwrap_or(u32::MAX),
+            device_class: None,
+            damaged: false,
+        };
+        let id = self.monitors.id();
+        let command = Box::new(Command::OsdBoot(boot));
+        self.monitors.send(&self.sessions, MonMessage::Command { id, command });
+    }
+}
