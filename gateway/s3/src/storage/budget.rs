@@ -40,6 +40,12 @@ impl Budget {
         self.units.clone().acquire_many_owned(n).await.expect("the semaphore is never closed")
     }
 
+    /// Bytes that nobody holds.
+    #[cfg(test)]
+    pub(crate) fn available(&self) -> usize {
+        self.units.available_permits() * UNIT
+    }
+
     /// How large a piece should be now: the wanted size while there is plenty, less when many transfers are
     /// under way, so that slow ones hold little.
     pub(crate) fn piece(&self, wanted: usize) -> usize {

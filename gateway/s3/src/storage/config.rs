@@ -19,6 +19,8 @@ pub struct StorageConfig {
     pub object_bytes: u64,
     /// All transfers together buffer at most about so many bytes.
     pub buffer_bytes: usize,
+    /// The least size of every part of a multipart upload but the last, bytes. S3's is 5 MiB.
+    pub part_bytes_min: u64,
     /// New buckets: a shard of the index splits at so many keys.
     pub split_keys: u64,
     /// New buckets: a shard of the index splits at so many bytes of rows.
@@ -47,6 +49,7 @@ impl Default for StorageConfig {
             piece_bytes: 1 << 20,
             object_bytes: 4 << 20,
             buffer_bytes: 96 << 20,
+            part_bytes_min: 5 << 20,
             split_keys: 50_000,
             split_bytes: 64 << 20,
             gc_delay: Duration::from_secs(3600),

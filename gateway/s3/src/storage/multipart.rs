@@ -20,9 +20,6 @@ use osd_class::index::{
 };
 use stdx::codec::to_bytes;
 
-/// The least size of every part but the last, bytes.
-const PART_BYTES_MIN: u64 = 5 << 20;
-
 impl<R: Rados> Storage<R> {
     /// Begins a multipart upload.
     pub async fn upload_create(
@@ -48,7 +45,7 @@ impl<R: Rados> Storage<R> {
         Ok(UploadId(upload))
     }
 
-    async fn parts(
+    pub(crate) async fn parts(
         &self,
         bucket: &Bucket,
         key: &str,
@@ -169,7 +166,7 @@ impl<R: Rados> Storage<R> {
             Err(e) => return Err(e.into()),
         };
         let info = convert::upload_info(key, upload, page.upload)?;
-        let wanted = choose(&parts, &page.parts)?;
+        let wanted = choose(&parts, &page.parts, self.inner.config.part_bytes_min)?;
         let checksum = checksum(&info, &wanted)?;
         let (checksum_algorithm, checksum_kind) =
             convert::checksum_numbers(checksum.as_ref().map(|c| (c.checksum.algorithm, c.kind)));
@@ -248,9 +245,9 @@ fn md5_of(digests: impl IntoIterator<Item = [u8; 16]>) -> [u8; 16] {
 }
 
 /// The stored parts that a completion names.
-fn choose(named: &[CompletePart], stored: &[Part]) -> Result<Vec<PartInfo>, S3Error> {
+fn choose(named: &[CompletePart], stored: &[Part], bytes_min: u64) -> Result<Vec<PartInfo>, S3Error> {
     let mut chosen = Vec::with_capacity(named.len());
-    for (i, part) in named.iter().enumerate() {
+    for part in named {
         let invalid = || S3Error::new(Code::InvalidPart).field("PartNumber", part.number.to_string());
         let at = stored.binary_search_by_key(&part.number, |s| s.number).map_err(|_| invalid())?;
         let info = convert::part_info(&stored[at]);
@@ -259,14 +256,15 @@ fn choose(named: &[CompletePart], stored: &[Part]) -> Result<Vec<PartInfo>, S3Er
         if !same || !checksum {
             return Err(invalid());
         }
-        if i + 1 < named.len() && info.size < PART_BYTES_MIN {
-            return Err(S3Error::new(Code::EntityTooSmall)
-                .field("ProposedSize", info.size.to_string())
-                .field("MinSizeAllowed", PART_BYTES_MIN.to_string())
-                .field("PartNumber", info.number.to_string())
-                .field("ETag", info.etag.to_string()));
-        }
         chosen.push(info);
+    }
+    let all_but_last = chosen.split_last().map_or(&[][..], |(_, rest)| rest);
+    if let Some(info) = all_but_last.iter().find(|info| info.size < bytes_min) {
+        return Err(S3Error::new(Code::EntityTooSmall)
+            .field("ProposedSize", info.size.to_string())
+            .field("MinSizeAllowed", bytes_min.to_string())
+            .field("PartNumber", info.number.to_string())
+            .field("ETag", info.etag.to_string()));
     }
     Ok(chosen)
 }

@@ -7,6 +7,7 @@ use super::scan::Scan;
 use super::shard::{Shard, stored};
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use stdx::Errno;
 
@@ -65,13 +66,14 @@ pub(super) fn list(ctx: &mut MethodContext<'_, '_>, input: GarbageList) -> Resul
 /// Forgets garbage that was freed. Rows that are not here (any more) are passed over.
 pub(super) fn done(ctx: &mut MethodContext<'_, '_>, rows: Vec<Bytes>) -> Result<(), ClassError> {
     let mut shard = open(ctx)?;
+    let rows: BTreeSet<Bytes> = rows.into_iter().collect();
     for row in rows {
         if row.first() != Some(&key::GARBAGE) {
             return Err(Errno::EINVAL.into());
         }
         let (key, _) = take_apart(&row)?;
         if shard.header.owns(&key) && shard.draft().omap_get(&row)?.is_some() {
-            shard.counters.garbage -= 1;
+            shard.counters.garbage = shard.counters.garbage.saturating_sub(1);
             shard.remove(row);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::api::{Conditions, DeleteRow, GetRow, GotRow, PutReply, PutRow, Refusal};
 use super::key;
-use super::rows::{Detail, Head, ObjectRow};
+use super::rows::{Detail, Head, ObjectRow, Part};
 use super::shard::{Shard, Stored, refuse};
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use stdx::codec::to_bytes;
 const DETAIL_EMBEDDED_MAX: usize = 256;
 /// No gateway puts more than this inline, whatever its settings.
 const INLINE_MAX: usize = 1 << 20;
+/// 5 GiB in objects of 4 KiB, and some.
+const RUN_OBJECTS_MAX: u64 = 2 << 20;
 
 /// Checks conditions as S3 does: without an object `If-Match` finds nothing, `If-None-Match` holds.
 pub(super) fn check(conditions: &Conditions, old: Option<&Head>) -> Result<(), ClassError> {
@@ -41,8 +43,9 @@ pub(super) fn replace(
         for run in &old.detail.runs {
             shard.discard(key, run, due_ms);
         }
-        shard.counters.keys -= 1;
-        shard.counters.object_bytes -= old.row.head.size;
+        // Saturating: what is damaged on disk must not stop the OSD.
+        shard.counters.keys = shard.counters.keys.saturating_sub(1);
+        shard.counters.object_bytes = shard.counters.object_bytes.saturating_sub(old.row.head.size);
     }
     let rows = [key::OBJECT, key::DETAIL, key::INLINE].map(|section| key::row_bytes(section, key));
     let [object_row, detail_row, inline_row] = rows;
@@ -53,7 +56,7 @@ pub(super) fn replace(
         return;
     };
     shard.counters.keys += 1;
-    shard.counters.object_bytes += head.size;
+    shard.counters.object_bytes = shard.counters.object_bytes.saturating_add(head.size);
     let encoded = to_bytes(&detail);
     let embed = encoded.len() <= DETAIL_EMBEDDED_MAX;
     let row = ObjectRow { head, detail: embed.then_some(detail) };
@@ -70,6 +73,12 @@ pub(super) fn replace(
     }
 }
 
+/// Refuses a run of so many data objects that freeing it would never end.
+pub(super) fn well_formed(run: &Part) -> Result<(), ClassError> {
+    let objects = run.size.checked_div(u64::from(run.object_bytes));
+    if objects.is_some_and(|n| n <= RUN_OBJECTS_MAX) { Ok(()) } else { Err(Errno::EINVAL.into()) }
+}
+
 pub(super) fn put(ctx: &mut MethodContext<'_, '_>, input: PutRow) -> Result<PutReply, ClassError> {
     let mut shard = Shard::open(ctx, input.generation)?;
     shard.own(&input.key)?;
@@ -82,6 +91,7 @@ pub(super) fn put(ctx: &mut MethodContext<'_, '_>, input: PutRow) -> Result<PutR
     if told != Some(input.head.size) {
         return Err(Errno::EINVAL.into());
     }
+    runs.iter().try_for_each(well_formed)?;
     shard.alive(&input.key, runs.iter().map(|r| r.tag))?;
     let old = shard.object(&input.key)?;
     check(&input.conditions, old.as_ref().map(|o| &o.row.head))?;

@@ -11,6 +11,7 @@ use super::scan::Scan;
 use super::shard::{Shard, refuse, stored};
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use stdx::Errno;
 use stdx::codec::to_bytes;
@@ -239,12 +240,13 @@ fn account(
     let section = row.first().copied().unwrap_or(0);
     match section {
         key::OBJECT => {
-            c.keys = c.keys + plus - minus;
+            c.keys = (c.keys + plus).saturating_sub(minus);
             let added = new.map(size).transpose()?.unwrap_or(0);
-            c.object_bytes = c.object_bytes + added - old.map(size).transpose()?.unwrap_or(0);
+            let taken = old.map(size).transpose()?.unwrap_or(0);
+            c.object_bytes = c.object_bytes.saturating_add(added).saturating_sub(taken);
         }
-        key::UPLOAD => c.uploads = c.uploads + plus - minus,
-        key::GARBAGE => c.garbage = c.garbage + plus - minus,
+        key::UPLOAD => c.uploads = (c.uploads + plus).saturating_sub(minus),
+        key::GARBAGE => c.garbage = (c.garbage + plus).saturating_sub(minus),
         _ => {}
     }
     if [key::OBJECT, key::DETAIL, key::INLINE, key::UPLOAD, key::PART].contains(&section) {
@@ -260,8 +262,11 @@ pub(super) fn absorb(ctx: &mut MethodContext<'_, '_>, input: Absorb) -> Result<(
         State::Filling { driver, .. } if driver == input.driver => {}
         _ => return Err(refuse(Refusal::NotDriver)),
     }
-    for (row, value) in input.rows {
-        if !key::moves(&row, &shard.header.from) {
+    // The last word on each row counts.
+    let rows: BTreeMap<Bytes, Option<Bytes>> = input.rows.into_iter().collect();
+    for (row, value) in rows {
+        let known = row.first() == Some(&key::REVOKED) || key::parse(&row).is_some();
+        if !known || !key::moves(&row, &shard.header.from) {
             return Err(Errno::EINVAL.into());
         }
         let old = shard.draft().omap_get(&row)?;

@@ -4,7 +4,7 @@ use super::api::{
     PartList, PartPage, PartPut, PutReply, Refusal, Stat, UploadAbort, UploadComplete, UploadCreate,
 };
 use super::key;
-use super::object::{check, replace};
+use super::object::{check, replace, well_formed};
 use super::rows::{Detail, Part, UploadRow};
 use super::scan::Scan;
 use super::shard::{Shard, refuse, stored};
@@ -47,6 +47,7 @@ pub(super) fn part_put(ctx: &mut MethodContext<'_, '_>, input: PartPut) -> Resul
     if !(1..=PART_NUMBER_MAX).contains(&part.number) {
         return Err(Errno::EINVAL.into());
     }
+    well_formed(part)?;
     find(&shard, &input.key, input.upload)?;
     shard.alive(&input.key, std::iter::once(part.tag))?;
     let row = key::part_row(&input.key, input.upload, part.number);
@@ -143,7 +144,7 @@ pub(super) fn complete(
     for (unused, _) in left.values() {
         shard.discard(&input.key, unused, now_ms);
     }
-    shard.counters.uploads -= 1;
+    shard.counters.uploads = shard.counters.uploads.saturating_sub(1);
     let upload_row: Bytes = key::upload_row(key::UPLOAD, &input.key, input.upload).into();
     shard.remove_counted(upload_row, Some(upload_len));
     let detail = Detail { attrs: input.attrs, runs, upload: Some(input.upload) };
@@ -177,7 +178,7 @@ pub(super) fn discard_upload(
         shard.remove_counted(key::part_row(key, upload, number), Some(len));
         shard.discard(key, &part, now_ms);
     }
-    shard.counters.uploads -= 1;
+    shard.counters.uploads = shard.counters.uploads.saturating_sub(1);
     shard.remove_counted(key::upload_row(key::UPLOAD, key, upload).into(), Some(upload_len));
     Ok(())
 }

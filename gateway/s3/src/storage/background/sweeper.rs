@@ -53,7 +53,12 @@ impl<R: Rados> Storage<R> {
                 continue;
             }
             let Some(revoked) = self.revoke(instance, &row).await? else { continue };
-            self.sweep_instance(instance, &revoked).await?;
+            if let Err(e) = self.sweep_instance(instance, &revoked).await {
+                // Say, a bucket that is being deleted: its row stays, and it is tried again.
+                tracing::info!("gateway instance {instance:016x} is not cleared up yet: {e}");
+                *seen = Seen { row: to_bytes(&revoked), since: Instant::now(), swept: false };
+                continue;
+            }
             let again = seen.swept;
             *seen = Seen { row: to_bytes(&revoked), since: Instant::now(), swept: true };
             if again && self.exchange_intent(instance, to_bytes(&revoked), Bytes::new()).await? {

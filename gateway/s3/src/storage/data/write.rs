@@ -162,6 +162,7 @@ impl<R: Rados> Storage<R> {
         let mut buffer = BytesMut::new();
         let mut share: Option<Share> = None;
         let mut writer: Option<RunWriter<R>> = None;
+        let mut taken = 0u64;
         while let Some(mut chunk) = body.next().await? {
             while !chunk.is_empty() {
                 let piece = budget.piece(config.piece_bytes).max(inline_max + 1);
@@ -185,6 +186,12 @@ impl<R: Rados> Storage<R> {
                     Some(share) => share.merge(more),
                     None => share = Some(more),
                 }
+                if buffer.capacity() == 0 {
+                    // Untouched memory costs nothing; growing by doubling would copy everything twice.
+                    let left = body.length_hint().map_or(piece as u64, |n| n.saturating_sub(taken));
+                    buffer.reserve(part.len().max(left.min(piece as u64) as usize));
+                }
+                taken += part.len() as u64;
                 buffer.extend_from_slice(&part);
                 if buffer.len() >= piece {
                     let w = ready(self, &mut writer, owner).await?;

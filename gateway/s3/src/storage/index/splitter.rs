@@ -73,6 +73,11 @@ impl Splits {
             self.offered.notify_one();
         }
     }
+    /// Puts a shard on the list although it is being split: for after that.
+    fn again(&self, job: SplitJob) {
+        self.lock().waiting.insert((job.bucket, job.shard), job);
+        self.offered.notify_one();
+    }
     /// The next shard, when there is one.
     pub(crate) async fn next(&self) -> SplitJob {
         loop {
@@ -160,7 +165,16 @@ impl<R: Rados> Storage<R> {
         };
         let Some(split) = parent.split else { return Ok(true) };
         match self.carry_through(bucket, &parent.header, &split, driver).await {
-            Ok(()) => Ok(true),
+            Ok(halves) => {
+                // A shard that grew far beyond the limits is split again and again.
+                for half in halves {
+                    if half.counters.keys > keys || half.counters.row_bytes > bytes {
+                        let shard = half.header.shard;
+                        self.inner.splits.again(SplitJob { bucket, shard, split_keys: keys, split_bytes: bytes });
+                    }
+                }
+                Ok(true)
+            }
             Err(e) if refusal(&e) == Some(Refusal::NotDriver) => Ok(true),
             Err(e) => Err(e.into()),
         }
@@ -172,7 +186,7 @@ impl<R: Rados> Storage<R> {
         parent: &Header,
         split: &Split,
         driver: u64,
-    ) -> Result<(), OpError> {
+    ) -> Result<[ShardStat; 2], OpError> {
         let step = to_bytes(&SplitStep { driver });
         let child = Header {
             bucket: bucket.0,
@@ -202,7 +216,7 @@ impl<R: Rados> Storage<R> {
         let parent: ShardStat = self.call_shard(bucket, parent.shard, "stat", Bytes::new()).await?;
         self.map().learn(&parent.header);
         tracing::info!("split shard {:x} of bucket {bucket}: {:x} is new", parent.header.shard, split.child);
-        Ok(())
+        Ok([parent, child])
     }
 
     async fn copy_rows(&self, bucket: BucketId, parent: u64, child: u64, driver: u64) -> Result<(), OpError> {

@@ -19,10 +19,15 @@ use osd_object::view::OmapRange;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stdx::Errno;
 use stdx::codec::{from_bytes, to_bytes};
 use stdx::time::WallTime;
+
+/// A deletion that does not get on for so many waits ...
+const DELETION_WAITS: usize = 25;
+/// ... of this length is taken over.
+const DELETION_WAIT: Duration = Duration::from_millis(20);
 
 /// How far a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +148,7 @@ impl<R: Rados> Storage<R> {
     }
 
     /// The bucket of a record, after what was begun with it is carried on. None if there is none (any more).
-    async fn settled(&self, name: &str) -> Result<Option<Bucket>, S3Error> {
+    pub(crate) async fn settled(&self, name: &str) -> Result<Option<Bucket>, S3Error> {
         match self.record(name).await? {
             Some((record, version)) => self.carry_on(name, record, version).await,
             None => Ok(None),
@@ -153,14 +158,26 @@ impl<R: Rados> Storage<R> {
     async fn carry_on(&self, name: &str, mut record: Record, version: u64) -> Result<Option<Bucket>, S3Error> {
         match record.phase {
             Phase::Ready => Ok(Some(record.bucket(name, version))),
-            Phase::Deleting { .. } => match self.delete_on(name, record, version).await {
-                Ok(()) => Ok(None),
-                Err(e) if e.code() == Code::BucketNotEmpty => match self.record(name).await? {
-                    Some((r, version)) if r.phase == Phase::Ready => Ok(Some(r.bucket(name, version))),
-                    _ => Err(S3Error::new(Code::OperationAborted)),
-                },
-                Err(e) => Err(e),
-            },
+            Phase::Deleting { .. } => {
+                // Most likely somebody is at it: their attempt is not disturbed while it gets on.
+                for _ in 0..DELETION_WAITS {
+                    tokio::time::sleep(DELETION_WAIT).await;
+                    match self.record(name).await? {
+                        None => return Ok(None),
+                        Some((r, now)) if r.phase == Phase::Ready => return Ok(Some(r.bucket(name, now))),
+                        Some((_, now)) if now != version => return Err(S3Error::new(Code::OperationAborted)),
+                        Some(_) => {}
+                    }
+                }
+                match self.delete_on(name, record, version).await {
+                    Ok(()) => Ok(None),
+                    Err(e) if e.code() == Code::BucketNotEmpty => match self.record(name).await? {
+                        Some((r, now)) if r.phase == Phase::Ready => Ok(Some(r.bucket(name, now))),
+                        _ => Err(S3Error::new(Code::OperationAborted)),
+                    },
+                    Err(e) => Err(e),
+                }
+            }
             Phase::Making => {
                 self.make_shard(BucketId(record.id)).await?;
                 let row = ListRow { id: record.id, created: record.created };

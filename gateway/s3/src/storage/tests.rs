@@ -1,1 +1,0 @@
-//! Storage over a cluster in memory.
