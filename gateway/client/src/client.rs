@@ -4,8 +4,8 @@ use crate::driver::{self, Submission};
 use crate::error::ClientError;
 use crate::listing;
 use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
-use crate::operate::{ROOM_KIB, charge_kib};
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
+use crate::room::Rooms;
 use gateway_objecter::{Outcome, Request, Target};
 use osd_object::{ObjectName, Op, SnapContext};
 use placement_map::status::{Answer, Query};
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stdx::Errno;
 use stdx::time::WallTime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use wire_transport::{PeerName, Security};
 
 /// How long a pool that is not in our map may take to appear: it may have been made a moment ago.
@@ -59,7 +59,7 @@ struct Inner {
     name: PeerName,
     monitors: MonitorLink,
     submissions: mpsc::Sender<Submission>,
-    room: Arc<Semaphore>,
+    rooms: Rooms,
     command_within: Duration,
 }
 
@@ -96,8 +96,7 @@ impl Client {
         let (submissions, rx) = mpsc::channel(256);
         let name = security.name().clone();
         driver::start(instance_number(), security, first, rx, steps, link.refresh.clone());
-        let room = Arc::new(Semaphore::new(ROOM_KIB));
-        let inner = Inner { name, monitors: link, submissions, room, command_within };
+        let inner = Inner { name, monitors: link, submissions, rooms: Rooms::new(), command_within };
         Ok(Client { inner: Arc::new(inner), patience: None })
     }
 
@@ -148,10 +147,10 @@ impl Client {
         mtime: WallTime,
     ) -> Result<Reply, OpError> {
         let label = || self.map().pool(pool).map_or_else(|| format!("pool {pool}"), |p| p.name.clone());
-        let charge = charge_kib(&ops);
+        let room = self.inner.rooms.admit(&ops).await;
         let name = object.clone();
         let target = Target::Object { name: object, ops };
-        match self.send(pool, target, charge, mtime).await? {
+        match self.send(pool, target, room, mtime).await? {
             Outcome::Done { version, outcome: Ok(results) } => Ok(Reply { version, results }),
             Outcome::Done { outcome: Err(failure), .. } => Err(OpError::of_step(failure, &label(), &name)),
             Outcome::Failed(Errno::ENOENT) => Err(OpError::no_pool(&label())),
@@ -219,20 +218,20 @@ impl Client {
         }
     }
 
-    /// Hands a request of no great size to the driver.
-    pub(crate) async fn submit(&self, pool: PoolId, target: Target, ops: &[Op]) -> Result<Outcome, OpError> {
-        self.send(pool, target, charge_kib(ops), self.now()).await
+    /// Asks for a page of one PG.
+    pub(crate) async fn list_pg(&self, pool: PoolId, target: Target) -> Result<Outcome, OpError> {
+        let room = self.inner.rooms.admit(&[]).await;
+        self.send(pool, target, room, self.now()).await
     }
 
     async fn send(
         &self,
         pool: PoolId,
         target: Target,
-        charge: u32,
+        room: OwnedSemaphorePermit,
         mtime: WallTime,
     ) -> Result<Outcome, OpError> {
         let stopped = || OpError::new(Errno::EIO).with_context("the client was stopped");
-        let room = self.inner.room.clone().acquire_many_owned(charge).await.map_err(|_| stopped())?;
         let (reply, outcome) = oneshot::channel();
         let request = Request { pool, target, mtime, snaps: SnapContext::default(), deadline: None };
         let submission = Submission { request, patience: self.patience, reply, room };

@@ -9,8 +9,8 @@ mod error;
 mod listing;
 pub mod memory;
 mod monitors;
-mod operate;
 pub mod rados;
+mod room;
 mod view;
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) async fn list(
             }
             let after = page.next.as_ref().filter(|_| at == start).map(|c| c.0.clone());
             let target = Target::List { seed: seeds[at], after, max: room as u32 };
-            let (objects, more) = match client.submit(pool, target, &[]).await? {
+            let (objects, more) = match client.list_pg(pool, target).await? {
                 Outcome::Listed { objects, more } => (objects, more),
                 Outcome::Failed(Errno::ENOENT) => return Err(OpError::no_pool(pool_name)),
                 Outcome::Failed(code) => return Err(OpError::new(code).with_context(pool_name)),

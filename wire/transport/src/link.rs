@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use wire_codec::Message;
 
 /// The most frames that wait in a link's send queue.
-pub const QUEUE_FRAMES_MAX: usize = 1024;
+pub const QUEUE_FRAMES_MAX: usize = 2048;
 /// The most bytes that wait there, KiB; more than the largest frame, so that each fits.
 pub const QUEUE_KIB_MAX: usize = 64 * 1024;
 /// The most frames that are handed to the system at once (it takes up to 1024 slices a call).
