@@ -61,6 +61,46 @@ fn every_golden_mapping_is_ours() {
     assert_eq!(files, 29);
 }
 
+/// Random maps of every bucket kind that the live comparison once recorded.
+#[test]
+fn recorded_random_maps_are_ours() {
+    let read = |name: String| std::fs::read(format!("{}/{name}", vectors())).expect("a golden file");
+    let text = |name: String| String::from_utf8(read(name)).expect("UTF-8");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(vectors()).expect("vectors") {
+        let name = entry.expect("entry").file_name().into_string().expect("name");
+        let Some(stem) = name.strip_suffix(".mappings.txt") else { continue };
+        let map = CrushMap::compile(&text(format!("{stem}.txt"))).expect("a sound text");
+        let bytes = read(format!("{stem}.bin"));
+        assert!(map.encode() == bytes, "{stem}");
+        let map = CrushMap::decode(&bytes).expect("a sound map");
+        assert_eq!(map.decompile().expect("a tree"), text(format!("{stem}.decompiled.txt")), "{stem}");
+        let (mut rule, mut count, mut weights) = (0, 0, Vec::new());
+        for line in text(name.clone()).lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words[0] == "#" {
+                // The tool's options; all devices in but for those with a --weight.
+                let after =
+                    |option: &str| words.iter().position(|word| *word == option).map(|at| words[at + 1]);
+                rule = after("--rule").and_then(|word| word.parse().ok()).expect("a rule");
+                count = after("--num-rep").and_then(|word| word.parse().ok()).expect("a number");
+                weights = vec![0x1_0000u32; 200];
+                for at in (0..words.len()).filter(|at| words[*at] == "--weight") {
+                    let device: usize = words[at + 1].parse().expect("a device");
+                    weights[device] = (words[at + 2].parse::<f32>().expect("a weight") * 65536.0) as u32;
+                }
+                continue;
+            }
+            let x: u32 = words[4].parse().expect("a seed");
+            let devices = map.do_rule(rule, x, count, &weights, Some(0));
+            let devices: Vec<String> = devices.iter().map(i32::to_string).collect();
+            assert_eq!(format!("CRUSH rule {rule} x {x} [{}]", devices.join(",")), line, "{stem}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 5000, "{compared}");
+}
+
 #[test]
 fn text_compiles_to_cephs_bytes() {
     let map = CrushMap::compile(TEXT).expect("the golden text");

@@ -1,7 +1,8 @@
 //! Against the real thing: random maps through the `crushtool` on PATH (Debian: ceph-base) and through us.
 //!
 //! Without the tool these tests say so and pass; the golden files in `golden.rs` still hold.
-//! `CRUSH_LIVE_SEED=N` replays one map, `CRUSH_LIVE_MAPS=N` tries more of them.
+//! `CRUSH_LIVE_SEED=N` replays one map, `CRUSH_LIVE_MAPS=N` tries more of them, `CRUSH_LIVE_RECORD=DIR` keeps what the
+//! tool said as golden files for `golden.rs`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -43,6 +44,7 @@ fn compare(seed: u64) -> usize {
     assert_eq!(map.decompile().expect("a tree"), String::from_utf8_lossy(&decompiled), "{replay}");
 
     let mut compared = 0;
+    let mut record = String::new();
     for rule in 0..made.rules {
         let count = 1 + random.below(7);
         let mut weights = vec![0x1_0000u32; made.devices];
@@ -61,6 +63,7 @@ fn compare(seed: u64) -> usize {
             weights[device] = (weight.parse::<f32>().expect("a number") * 65536.0) as u32;
             arguments.extend(["--weight".into(), device.to_string(), weight.to_owned()]);
         }
+        record += &format!("# {}\n", arguments[2..].join(" "));
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let (_, stdout, stderr) = run(&words);
         let stdout = String::from_utf8_lossy(&stdout).into_owned() + &stderr;
@@ -74,8 +77,19 @@ fn compare(seed: u64) -> usize {
                 "{}\n{replay}",
                 made.text
             );
+            record += &format!("{line}\n");
             compared += 1;
         }
+    }
+    if let Ok(directory) = std::env::var("CRUSH_LIVE_RECORD") {
+        let keep = |kind: &str, bytes: &[u8]| {
+            std::fs::write(format!("{directory}/random{seed}.{kind}"), bytes)
+                .expect("a place for golden files");
+        };
+        keep("txt", made.text.as_bytes());
+        keep("bin", &theirs);
+        keep("decompiled.txt", &decompiled);
+        keep("mappings.txt", record.as_bytes());
     }
     compared
 }

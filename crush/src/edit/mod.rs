@@ -2,6 +2,7 @@
 
 mod bucket_items;
 mod rules;
+mod settings;
 mod shadows;
 mod tree_changes;
 
