@@ -152,7 +152,9 @@ impl Task {
             SessionEvent::Connected { peer, .. } => {
                 tracing::debug!(%peer, "linked with a monitor");
                 if let Some(id) = id_of(&peer) {
-                    self.connected.send_modify(|set| drop(set.insert(id)));
+                    self.connected.send_modify(|set| {
+                        set.insert(id);
+                    });
                 }
             }
             SessionEvent::Lost { peer, error, .. } => {

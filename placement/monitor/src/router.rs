@@ -81,6 +81,9 @@ impl Router {
 
     /// Carries out a command if this monitor leads.
     pub(crate) async fn command_here(&self, command: Command) -> Result<CommandReply, MonError> {
+        if !self.founded() {
+            return Err(MonError::NoQuorum);
+        }
         match timeout(PATIENCE, self.proposer.propose(command)).await {
             Ok(Ok(outcome)) => outcome.map_err(MonError::Refused),
             _ => Err(MonError::NoQuorum),
@@ -114,9 +117,18 @@ impl Router {
             Ok(Ok(_)) => {}
             _ => return Err(MonError::NoQuorum),
         }
+        if !self.founded() {
+            return Err(MonError::NoQuorum);
+        }
         let mut seen = self.desk.lock().seen.clone();
         seen.quorum = self.quorum();
         self.view.with(|state| answer(state, &seen, query, wall())).map_err(MonError::Refused)
+    }
+
+    /// Whether the founders' first command was carried out: moments after the first start there is a leader and
+    /// no cluster yet.
+    fn founded(&self) -> bool {
+        self.view.with(|state| state.map().epoch.0 > 0)
     }
 
     /// The leader's view of who takes part: itself, and members it has a link to.

@@ -12,6 +12,9 @@ mod tables;
 mod tree;
 mod volatile;
 
+#[cfg(test)]
+mod status_test;
+
 pub use answer::answer;
 pub use health::{Check, Health, Severity};
 pub use pg_state::pg_state;

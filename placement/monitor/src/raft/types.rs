@@ -12,7 +12,7 @@ use stdx::time::WallTime;
 
 openraft::declare_raft_types!(
     /// Our monitors.
-    pub TypeConfig:
+    pub(crate) TypeConfig:
         D = Batch,
         R = Outcomes,
         NodeId = u64,
@@ -24,17 +24,17 @@ openraft::declare_raft_types!(
 
 /// Commands that were waiting when the leader had room for one more entry, carried out in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// The leader's time of day.
-    pub at: WallTime,
+    pub(crate) at: WallTime,
     /// The commands.
-    pub commands: Vec<Command>,
+    pub(crate) commands: Vec<Command>,
 }
 stdx::codec_versioned!(Batch, 1 { at, commands });
 
 /// What came of each command of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcomes(pub Vec<Result<CommandReply, Refusal>>);
+pub(crate) struct Outcomes(pub(crate) Vec<Result<CommandReply, Refusal>>);
 stdx::codec_newtype!(Outcomes);
 
 struct Ours<T>(std::marker::PhantomData<T>);

@@ -1,4 +1,5 @@
 //! What the tests of running monitors share: a cluster's directory, and a client of one monitor.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use placement_map::status::{Answer, Query};
 use placement_map::{Command, CommandReply, Epoch, OsdBoot, OsdId, Uuid, WEIGHT_ONE};
@@ -21,7 +22,6 @@ pub(crate) fn name(text: &str) -> PeerName {
 /// A cluster's files.
 pub(crate) struct Site {
     dir: TempDir,
-    pub(crate) fsid: Uuid,
     pub(crate) mons: Vec<(PeerName, SocketAddr)>,
 }
 
@@ -39,7 +39,7 @@ impl Site {
             .enumerate()
             .map(|(at, socket)| (name(&format!("mon.{at}")), socket.local_addr().expect("bound")))
             .collect();
-        let site = Site { dir, fsid, mons };
+        let site = Site { dir, mons };
         for (mon, _) in &site.mons {
             mkfs(&site.mon_dir(mon), fsid, mon, &site.mons, &[]).expect("a store");
         }
