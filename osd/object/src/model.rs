@@ -62,11 +62,16 @@ impl Model {
                 self.objects.insert(to.clone(), copy);
                 return;
             }
+            Mutation::Rename { from, to } => {
+                let moved = self.objects.remove(from).expect("a rename's source exists");
+                self.objects.insert(to.clone(), moved);
+                return;
+            }
             _ => {}
         }
         let o = self.objects.entry(m.object().clone()).or_default();
         match m {
-            Mutation::Touch { .. } | Mutation::Remove { .. } | Mutation::Clone { .. } => {}
+            Mutation::Touch { .. } | Mutation::Remove { .. } | Mutation::Clone { .. } | Mutation::Rename { .. } => {}
             Mutation::Write { offset, data, .. } => {
                 let end = *offset as usize + data.len();
                 if o.data.len() < end && !data.is_empty() {

@@ -90,6 +90,13 @@ pub enum Mutation {
         /// The target, replaced if it exists.
         to: ObjectId,
     },
+    /// `to` becomes what `from` was, and `from` is gone. Costs the same whatever the object's size.
+    Rename {
+        /// The source, which must exist; not `to`.
+        from: ObjectId,
+        /// The target, replaced if it exists.
+        to: ObjectId,
+    },
     /// Stamps the object with the version and time of the write that this transaction is.
     Stamp {
         /// The object, which exists after this transaction.
@@ -114,10 +121,11 @@ stdx::codec_enum!(Mutation {
     9 => OmapRmRange { object, start, end },
     10 => Clone { from, to },
     11 => Stamp { object, version, mtime },
+    12 => Rename { from, to },
 });
 
 impl Mutation {
-    /// The object that changes.
+    /// The object that changes (that a rename makes; the one that it takes away is not told).
     pub fn object(&self) -> &ObjectId {
         match self {
             Mutation::Touch { object }
@@ -131,6 +139,7 @@ impl Mutation {
             | Mutation::OmapRm { object, .. }
             | Mutation::OmapRmRange { object, .. }
             | Mutation::Clone { to: object, .. }
+            | Mutation::Rename { to: object, .. }
             | Mutation::Stamp { object, .. } => object,
         }
     }

@@ -30,6 +30,7 @@ mod keys;
 mod layout;
 mod overlay;
 mod plan;
+mod sabotage;
 mod slab;
 mod space;
 mod store;

@@ -3,12 +3,16 @@
 
 use crate::layout::UNIT_BYTES;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Units by place. Keyed by device unit, so that objects which share a unit share its entry.
 #[derive(Default)]
 pub(crate) struct Overlay {
     logged: BTreeMap<u64, Logged>,
+    /// What is to be written in place, oldest record first: `(lsn, unit)`.
+    waiting: BTreeSet<(u64, u64)>,
+    /// What is being written in place: `(lsn, unit)`.
+    applying: BTreeSet<(u64, u64)>,
     fresh: BTreeMap<u64, Bytes>,
     /// In-place writes handed to the device and not back yet.
     writes_in_flight: usize,
@@ -17,10 +21,17 @@ pub(crate) struct Overlay {
 struct Logged {
     lsn: u64,
     data: Bytes,
-    /// A write of this or an older state is under way: the next must wait for it.
-    applying: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be written in place; a write of an older state may be under way, and must be back first.
+    Waiting { behind_a_write: bool },
+    /// This state is being written.
+    Applying,
     /// Freed while a write was under way; only that write is waited for.
-    dead: bool,
+    Dead,
 }
 
 /// Neighbouring units to be written in place with one device write.
@@ -34,7 +45,7 @@ impl Overlay {
     /// The newest bytes of a unit, if they are in memory.
     pub(crate) fn get(&self, unit: u64) -> Option<Bytes> {
         if let Some(e) = self.logged.get(&unit)
-            && !e.dead
+            && e.state != State::Dead
         {
             return Some(e.data.clone());
         }
@@ -46,13 +57,19 @@ impl Overlay {
     /// The record `lsn` gives a unit new contents.
     pub(crate) fn log(&mut self, unit: u64, lsn: u64, data: Bytes) {
         assert_eq!(data.len(), UNIT_BYTES);
-        let new = Logged { lsn, data, applying: false, dead: false };
-        if let Some(old) = self.logged.insert(unit, new) {
-            assert!(!old.dead, "unit {unit} was reused while a write to it was under way");
-            if old.applying {
-                self.logged.entry(unit).and_modify(|e| e.applying = true);
+        let mut state = State::Waiting { behind_a_write: false };
+        if let Some(old) = self.logged.get(&unit) {
+            match old.state {
+                State::Waiting { behind_a_write } => {
+                    state = State::Waiting { behind_a_write };
+                    self.waiting.remove(&(old.lsn, unit));
+                }
+                State::Applying => state = State::Waiting { behind_a_write: true },
+                State::Dead => panic!("unit {unit} was reused while a write to it was under way"),
             }
         }
+        self.waiting.insert((lsn, unit));
+        self.logged.insert(unit, Logged { lsn, data, state });
     }
 
     /// A fresh run's write begins.
@@ -67,28 +84,37 @@ impl Overlay {
 
     /// A unit was freed: nobody will read it, so it need not be written any more.
     pub(crate) fn forget(&mut self, unit: u64) {
-        if let Some(e) = self.logged.get_mut(&unit) {
-            if e.applying {
-                e.dead = true;
-            } else {
-                self.logged.remove(&unit);
-            }
+        let Some(e) = self.logged.get_mut(&unit) else { return };
+        self.waiting.remove(&(e.lsn, unit));
+        match e.state {
+            State::Waiting { behind_a_write: false } => drop(self.logged.remove(&unit)),
+            State::Waiting { behind_a_write: true } | State::Applying => e.state = State::Dead,
+            State::Dead => {}
         }
     }
 
-    /// The next run at or behind `from`, of at most `units_max` units whose records are at most
-    /// `upto`, and marks it as being written.
-    pub(crate) fn take_run(&mut self, from: u64, upto: u64, units_max: usize) -> Option<ApplyRun> {
-        let ready = |e: &Logged| !e.applying && !e.dead && e.lsn <= upto;
-        let mut rows = self.logged.range_mut(from..).skip_while(|(_, e)| !ready(e));
-        let (start, first) = rows.next()?;
-        first.applying = true;
-        let mut run = ApplyRun { start: *start, lsns: vec![first.lsn], data: vec![first.data.clone()] };
-        for (unit, e) in rows {
-            if run.lsns.len() >= units_max || *unit != run.start + run.lsns.len() as u64 || !ready(e) {
-                break;
-            }
-            e.applying = true;
+    /// The run around the oldest state that may be written, of at most `units_max` units whose records are at
+    /// most `upto`, and marks it as being written.
+    pub(crate) fn take_run(&mut self, upto: u64, units_max: usize) -> Option<ApplyRun> {
+        let ready = |logged: &BTreeMap<u64, Logged>, unit: u64| {
+            logged
+                .get(&unit)
+                .is_some_and(|e| e.lsn <= upto && e.state == State::Waiting { behind_a_write: false })
+        };
+        let oldest = self.waiting.iter().take_while(|(lsn, _)| *lsn <= upto).map(|(_, unit)| *unit);
+        let seed = oldest.into_iter().find(|unit| ready(&self.logged, *unit))?;
+        let (mut start, mut end) = (seed, seed + 1);
+        while end - start < units_max as u64 && ready(&self.logged, end) {
+            end += 1;
+        }
+        while end - start < units_max as u64 && ready(&self.logged, start - 1) {
+            start -= 1;
+        }
+        let mut run = ApplyRun { start, lsns: Vec::new(), data: Vec::new() };
+        for (unit, e) in self.logged.range_mut(start..end) {
+            e.state = State::Applying;
+            self.waiting.remove(&(e.lsn, *unit));
+            self.applying.insert((e.lsn, *unit));
             run.lsns.push(e.lsn);
             run.data.push(e.data.clone());
         }
@@ -100,18 +126,19 @@ impl Overlay {
     pub(crate) fn applied(&mut self, start: u64, lsns: &[u64]) {
         self.writes_in_flight -= 1;
         for (unit, lsn) in (start..).zip(lsns) {
+            self.applying.remove(&(*lsn, unit));
             let e = self.logged.get_mut(&unit).expect("an entry stays while its write is under way");
-            if e.dead || e.lsn == *lsn {
-                self.logged.remove(&unit);
-            } else {
-                e.applying = false;
+            match e.state {
+                State::Applying | State::Dead => drop(self.logged.remove(&unit)),
+                State::Waiting { .. } => e.state = State::Waiting { behind_a_write: false },
             }
         }
     }
 
     /// Whether a state at most `lsn` is not safely in place yet.
     pub(crate) fn waits_upto(&self, lsn: u64) -> bool {
-        self.logged.values().any(|e| e.lsn <= lsn || e.applying)
+        let old = |set: &BTreeSet<(u64, u64)>| set.first().is_some_and(|(l, _)| *l <= lsn);
+        old(&self.waiting) || old(&self.applying)
     }
     /// Bytes of logged units held.
     pub(crate) fn bytes(&self) -> u64 {
@@ -137,22 +164,24 @@ mod tests {
         o.log(5, 1, unit(1));
         o.log(6, 2, unit(2));
         o.log(8, 3, unit(3));
-        assert!(o.take_run(0, 0, 9).is_none(), "nothing is durable yet");
-        let run = o.take_run(0, 3, 9).unwrap();
+        assert!(o.take_run(0, 9).is_none(), "nothing is durable yet");
+        let run = o.take_run(3, 9).unwrap();
         assert_eq!((run.start, &run.lsns[..]), (5, &[1, 2][..]));
         o.log(5, 4, unit(4));
-        assert_eq!(o.take_run(0, 9, 9).unwrap().start, 8, "unit 5 is being written");
+        assert_eq!(o.take_run(9, 9).unwrap().start, 8, "unit 5 is being written");
+        assert!(o.waits_upto(1), "the older write is under way");
         o.applied(5, &run.lsns);
+        assert!(!o.waits_upto(2) && o.waits_upto(3));
         assert_eq!(o.get(5), Some(unit(4)));
         assert_eq!(o.get(6), None);
-        assert_eq!(o.take_run(0, 9, 9).unwrap().lsns, [4]);
+        assert_eq!(o.take_run(9, 9).unwrap().lsns, [4]);
     }
 
     #[test]
     fn a_freed_unit_is_forgotten_but_its_write_is_waited_for() {
         let mut o = Overlay::default();
         o.log(5, 1, unit(1));
-        let run = o.take_run(0, 1, 9).unwrap();
+        let run = o.take_run(1, 9).unwrap();
         o.forget(5);
         assert_eq!(o.get(5), None);
         assert!(o.waits_upto(1));

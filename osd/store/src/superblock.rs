@@ -134,6 +134,8 @@ impl Superblock {
             (Some(s), _) => Found::Valid(Box::new(s.clone()), highest),
             (None, Some(what)) => Found::TooNew(what),
             (None, None) if blank == total => Found::Blank,
+            // mkfs was cut short while it wrote the copies: there is no store yet.
+            (None, None) if blank + 1 == total && highest == 0 && valid.len() == 1 => Found::Blank,
             (None, None) => Found::Damaged(format!("{} of {total} copies readable, no two agree", valid.len())),
         }
     }
@@ -179,6 +181,9 @@ mod tests {
         is(choose(&[old, old, [7; UNIT_BYTES], [9; UNIT_BYTES]]), 4, 4);
         assert!(matches!(choose(&[old, [0; UNIT_BYTES], new, [9; UNIT_BYTES]]), Found::Damaged(_)));
         assert_eq!(choose(&[[0; UNIT_BYTES]; 4]), Found::Blank);
+        let zeros = [0; UNIT_BYTES];
+        assert_eq!(choose(&[sample(0).encode(), zeros, zeros, zeros]), Found::Blank, "mkfs was cut short");
+        assert!(matches!(choose(&[sample(2).encode(), zeros, zeros, zeros]), Found::Damaged(_)));
         assert_eq!(Superblock::pair_offsets(4), [0, SUPERBLOCK_SPACING]);
         assert_eq!(Superblock::pair_offsets(5), [2 * SUPERBLOCK_SPACING, 3 * SUPERBLOCK_SPACING]);
     }

@@ -107,8 +107,7 @@ impl Pg {
         } else if last {
             self.note_touched(&mut t, &object);
             if !whole {
-                t.push(Mutation::Clone { from: target.clone(), to: object });
-                t.push(Mutation::Remove { object: target.clone() });
+                t.push(Mutation::Rename { from: target.clone(), to: object });
                 self.follower.temps.remove(&target);
             }
         }

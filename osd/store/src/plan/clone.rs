@@ -1,4 +1,5 @@
-//! Plans for clones: data is shared unit by unit, rows are copied.
+//! Plans for clones (data is shared unit by unit, rows are copied) and renames (nothing is: data and rows hang
+//! on the object's number).
 
 use super::{Planner, Undo};
 use crate::error::StoreError;
@@ -36,6 +37,18 @@ impl<'a> Planner<'a> {
             }
             self.changed_rows(row.number);
         }
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, from: &'a ObjectId, to: &'a ObjectId) -> Result<(), StoreError> {
+        let row = self.load(from)?.ok_or(StoreError::Invalid("the source of a rename does not exist"))?;
+        if from == to {
+            return Ok(());
+        }
+        self.remove(to)?;
+        self.load(to)?;
+        self.set(to, Some(row));
+        self.set(from, None);
         Ok(())
     }
 }

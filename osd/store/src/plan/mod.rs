@@ -134,6 +134,7 @@ impl<'a> Planner<'a> {
             Mutation::OmapRm { object, keys } => self.omap_rm(object, keys),
             Mutation::OmapRmRange { object, start, end } => self.omap_rm_range(object, start, end.as_ref()),
             Mutation::Clone { from, to } => self.clone_object(from, to),
+            Mutation::Rename { from, to } => self.rename(from, to),
             Mutation::Stamp { object, version, mtime } => {
                 let mut row = self.touch(object)?;
                 row.meta = ObjectMeta { size: row.meta.size, version: *version, mtime: *mtime };

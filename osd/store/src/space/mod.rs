@@ -3,6 +3,7 @@
 mod free;
 mod shared;
 
+use crate::sabotage::{self, Sabotage};
 pub(crate) use free::FreeMap;
 pub(crate) use shared::SharedMap;
 use std::collections::VecDeque;
@@ -39,6 +40,9 @@ impl Space {
 
     /// Remembers a run that the record `lsn` freed.
     pub(crate) fn retire(&mut self, lsn: u64, run: Run) {
+        if sabotage::is(Sabotage::ReuseAtOnce) {
+            return self.free.release(run);
+        }
         self.waiting_units += run.len;
         match self.waiting.back_mut() {
             Some((l, last)) if *l == lsn && last.end() == run.start => last.len += run.len,

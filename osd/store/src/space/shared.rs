@@ -1,6 +1,7 @@
 //! How many objects share a unit, for the few units that more than one does.
 
 use super::Run;
+use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeMap;
 
 /// Runs with the number of owners beyond the first. Disjoint; a unit that is not here has one owner.
@@ -12,7 +13,8 @@ pub(crate) struct SharedMap {
 impl SharedMap {
     /// Whether a unit has more than one owner.
     pub(crate) fn is_shared(&self, unit: u64) -> bool {
-        self.extra.range(..=unit).next_back().is_some_and(|(s, (len, _))| unit < s + len)
+        !sabotage::is(Sabotage::OverwriteShared)
+            && self.extra.range(..=unit).next_back().is_some_and(|(s, (len, _))| unit < s + len)
     }
 
     /// One more owner for each unit of the run.

@@ -5,6 +5,7 @@ use super::{Operation, Store};
 use crate::buf::AlignedBuf;
 use crate::error::StoreError;
 use crate::layout::UNIT_BYTES;
+use crate::sabotage::{self, Sabotage};
 use bytes::Bytes;
 
 /// Units per in-place write, at most.
@@ -15,16 +16,11 @@ const APPLY_WRITES_MAX: usize = 16;
 impl Store {
     /// Starts in-place writes of states up to `upto`.
     pub(super) fn apply(&mut self, upto: u64) {
-        assert!(upto <= self.durable_lsn, "data would be overwritten before its record is durable");
+        let early = sabotage::is(Sabotage::ApplyUndurable);
+        let upto = if early { self.next_lsn } else { upto };
+        assert!(early || upto <= self.durable_lsn, "data would be overwritten before its record is durable");
         while self.overlay.writes_in_flight() < APPLY_WRITES_MAX {
-            let run = match self.overlay.take_run(self.apply_cursor, upto, APPLY_UNITS_MAX) {
-                Some(run) => run,
-                None if self.apply_cursor == 0 => return,
-                None => {
-                    self.apply_cursor = 0;
-                    continue;
-                }
-            };
+            let Some(run) = self.overlay.take_run(upto, APPLY_UNITS_MAX) else { return };
             let data = match &run.data[..] {
                 [one] if crate::buf::is_direct(one) => one.clone(),
                 many => {
@@ -33,7 +29,6 @@ impl Store {
                     Bytes::from_owner(buf)
                 }
             };
-            self.apply_cursor = run.start + run.lsns.len() as u64;
             let offset = self.geometry().unit_offset(run.start);
             let tag = self.operations.insert(Operation::Apply { start: run.start, lsns: run.lsns });
             self.device.write(tag, offset, data);

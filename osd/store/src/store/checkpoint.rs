@@ -8,6 +8,7 @@
 use super::{Operation, Store};
 use crate::buf::AlignedBuf;
 use crate::error::StoreError;
+use crate::sabotage::{self, Sabotage};
 use crate::superblock::Superblock;
 use crate::wal::Position;
 use bytes::Bytes;
@@ -42,7 +43,9 @@ impl Store {
     /// Starts a checkpoint when one is due, and moves the one under way as far as it goes without waiting.
     pub(super) fn step_checkpoint(&mut self) -> Result<(), StoreError> {
         if self.checkpoint.is_idle() && self.checkpoint_is_due() {
-            self.drain()?;
+            if !sabotage::is(Sabotage::IndexAheadOfLog) {
+                self.drain()?;
+            }
             self.begin_checkpoint(false)?;
         }
         self.advance_checkpoint()
@@ -58,7 +61,8 @@ impl Store {
 
     /// Only with everything durable: the index must not get ahead of the log.
     fn begin_checkpoint(&mut self, blocking: bool) -> Result<(), StoreError> {
-        assert_eq!(self.durable_lsn + 1, self.next_lsn, "the index would get ahead of the log");
+        let drained = self.durable_lsn + 1 == self.next_lsn;
+        assert!(drained || sabotage::is(Sabotage::IndexAheadOfLog), "the index would get ahead of the log");
         let lsn = self.durable_lsn;
         if blocking {
             self.index.flush_wait(lsn)?;
@@ -73,10 +77,11 @@ impl Store {
     fn advance_checkpoint(&mut self) -> Result<(), StoreError> {
         if let Checkpoint::Gathering { lsn, trim } = self.checkpoint {
             self.apply(lsn);
-            if self.overlay.waits_upto(lsn) || self.index.persisted_lsn()? < lsn {
+            let data = self.overlay.waits_upto(lsn) && !sabotage::is(Sabotage::TrimBeforeData);
+            if data || (self.index.persisted_lsn()? < lsn && !sabotage::is(Sabotage::TrimBeforeIndex)) {
                 return Ok(());
             }
-            let flushed = !self.limits.volatile_cache;
+            let flushed = !self.limits.volatile_cache || sabotage::is(Sabotage::TrimUnflushed);
             if !flushed {
                 let tag = self.operations.insert(Operation::CheckpointFlush);
                 self.device.flush(tag);
@@ -84,7 +89,7 @@ impl Store {
             self.checkpoint = Checkpoint::Flushing { lsn, trim, barrier: self.next_lsn - 1, flushed };
         }
         if let Checkpoint::Flushing { lsn, trim, barrier, flushed: true } = self.checkpoint
-            && self.durable_lsn >= barrier
+            && (self.durable_lsn >= barrier || sabotage::is(Sabotage::TrimWithoutBarrier))
         {
             let next = Superblock { trim, trim_lsn: lsn, clean: false, ..self.superblock.clone() };
             self.write_superblock(next);
@@ -96,7 +101,10 @@ impl Store {
         // Never the pair that holds the state in force: a torn copy of the other pair, left by a crash, may
         // carry a higher sequence, so the parity is not simply the next one.
         self.superblock_sequence += 1;
-        if Superblock::pair_offsets(self.superblock_sequence) == Superblock::pair_offsets(self.superblock.sequence) {
+        let in_force = Superblock::pair_offsets(self.superblock.sequence);
+        if Superblock::pair_offsets(self.superblock_sequence) == in_force
+            && !sabotage::is(Sabotage::OverwriteSuperblockInForce)
+        {
             self.superblock_sequence += 1;
         }
         next.sequence = self.superblock_sequence;
@@ -119,7 +127,7 @@ impl Store {
         if *writes > 0 {
             return;
         }
-        if self.limits.volatile_cache {
+        if self.limits.volatile_cache && !sabotage::is(Sabotage::TrustUnflushedSuperblock) {
             let tag = self.operations.insert(Operation::SuperblockFlush);
             self.device.flush(tag);
         } else {

@@ -5,6 +5,7 @@ use super::{Completion, Operation, Store};
 use crate::buf::AlignedBuf;
 use crate::error::StoreError;
 use crate::layout::UNIT;
+use crate::sabotage::{self, Sabotage};
 use crate::wal::batch::{self, BatchHeader, HEADER_BYTES};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -79,14 +80,13 @@ impl Commit {
         self.flight.is_none() && self.filling.is_empty()
     }
 
-    fn progress(&mut self, number: u64) -> &mut Progress {
+    fn progress(&mut self, number: u64) -> Option<&mut Progress> {
         if let Some(flight) = &mut self.flight
             && flight.number == number
         {
-            return &mut flight.progress;
+            return Some(&mut flight.progress);
         }
-        let batch = self.filling.iter_mut().find(|b| b.number == number);
-        &mut batch.expect("a batch waits for its fresh data").progress
+        self.filling.iter_mut().find(|b| b.number == number).map(|b| &mut b.progress)
     }
 }
 
@@ -135,18 +135,22 @@ impl Store {
 
     pub(super) fn fresh_done(&mut self, start: u64, batch: u64) {
         self.overlay.fresh_done(start);
-        self.commit.progress(batch).fresh_writes -= 1;
+        match self.commit.progress(batch) {
+            Some(progress) => progress.fresh_writes -= 1,
+            None => assert!(sabotage::is(Sabotage::FlushBesideFreshData), "a batch waits for its fresh data"),
+        }
         self.flush_batch();
     }
 
     /// Once log and fresh data are written, flushes them together.
     fn flush_batch(&mut self) {
         let Some(flight) = &mut self.commit.flight else { return };
-        if flight.log_writes > 0 || flight.progress.fresh_writes > 0 || flight.flushing {
+        let fresh = flight.progress.fresh_writes > 0 && !sabotage::is(Sabotage::FlushBesideFreshData);
+        if flight.log_writes > 0 || fresh || flight.flushing {
             return;
         }
         flight.flushing = true;
-        if self.limits.volatile_cache {
+        if self.limits.volatile_cache && !sabotage::is(Sabotage::AcknowledgeUnflushed) {
             let tag = self.operations.insert(Operation::BatchFlush);
             self.device.flush(tag);
         } else {
@@ -157,7 +161,9 @@ impl Store {
     /// The batch in flight is on stable storage, and so is everything before it.
     pub(super) fn batch_durable(&mut self) {
         let flight = self.commit.flight.take().expect("only a batch in flight becomes durable");
-        assert!(flight.log_writes == 0 && flight.progress.fresh_writes == 0, "acknowledged before written");
+        assert_eq!(flight.log_writes, 0, "acknowledged before written");
+        let fresh = flight.progress.fresh_writes;
+        assert!(fresh == 0 || sabotage::is(Sabotage::FlushBesideFreshData), "acknowledged before written");
         self.durable_lsn = flight.progress.last_lsn;
         let done = flight.progress.tickets.into_iter().map(|ticket| Completion::Durable { ticket });
         self.completions.extend(done);

@@ -7,6 +7,7 @@ use crate::device::faulty::{CrashMode, FaultyDevice, FaultyDisk, Step};
 use crate::error::StoreError;
 use crate::index::map::MapDisk;
 use crate::layout::WAL_OFFSET;
+use crate::sabotage::Sabotage;
 use osd_object::model::Model;
 use osd_object::{Mutation, Transaction};
 use std::path::Path;
@@ -18,7 +19,9 @@ struct World {
     disk: FaultyDisk,
     index: MapDisk,
     limits: Limits,
-    /// Every transaction accepted and not cut by a crash, by LSN from 1.
+    /// The model after the last recovery, and its LSN.
+    base: (u64, Model),
+    /// Every transaction accepted since.
     issued: Vec<Transaction>,
     /// The model after all of `issued`.
     model: Model,
@@ -37,7 +40,11 @@ impl World {
         let mut limits = small_limits();
         limits.index_dirty_bytes_max = 4 << rng.below(14);
         limits.overlay_bytes_max = 4096 << rng.below(7);
-        World { rng, disk, index, limits, issued: Vec::new(), model: Model::new(), acknowledged: 0 }
+        World { rng, disk, index, limits, base: (0, Model::new()), issued: Vec::new(), model: Model::new(), acknowledged: 0 }
+    }
+
+    fn last_issued(&self) -> u64 {
+        self.base.0 + self.issued.len() as u64
     }
 
     fn open(&self) -> Result<Store, StoreError> {
@@ -59,7 +66,7 @@ impl World {
     fn live(&mut self, store: &mut Store, most: u64) -> Result<(), StoreError> {
         for _ in 0..most {
             let t = random_transaction(&mut self.rng, &self.model, 8);
-            let ticket = self.issued.len() as u64 + 1;
+            let ticket = self.last_issued() + 1;
             match store.submit(ticket, t.clone()) {
                 Ok(()) => {
                     self.model.apply(&t);
@@ -113,13 +120,14 @@ impl World {
         if recovered < self.acknowledged {
             return Err(format!("LSN {} was acknowledged, {recovered} is there", self.acknowledged));
         }
-        if recovered > self.issued.len() as u64 {
-            return Err(format!("LSN {recovered} is there, {} were issued", self.issued.len()));
+        if recovered > self.last_issued() {
+            return Err(format!("LSN {recovered} is there, {} were issued", self.last_issued()));
         }
-        self.issued.truncate(recovered as usize);
+        let (base_lsn, mut model) = std::mem::take(&mut self.base);
+        self.issued.drain(..).take((recovered - base_lsn) as usize).for_each(|t| model.apply(&t));
         self.acknowledged = recovered;
-        self.model = Model::new();
-        self.issued.iter().for_each(|t| self.model.apply(t));
+        self.base = (recovered, model.clone());
+        self.model = model;
         assert_same(&mut store, &self.model);
         if self.rng.chance(1, 2) {
             let report = store.fsck().map_err(|e| e.to_string())?;
@@ -160,11 +168,33 @@ fn fails(run: impl FnOnce() -> Result<(), String>) -> bool {
 
 #[test]
 fn acknowledged_is_recovered_and_recovered_was_issued_after_any_crash() {
-    for seed in 0..150 {
+    let (first, count) = (number("STORE_SEED", 0), number("STORE_SEEDS", 120));
+    for seed in first..first + count {
         if let Err(e) = run(seed, 4, |_| {}) {
-            panic!("seed {seed}: {e}");
+            panic!("seed {seed} (again with STORE_SEED={seed} STORE_SEEDS=1): {e}");
         }
     }
+}
+
+/// A number from the environment: more cases than a commit needs, or the one that failed.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |n| n.parse().expect("a number"))
+}
+
+/// Each seeded bug is noticed. `STORE_SEEDS` bounds the search for the rare ones.
+#[test]
+fn every_sabotage_is_noticed() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let most = number("STORE_SEEDS", 400);
+    let mut missed = Vec::new();
+    for sabotage in Sabotage::ALL {
+        match (0..most).find(|seed| fails(|| sabotage.during(|| run(*seed, 4, |_| {})))) {
+            Some(seed) => println!("{sabotage:?}: seed {seed}"),
+            None => missed.push(sabotage),
+        }
+    }
+    let _ = std::panic::take_hook();
+    assert!(missed.is_empty(), "not noticed in {most} seeds: {missed:?}");
 }
 
 #[test]

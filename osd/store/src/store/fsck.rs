@@ -32,6 +32,9 @@ pub struct FsckReport {
 /// More problems than this are not listed.
 const PROBLEMS_MAX: usize = 1000;
 
+/// Units read at once.
+const READ_UNITS: usize = 256;
+
 impl FsckReport {
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
@@ -155,13 +158,23 @@ impl Store {
         report: &mut FsckReport,
         owners: &BTreeMap<u64, (u32, u32)>,
     ) -> Result<(), StoreError> {
-        let mut buf = AlignedBuf::zeroed(UNIT_BYTES);
-        for (unit, (crc, _)) in owners {
-            let offset = self.geometry().unit_offset(*unit);
-            match self.device.read_now(offset, &mut buf) {
-                Ok(()) if crc32c(&buf) == *crc => {}
-                Ok(()) => report.problem(format!("unit {unit}: its data does not match its checksum")),
-                Err(e) => report.problem(format!("unit {unit}: {e}")),
+        let mut rest = owners.iter().peekable();
+        while let Some((start, _)) = rest.peek().copied() {
+            let mut crcs = Vec::new();
+            while crcs.len() < READ_UNITS
+                && let Some((_, (crc, _))) = rest.next_if(|(unit, _)| **unit == start + crcs.len() as u64)
+            {
+                crcs.push(*crc);
+            }
+            let mut buf = AlignedBuf::zeroed(crcs.len() * UNIT_BYTES);
+            if let Err(e) = self.device.read_now(self.geometry().unit_offset(*start), &mut buf) {
+                report.problem(format!("units {start} and {} behind it: {e}", crcs.len() - 1));
+                continue;
+            }
+            for ((unit, crc), data) in (*start..).zip(&crcs).zip(buf.chunks_exact(UNIT_BYTES)) {
+                if crc32c(data) != *crc {
+                    report.problem(format!("unit {unit}: its data does not match its checksum"));
+                }
             }
         }
         Ok(())

@@ -72,12 +72,13 @@ fn open_device(path: &Path) -> Result<UringDevice, StoreError> {
 /// Makes the data file with all its space, unless it is there. A file that got no space is removed again.
 fn preallocate(path: &Path, size_bytes: u64) -> Result<(), StoreError> {
     crate::layout::Geometry::for_size(size_bytes)?;
-    if path.exists() {
+    let fail = |e: rustix::io::Errno| StoreError::file("cannot allocate", path, e.into());
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
+    // An empty file is what a mkfs leaves that was cut short before this.
+    if rustix::fs::fstat(&file).map_err(fail)?.st_size > 0 {
         return Ok(());
     }
-    let fail = |e: rustix::io::Errno| StoreError::file("cannot allocate", path, e.into());
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
     let size = size_bytes / crate::layout::UNIT * crate::layout::UNIT;
     let allocated = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size);
     let allocated = allocated.and_then(|()| rustix::fs::fsync(&file));

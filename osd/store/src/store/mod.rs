@@ -112,8 +112,6 @@ pub struct Store {
     /// Estimated memory of index changes since the last flush began.
     index_dirty_bytes: u64,
     index_disk_bytes: u64,
-    /// Where the elevator of in-place writes stands.
-    apply_cursor: u64,
     operations: Slab<Operation>,
     reads: Slab<read::ReadOp>,
     completions: VecDeque<Completion>,

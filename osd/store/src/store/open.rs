@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::error::StoreError;
 use crate::index::{Family, Index, UUID_KEY};
 use crate::overlay::Overlay;
+use crate::sabotage::{self, Sabotage};
 use crate::slab::Slab;
 use crate::space::{Run, Space};
 use crate::superblock::{Found, Superblock};
@@ -54,7 +55,6 @@ impl Store {
             checkpoint: super::checkpoint::Checkpoint::default(),
             index_dirty_bytes: 0,
             index_disk_bytes: 0,
-            apply_cursor: 0,
             operations: Slab::default(),
             reads: Slab::default(),
             completions: VecDeque::new(),
@@ -65,7 +65,7 @@ impl Store {
         store.rebuild_space()?;
         store.checkpoint_now()?;
         // A new life: whatever of the log was not accepted can never be taken for a part of it.
-        store.superblock.incarnation += 1;
+        store.superblock.incarnation += u64::from(!sabotage::is(Sabotage::KeepIncarnation));
         store.write_superblock_now(false)?;
         store.index_disk_bytes = store.index.disk_bytes();
         Ok(store)

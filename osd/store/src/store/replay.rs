@@ -6,6 +6,7 @@ use crate::blocking;
 use crate::buf::AlignedBuf;
 use crate::error::StoreError;
 use crate::layout::{UNIT, UNIT_BYTES};
+use crate::sabotage::{self, Sabotage};
 use crate::wal::batch::{BatchHeader, HEADER_BYTES};
 use crate::wal::record::{self, Record};
 use crate::wal::Position;
@@ -23,7 +24,9 @@ impl Store {
         let least_lsn = self.index.persisted_lsn()?.max(self.superblock.trim_lsn);
         // What is read below must stay: it may still lie in the device's cache only, and in-place writes
         // that follow from it must not outlive it.
-        blocking::flush(&mut *self.device)?;
+        if !sabotage::is(Sabotage::ReplayUnflushed) {
+            blocking::flush(&mut *self.device)?;
+        }
         let mut pending: Option<(BatchHeader, Vec<Record>)> = None;
         let mut at = self.superblock.trim;
         while let Some((header, batch)) = self.read_batch(at)? {
@@ -34,7 +37,7 @@ impl Store {
             at = header.next(at.at);
         }
         if let Some((header, records)) = pending {
-            if self.fresh_data_is_there(&records)? {
+            if self.fresh_data_is_there(&records)? || sabotage::is(Sabotage::AcceptUncheckedFreshData) {
                 self.redo(header, records)?;
             } else {
                 tracing::info!(sequence = header.sequence, "the last log batch was never completed and is cut");
@@ -130,6 +133,7 @@ impl Store {
     /// Whether the fresh data of a batch is on the device. Units that the same batch also logs are left out:
     /// they may have been overwritten in place already, and their contents are in the log anyway.
     fn fresh_data_is_there(&mut self, records: &[Record]) -> Result<bool, StoreError> {
+        let all = sabotage::is(Sabotage::CompareOverwrittenFreshData);
         let logged: BTreeSet<u64> = records.iter().flat_map(|r| r.inline.iter().map(|u| u.unit)).collect();
         for run in records.iter().flat_map(|r| &r.fresh) {
             let mut buf = AlignedBuf::zeroed(run.crcs.len() * UNIT_BYTES);
@@ -138,7 +142,7 @@ impl Store {
             }
             self.device.read_now(self.geometry().unit_offset(run.unit), &mut buf)?;
             let units = buf.chunks_exact(UNIT_BYTES).zip(&run.crcs);
-            let good = (run.unit..).zip(units).all(|(u, (data, crc))| logged.contains(&u) || crc32c(data) == *crc);
+            let good = (run.unit..).zip(units).all(|(u, (data, crc))| (logged.contains(&u) && !all) || crc32c(data) == *crc);
             if !good {
                 return Ok(false);
             }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use osd_object::model::Model;
 use osd_object::{Mutation, ObjectId, ObjectName, ObjectRead, OmapRange, SnapId, Transaction, Version};
 use placement_map::PoolId;
+use std::collections::BTreeSet;
 use std::path::Path;
 use stdx::time::WallTime;
 use stdx::{Errno, Rng};
@@ -58,7 +59,7 @@ fn data(rng: &mut Rng, max: u64) -> Bytes {
 /// A transaction that a PG could issue, biased towards edges of units, chunks and write kinds.
 pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> Transaction {
     let mut t = Transaction::new();
-    let mut scratch = model.clone();
+    let mut present: BTreeSet<ObjectId> = model.objects.keys().cloned().collect();
     for _ in 0..1 + rng.below(4) {
         let o = object(rng.below(objects));
         let offset = match rng.below(4) {
@@ -88,10 +89,10 @@ pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> 
             }
             16..=17 => {
                 let to = object(rng.below(objects));
-                if !scratch.objects.contains_key(&o) {
+                if !present.contains(&o) {
                     continue;
                 }
-                Mutation::Clone { from: o, to }
+                if o != to && rng.chance(1, 2) { Mutation::Rename { from: o, to } } else { Mutation::Clone { from: o, to } }
             }
             18 => Mutation::Touch { object: o },
             _ => {
@@ -99,7 +100,10 @@ pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> 
                 Mutation::Stamp { object: o, version, mtime: WallTime(rng.below(1 << 40)) }
             }
         };
-        scratch.apply(&Transaction { mutations: vec![m.clone()] });
+        match &m {
+            Mutation::Remove { object } => present.remove(object),
+            m => present.insert(m.object().clone()),
+        };
         t.push(m);
     }
     t
