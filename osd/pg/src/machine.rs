@@ -50,6 +50,8 @@ pub struct Pg {
     /// Our own tenure, while the row says so.
     pub(crate) primary: Option<Primary>,
     pub(crate) removal: Option<Removal>,
+    /// We hold a copy that by our map nobody counts on; when to ask again whether it may go.
+    pub(crate) stray_again_at: Option<Time>,
 
     pub(crate) ops: Ops,
     pub(crate) durability: Durability,
@@ -115,6 +117,7 @@ impl Pg {
             follower: Follower::default(),
             primary: None,
             removal: None,
+            stray_again_at: None,
             ops: Ops::default(),
             durability: Durability::default(),
             reads: BTreeMap::new(),
@@ -162,10 +165,9 @@ impl Pg {
         if self.again {
             return Some(Time::ZERO);
         }
-        [self.serve_timeout(), self.lease_timeout(), self.proposal_timeout(), self.peers_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let as_primary =
+            [self.serve_timeout(), self.lease_timeout(), self.proposal_timeout(), self.peers_timeout()];
+        as_primary.into_iter().chain([self.stray_again_at]).flatten().min()
     }
 
     /// What follows from the new state, until nothing does. In this order: what became durable, what is
@@ -182,6 +184,7 @@ impl Pg {
         self.run_ops(view);
         self.advance_peers(view);
         self.propose();
+        self.advertise_stray();
         self.advance_removal(view);
         // Replies and acknowledgements that needed no disk.
         while let Some(then) = self.durability.ready() {
@@ -259,6 +262,8 @@ impl Pg {
                 let page = crate::recovery::adopt::Page { after, entries, first, last, staged };
                 self.on_adopt(from, attempt, page);
             }
+            PgMessage::Stray { .. } => self.on_stray(from),
+            PgMessage::Remove { attempt, .. } => self.on_remove(from, attempt),
             PgMessage::Adopted { attempt, head, .. } => self.on_adopted(from, attempt, head),
             PgMessage::Rejoin { attempt, .. } => self.on_rejoin(from, attempt),
             PgMessage::Scan { attempt, after, max, .. } => self.on_scan(from, attempt, after, max, view),

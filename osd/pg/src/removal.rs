@@ -5,6 +5,8 @@ use crate::log::Log;
 use crate::machine::Pg;
 use crate::names::{belongs, meta_object, start_of};
 use osd_object::{Mutation, ObjectRead, Transaction, Version};
+use placement_map::OsdId;
+use wire_codec::PgMessage;
 use wire_codec::pg::Condition;
 
 /// A removal under way.
@@ -25,25 +27,62 @@ impl Pg {
         self.begin_removal(true);
     }
 
-    /// Begins to delete what the map says is complete elsewhere, or stops doing so when we are wanted.
+    /// Notices whether we hold a copy that nobody counts on, or are wanted again.
     pub(crate) fn consider_removal(&mut self) {
-        let wanted = self.up.contains(&self.me) || self.row.in_sync.contains(&self.me);
-        if wanted {
+        let wanted = self.wanted();
+        if wanted && self.removal.as_ref().is_some_and(|r| !r.for_good) {
             // What is left is no copy of anything; the note of that was the first thing stored.
-            if self.removal.as_ref().is_some_and(|r| !r.for_good) {
-                self.removal = None;
-            }
-            return;
+            self.removal = None;
         }
-        let covered = !self.up.is_empty() && self.up.iter().all(|osd| self.row.in_sync.contains(osd));
-        let safe = self.row.activated && covered && self.row.in_sync.len() >= self.pool.size as usize;
-        if safe && self.removal.is_none() && self.row.interval >= self.interval {
+        let stray = !wanted && self.removal.is_none() && self.primary.is_none() && self.row.interval > 0;
+        if stray && self.info.interval == 0 && self.log.head() == Version::ZERO {
+            self.removal = Some(Removal { for_good: false, stepping: false, done: true });
+        } else if !stray {
+            self.stray_again_at = None;
+        } else if self.stray_again_at.is_none() {
+            self.stray_again_at = Some(self.now);
+        }
+    }
+
+    fn wanted(&self) -> bool {
+        self.up.contains(&self.me) || self.row.in_sync.contains(&self.me)
+    }
+
+    /// Asks the primary whether our copy may go. Our own map cannot tell: we may be about to be counted in.
+    pub(crate) fn advertise_stray(&mut self) {
+        let Some(at) = self.stray_again_at.filter(|at| *at <= self.now) else { return };
+        // Seldom: until the PG is whole elsewhere there is nothing to answer.
+        self.stray_again_at = Some(at.max(self.now) + self.config.resend * 4);
+        if let Some(primary) = self.row.primary.filter(|osd| *osd != self.me) {
+            self.send(primary, PgMessage::Stray { interval: self.interval });
+        }
+    }
+
+    /// Another OSD holds a copy. If all that should be in sync are, it may go; we count it in again only
+    /// after a new conversation, in which it says what it has then.
+    pub(crate) fn on_stray(&mut self, from: OsdId) {
+        let covered = self.up.iter().all(|osd| self.row.in_sync.contains(osd));
+        let whole = self.serving() && covered && self.row.in_sync.len() >= self.pool.size as usize;
+        let member = self.up.contains(&from) || self.row.in_sync.contains(&from);
+        let Some(p) = self.primary.as_ref() else { return };
+        if whole && !member && !p.peers.contains_key(&from) {
+            let (interval, attempt) = (self.interval, p.attempts);
+            self.send(from, PgMessage::Remove { interval, attempt });
+        }
+    }
+
+    /// The primary can do without our copy.
+    pub(crate) fn on_remove(&mut self, from: OsdId, attempt: u64) {
+        let later = self.follower.session.is_some_and(|(_, i, a)| i == self.interval && a > attempt);
+        let ours = self.wanted() || self.primary.is_some() || self.removal.is_some();
+        if self.row.primary == Some(from) && !later && !ours {
             self.begin_removal(false);
         }
     }
 
     fn begin_removal(&mut self, for_good: bool) {
         self.forget_follower();
+        self.stray_again_at = None;
         self.removal = Some(Removal { for_good, stepping: false, done: false });
         // From here on the log vouches for nothing.
         self.log = Log::new(Version::ZERO);

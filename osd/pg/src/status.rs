@@ -3,6 +3,7 @@
 use crate::machine::Pg;
 use osd_object::Version;
 use placement_map::{OsdId, PgId};
+use wire_codec::pg::Condition;
 
 /// A PG as its OSD sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,12 @@ pub struct PgStatus {
     pub log_head: Version,
     /// The newest write trimmed off it.
     pub log_tail: Version,
-    /// Interval.
+    /// The latest interval known here.
     pub interval: u64,
+    /// The latest interval this OSD took part in.
+    pub interval_noted: u64,
+    /// Whether the objects here are what the log here says.
+    pub condition: Condition,
     /// Members being filled, and what each still lacks.
     pub joiners: Vec<JoinerStatus>,
     /// Objects that could not be read while copying them.
@@ -73,6 +78,8 @@ impl Pg {
             log_head: self.log.head(),
             log_tail: self.log.tail(),
             interval: self.interval,
+            interval_noted: self.info.interval,
+            condition: self.info.condition,
             joiners: joiners.unwrap_or_default(),
             unreadable: p.map_or(0, |p| p.unreadable.len() as u64),
             ops: queued + in_flight,

@@ -148,8 +148,9 @@ pub enum PgMessage {
         first: bool,
         /// Whether this is the last page, which makes it happen.
         last: bool,
-        /// In the last page: how many staged pushes take effect in the same transaction.
-        staged: u32,
+        /// For a member in sync: how many staged pushes take effect in the same transaction. For a joiner:
+        /// none.
+        staged: Option<u32>,
     },
     /// Member to primary: your log is mine through this sequence number, durably.
     Adopted {
@@ -191,6 +192,19 @@ pub enum PgMessage {
         /// Whether the PG goes on behind the last of them.
         more: bool,
     },
+    /// To the primary: I hold a copy of the PG, but by my map I am no member. Shall it go?
+    Stray {
+        /// The interval.
+        interval: u64,
+    },
+    /// Yes: the PG is complete without you, and I shall count you in only after a new `Query`. Void for who
+    /// has heard of a later attempt than this.
+    Remove {
+        /// The interval.
+        interval: u64,
+        /// The primary's last attempt with anybody.
+        attempt: u64,
+    },
 }
 
 codec_enum!(PgMessage {
@@ -211,6 +225,8 @@ codec_enum!(PgMessage {
     14 => Rejoin { interval, attempt },
     15 => Scan { interval, attempt, after, max },
     16 => Scanned { interval, attempt, after, objects, more },
+    17 => Stray { interval },
+    18 => Remove { interval, attempt },
 });
 
 impl PgMessage {
@@ -233,7 +249,9 @@ impl PgMessage {
             | PgMessage::Adopted { interval, .. }
             | PgMessage::Rejoin { interval, .. }
             | PgMessage::Scan { interval, .. }
-            | PgMessage::Scanned { interval, .. } => *interval,
+            | PgMessage::Scanned { interval, .. }
+            | PgMessage::Stray { interval }
+            | PgMessage::Remove { interval, .. } => *interval,
         }
     }
 }

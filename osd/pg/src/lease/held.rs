@@ -54,6 +54,9 @@ impl Pg {
             return None;
         }
         let wait = self.config.resend.min(self.config.lease / 4);
-        p.peers.values().filter(|peer| peer.required).filter_map(|peer| peer.lease_asked).map(|at| at + wait).min()
+        // Those that `renew_leases` would ask; no others, or the timeout would stay in the past.
+        let soon = self.now + self.config.lease / 2;
+        let short = p.peers.values().filter(|peer| peer.required && peer.lease_until < soon);
+        short.filter_map(|peer| peer.lease_asked).map(|at| at + wait).min()
     }
 }

@@ -94,7 +94,7 @@ impl Pg {
         peer.stage = Stage::Ready;
         peer.durable_to = peer.durable_to.max(durable_to);
         peer.progress_at = now;
-        peer.again_at = now;
+        peer.resend_at = now;
         peer.required = true;
     }
 }

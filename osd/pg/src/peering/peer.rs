@@ -13,6 +13,8 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// When to say again what was not answered.
     pub(crate) again_at: Time,
+    /// When to send again the writes that were not acknowledged.
+    pub(crate) resend_at: Time,
     /// Its acknowledgements and leases count: it is in sync, or is proposed to be, or is about to.
     pub(crate) required: bool,
     /// It has all writes through this one, durably. Of a joiner before `Ready`: those it was sent.
@@ -58,6 +60,7 @@ impl Peer {
             attempt,
             stage: Stage::Asked,
             again_at: now,
+            resend_at: now,
             required: false,
             durable_to: 0,
             progress_at: now,

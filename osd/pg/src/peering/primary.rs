@@ -186,7 +186,7 @@ impl Pg {
             Stage::Ready | Stage::Refused => None,
         };
         let unacknowledged = peer.follows() && p.in_flight.back().is_some_and(|w| w.seq() > peer.durable_to);
-        let resend = unacknowledged.then_some(peer.again_at);
+        let resend = unacknowledged.then_some(peer.resend_at);
         own.into_iter().chain(resend).min()
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Page {
     pub(crate) entries: Vec<LogEntry>,
     pub(crate) first: bool,
     pub(crate) last: bool,
-    pub(crate) staged: u32,
+    pub(crate) staged: Option<u32>,
 }
 
 impl Pg {
@@ -53,7 +53,7 @@ impl Pg {
         peer.again_at = again_at;
         let attempt = peer.attempt;
         let Some(recovery) = peer.recovery() else { return };
-        let staged = recovery.staged_count;
+        let staged = recovery.staged.then_some(recovery.staged_count);
         // If it was trimmed past where the logs part, the member's log goes altogether.
         let tail = self.log.tail();
         let after = if recovery.after.seq >= tail.seq { recovery.after } else { tail };
@@ -71,7 +71,6 @@ impl Pg {
         let count = pages.len();
         for (index, entries) in pages.into_iter().enumerate() {
             let (first, last) = (index == 0, index + 1 == count);
-            let staged = if last { staged } else { 0 };
             self.send(osd, PgMessage::Adopt { interval, attempt, after, entries, first, last, staged });
         }
     }
@@ -113,24 +112,35 @@ impl Pg {
         }
         let entries = std::mem::take(&mut f.pages);
         let target = entries.last().map_or(page.after, |e| e.version);
-        if self.info.condition == Condition::Complete && self.log.contains(target) && f.joining.is_none() && (page.staged == 0 || f.staged.is_empty()) {
+        let joining = f.joining;
+        let staged = f.staged.len();
+        if joining.is_none() && staged == 0 && self.is_level_with(target) {
             // Adopted before; the answer was lost.
             self.adopted(from, attempt, target.seq);
             return;
         }
-        match f.joining {
+        match (joining, page.staged) {
             // A write before the log's end is missing here; it is sent again, and then the log.
-            Some(joining) if joining.next != target.seq + 1 => return,
-            Some(_) => {}
-            None if f.staged.len() != page.staged as usize || page.staged == 0 && self.log.head() != page.after => {
+            (Some(joining), None) if joining.next != target.seq + 1 => return,
+            (Some(_), None) => {}
+            (None, Some(wanted)) if staged == wanted as usize => {}
+            // Something of the attempt did not get here: without it the log would say what is not true.
+            _ => {
                 let interval = self.interval;
                 self.send(from, PgMessage::Rejoin { interval, attempt });
                 return;
             }
-            None => {}
         }
         self.replace_log(page.after, entries);
         self.adopted(from, attempt, target.seq);
+    }
+
+    /// Whether our log is the primary's through `target`: what we have behind that came from it too.
+    fn is_level_with(&self, target: Version) -> bool {
+        let behind = self.log.at(target.seq + 1);
+        self.info.condition == Condition::Complete
+            && self.log.contains(target)
+            && behind.is_none_or(|e| e.version.interval == self.interval)
     }
 
     fn adopted(&mut self, to: OsdId, attempt: u64, head: u64) {
@@ -143,9 +153,8 @@ impl Pg {
         for (object, from) in std::mem::take(&mut self.follower.staged) {
             match from {
                 Some(from) => {
-                    t.push(Mutation::Clone { from: from.clone(), to: object });
                     self.follower.temps.remove(&from);
-                    t.push(Mutation::Remove { object: from });
+                    t.push(Mutation::Rename { from, to: object });
                 }
                 None => t.push(Mutation::Remove { object }),
             }

@@ -14,7 +14,7 @@ impl Pg {
         if durable_to > peer.durable_to {
             peer.durable_to = durable_to;
             peer.progress_at = now;
-            peer.again_at = now + resend;
+            peer.resend_at = now + resend;
         }
         self.lease_granted(from, stamp);
     }

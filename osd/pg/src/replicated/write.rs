@@ -119,7 +119,7 @@ impl Pg {
         let peer = p.peers.get_mut(&osd).expect("a follower is a peer");
         if peer.durable_to >= w.prev.seq {
             // Nothing was waited for before.
-            peer.again_at = now + resend;
+            peer.resend_at = now + resend;
             peer.progress_at = now;
         }
         self.send(osd, message);
@@ -130,7 +130,7 @@ impl Pg {
         let (now, resend) = (self.now, self.config.resend);
         let Some(p) = self.primary.as_mut() else { return };
         let Some(peer) = p.peers.get_mut(&osd) else { return };
-        if !peer.follows() || peer.again_at > now {
+        if !peer.follows() || peer.resend_at > now {
             return;
         }
         let Some(front) = p.in_flight.front() else { return };
@@ -139,7 +139,7 @@ impl Pg {
         if first >= p.in_flight.len() {
             return;
         }
-        peer.again_at = now + resend;
+        peer.resend_at = now + resend;
         for index in first..p.in_flight.len().min(first + RESEND_MAX) {
             self.send_write(osd, index);
         }

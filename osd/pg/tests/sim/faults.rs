@@ -1,6 +1,6 @@
 //! What goes wrong.
 
-use crate::world::{Happening, Pairs, Plan, World};
+use crate::world::{Happening, Pairs, Plan, World, uuid};
 use placement_map::{Command, OsdId};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -97,7 +97,7 @@ impl World {
         self.at(Duration::from_millis(after), Happening::NoticeDown { osd: id, life });
         if self.rng.chance(1, 3) {
             let back = Duration::from_millis(self.rng.below(6000));
-            self.at(back, Happening::Fault);
+            self.at(back, Happening::Start { osd: id });
         }
     }
 
@@ -108,7 +108,9 @@ impl World {
         }
         let others_have_it = self.pgs().all(|pg| {
             let in_sync = &self.monitors.row(pg).expect("a row").in_sync;
-            in_sync.iter().any(|osd| *osd != id)
+            // A member whose store was replaced, which the monitors do not know yet, has nothing.
+            let holds = |osd: &OsdId| self.monitors.map().osd(*osd).is_some_and(|o| o.uuid == uuid(*osd, self.osds[osd].store()));
+            in_sync.iter().any(|osd| *osd != id && holds(osd))
         });
         let wiped = self.plan == Plan::Everything && !self.healing && others_have_it && self.rng.chance(1, 6);
         let wiped = wiped && self.pgs().all(|pg| self.monitors.row(pg).expect("a row").activated);

@@ -39,6 +39,11 @@ impl Drop for Named<'_> {
     }
 }
 
+#[allow(clippy::disallowed_macros, reason = "asked for by a developer")]
+fn report(line: &str) {
+    eprintln!("{line}");
+}
+
 #[allow(clippy::disallowed_methods, reason = "a developer's choice of seeds")]
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -54,6 +59,9 @@ fn seeds(plan: Plan, count: u64) {
         total.crashes += s.crashes;
         total.cuts += s.cuts;
         total.messages += s.messages;
+    }
+    if setting("SIM_SEEDS").is_some() {
+        report(&format!("{plan:?}: {count} seeds, {total:?}"));
     }
     assert!(total.ops > count * 20, "the workload ran: {total:?}");
     assert!(plan == Plan::Calm || count < 20 || total.crashes > 0, "faults were injected: {total:?}");

@@ -39,6 +39,9 @@ pub(crate) struct Osd {
     pending: VecDeque<(PgId, Ticket, Transaction)>,
     pgs: BTreeMap<PgId, Pg>,
     state: Option<Rc<ClusterState>>,
+    /// A map showed this life as up. Before that the machines hear nothing: rows still speak of a former
+    /// life, whose store this one may not have.
+    booted: bool,
     waiting: Vec<(SessionId, OsdOp)>,
     ticks: BTreeMap<PgId, Time>,
     /// Its clock: an origin of its own, and drift.
@@ -47,9 +50,11 @@ pub(crate) struct Osd {
     slow_disk: bool,
 }
 
+/// Small limits, so that a short run meets them. The log must outlast a client's patience, or replays are
+/// not recognised.
 pub(crate) fn config() -> PgConfig {
     PgConfig {
-        log_entries_max: 24,
+        log_entries_max: 250,
         in_flight_max: 8,
         pushes_max: 2,
         push_bytes_max: 40,
@@ -76,6 +81,7 @@ impl Osd {
             pending: VecDeque::new(),
             pgs: BTreeMap::new(),
             state: None,
+            booted: false,
             waiting: Vec::new(),
             ticks: BTreeMap::new(),
             clock_origin: rng.below(1 << 40),
@@ -85,6 +91,10 @@ impl Osd {
     }
     pub(crate) fn running(&self) -> bool {
         self.running
+    }
+    /// How many stores it had before the one it has.
+    pub(crate) fn store(&self) -> u64 {
+        self.store
     }
     pub(crate) fn life(&self) -> u64 {
         self.life
@@ -124,6 +134,7 @@ impl Osd {
         assert!(!self.running, "it runs already");
         self.running = true;
         self.life += 1;
+        self.booted = false;
         self.clock_origin = self.rng.below(1 << 40);
         self.slow_disk = self.rng.chance(1, 10);
         if wiped {
@@ -139,12 +150,15 @@ impl Osd {
     }
 
     pub(crate) fn message(&mut self, io: &mut Io, from: OsdId, pg: PgId, message: PgMessage) {
+        if !self.booted {
+            return;
+        }
         self.ensure(io, pg);
         self.feed(io, pg, Event::Peer { from, message });
     }
 
     pub(crate) fn client_op(&mut self, io: &mut Io, session: SessionId, op: OsdOp) {
-        if self.state.as_ref().is_none_or(|s| s.map().epoch < op.epoch) {
+        if !self.booted || self.state.as_ref().is_none_or(|s| s.map().epoch < op.epoch) {
             self.waiting.push((session, op));
             return;
         }
@@ -181,10 +195,15 @@ impl Osd {
             return;
         }
         let map = state.map();
-        if !map.osd(self.id).is_some_and(|o| o.up && o.nonce == self.life) {
+        let up = map.osd(self.id).is_some_and(|o| o.up && o.nonce == self.life);
+        if !up {
             io.out.push(Out::Boot);
         }
+        self.booted |= up;
         self.state = Some(state.clone());
+        if !self.booted {
+            return;
+        }
         let known: BTreeSet<PgId> = self.pgs.keys().copied().collect();
         for pg in state.mapping().iter().map(|(pg, _)| pg).collect::<Vec<_>>() {
             let row = state.row(pg).expect("a row for each PG");

@@ -52,6 +52,8 @@ pub(crate) enum Happening {
     Boot { osd: OsdId, life: u64 },
     /// The monitors notice that an OSD is gone.
     NoticeDown { osd: OsdId, life: u64 },
+    /// A crashed OSD comes back.
+    Start { osd: OsdId },
     /// The next fault.
     Fault,
 }
@@ -205,6 +207,7 @@ impl World {
             }
             Happening::Boot { osd, life } => self.booted(osd, life),
             Happening::NoticeDown { osd, life } => self.notice_down(osd, life),
+            Happening::Start { osd } => self.start_osd(osd),
             Happening::Fault => self.fault(),
         }
     }
@@ -388,12 +391,17 @@ impl World {
     }
 }
 
-fn boot(id: OsdId, life: u64, store: u64) -> OsdBoot {
+/// The uuid of an OSD's n-th store.
+pub(crate) fn uuid(id: OsdId, store: u64) -> Uuid {
     let mut uuid = [id.0 as u8 + 1; 16];
     uuid[..8].copy_from_slice(&store.to_le_bytes());
+    Uuid(uuid)
+}
+
+fn boot(id: OsdId, life: u64, store: u64) -> OsdBoot {
     OsdBoot {
         id,
-        uuid: Uuid(uuid),
+        uuid: uuid(id, store),
         addr: format!("10.0.0.{}:6800", id.0 + 1).parse().unwrap(),
         nonce: life,
         location: vec![("host".to_string(), format!("host{}", id.0))],

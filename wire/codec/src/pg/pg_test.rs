@@ -61,10 +61,12 @@ fn samples() -> Vec<PgMessage> {
             entries: vec![entry],
             first: true,
             last: true,
-            staged: 1,
+            staged: Some(1),
         },
         PgMessage::Adopted { interval: 4, attempt: 1, head: 9 },
         PgMessage::Rejoin { interval: 4, attempt: 1 },
+        PgMessage::Stray { interval: 4 },
+        PgMessage::Remove { interval: 4, attempt: 3 },
         PgMessage::Scan { interval: 4, attempt: 1, after: None, max: 100 },
         PgMessage::Scanned { interval: 4, attempt: 1, after: None, objects: vec![(object, v(2, 9))], more: false },
     ]
