@@ -10,6 +10,7 @@
 //! queue has a bound; a leader that takes over gives each OSD a full grace.
 
 mod access;
+mod adrift;
 mod clock;
 mod detector;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A running monitor: its parts, started and stopped in order.
 
+use crate::adrift;
 use crate::clock::Clock;
 use crate::error::MonitorError;
 use crate::leader::{self, Desk};
@@ -19,6 +20,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire_transport::{Listener, PeerName, Security};
 
@@ -111,7 +113,9 @@ impl Monitor {
         let mut tasks = JoinSet::new();
         tasks.spawn(leader::attend(raft.clone(), desk.clone(), view.clone(), proposer.clone(), identity));
         let router = Arc::new(Router { me, raft: raft.clone(), view, desk, proposer, peers });
-        tasks.spawn(accept(listener, router));
+        let (adrift, is_adrift) = watch::channel(false);
+        tasks.spawn(adrift::watch(raft.clone(), adrift));
+        tasks.spawn(accept(listener, router, is_adrift));
         tracing::info!(%name, %addr, "monitor started");
         Ok(Monitor { addr, raft, tasks })
     }
@@ -196,7 +200,7 @@ async fn join(raft: &Raft, identity: &Identity) -> Result<(), MonitorError> {
     Ok(())
 }
 
-async fn accept(mut listener: Listener, router: Arc<Router>) {
+async fn accept(mut listener: Listener, router: Arc<Router>, mut adrift: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
     loop {
         let (peer, link) = listener.accept().await;
@@ -205,6 +209,7 @@ async fn accept(mut listener: Listener, router: Arc<Router>) {
             tracing::warn!(%peer, "too many links ({SESSIONS_MAX}); this one was closed");
             continue;
         }
-        sessions.spawn(session::serve(router.clone(), link));
+        adrift.mark_unchanged();
+        sessions.spawn(session::serve(router.clone(), link, adrift.clone()));
     }
 }

@@ -16,8 +16,8 @@ const REQUESTS_MAX: usize = 64;
 /// The same for another monitor, which passes on those of many.
 const MONITOR_REQUESTS_MAX: usize = 4096;
 
-/// Serves a link until it ends.
-pub(crate) async fn serve(router: Arc<Router>, link: Link) {
+/// Serves a link until it ends, or until this monitor is cut off from the quorum (`adrift` turns true).
+pub(crate) async fn serve(router: Arc<Router>, link: Link, mut adrift: watch::Receiver<bool>) {
     let peer = link.peer().clone();
     let (sender, mut receiver) = link.split();
     let (wish, wishes) = watch::channel(None);
@@ -30,7 +30,19 @@ pub(crate) async fn serve(router: Arc<Router>, link: Link) {
             tasks.join_next().await;
             continue;
         }
-        let message = match receiver.recv().await {
+        let received = tokio::select! {
+            received = receiver.recv() => received,
+            // Only the moment counts: who links with a monitor that is adrift found no better one.
+            changed = adrift.changed(), if peer.role() != Role::Mon => match changed {
+                Ok(()) if *adrift.borrow_and_update() => {
+                    tracing::info!(%peer, "closing a session: this monitor is cut off from the quorum");
+                    return;
+                }
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        let message = match received {
             Ok(message) => message,
             Err(error) => {
                 tracing::debug!(%peer, %error, "a session ended");

@@ -12,6 +12,12 @@ fn flag(on: bool) -> Command {
     Command::SetFlag { flag: "noscrub".to_owned(), on }
 }
 
+/// Whether the link ended; takes one update off it otherwise.
+async fn watcher_gone(watcher: &mut common::Dialled) -> bool {
+    watcher.updates.clear();
+    watcher.try_update().await.is_none()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_of_three_may_die_and_catches_up() {
     let site = Site::new(3);
@@ -74,4 +80,6 @@ async fn any_one_of_three_may_die_and_catches_up() {
     let (command, query) = tokio::join!(admin.command(flag(false)), other.query(Query::Status));
     assert_eq!(command, Err(MonError::NoQuorum));
     assert_eq!(query.map(drop), Err(MonError::NoQuorum));
+    // It sends its peers away, so that they look for a monitor that is not cut off.
+    while !watcher_gone(&mut back).await {}
 }

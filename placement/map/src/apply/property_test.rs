@@ -108,6 +108,14 @@ fn compare(before: &ClusterState, after: &ClusterState, command: &Command) {
         let may_join = old.interval == 0 || matches!(command, Command::Rows(_) | Command::PgRecreate { .. });
         assert!(joined.is_empty() || may_join, "{pg}: {joined:?} joined by {command:?}");
     }
+    if let Command::OsdBoot(boot) = command
+        && let (Some(old), Some(new)) = (before.map().osd(boot.id), after.map().osd(boot.id))
+        && new.up_from > old.up_from
+        && (boot.damaged || new.uuid != old.uuid)
+    {
+        let held = after.rows().find(|(_, row)| row.interval > 1 && row.in_sync.contains(&boot.id));
+        assert_eq!(held, None, "{} lost its store and still counts as in sync", boot.id);
+    }
     assert_eq!(after.rows().count(), after.map().pgs().count(), "no rows of PGs that are gone");
     assert!(after.map().pg_temp.keys().all(|pg| after.map().has_pg(*pg)));
 }

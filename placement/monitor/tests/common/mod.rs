@@ -89,9 +89,22 @@ impl Dialled {
     }
 
     async fn recv(&mut self) -> MonMessage {
+        self.try_recv().await.expect("linked")
+    }
+
+    /// None: the link ended.
+    async fn try_recv(&mut self) -> Option<MonMessage> {
         let message = tokio::time::timeout(PATIENCE, self.receiver.recv()).await.expect("in time");
-        match message.expect("linked") {
-            Message::Mon(message) => message,
+        match message.ok()? {
+            Message::Mon(message) => Some(message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next update; none if the link ended.
+    pub(crate) async fn try_update(&mut self) -> Option<Update> {
+        match self.try_recv().await? {
+            MonMessage::Update(update) => Some(*update),
             other => panic!("{other:?}"),
         }
     }
