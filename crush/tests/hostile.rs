@@ -2,7 +2,7 @@
 
 mod support;
 
-use crush::{BUCKETS_MAX, CrushMap, DecodeFault, Error, Fault, WEIGHT_ONE};
+use crush::{CrushMap, DecodeFault, Error, Fault, WEIGHT_ONE};
 use support::{Random, random_map};
 
 const TYPES: &str = "type 0 osd\ntype 1 host\ntype 2 root\n";
@@ -94,7 +94,7 @@ fn bytes_cut_or_changed_anywhere_never_panic_and_map_in_bounded_time() {
         for cut in 0..bytes.len() {
             let _ = CrushMap::decode(&bytes[..cut]);
         }
-        for _ in 0..250 {
+        for _ in 0..120 {
             let mut bytes = bytes.clone();
             for _ in 0..1 + random.below(4) {
                 let place = random.below(bytes.len());
@@ -140,7 +140,6 @@ fn counts_beyond_the_bytes_are_refused_before_anything_is_allocated() {
     bucket.extend(word(0));
     bucket.extend(word(0x4000_0000)); // items
     assert_eq!(refused(&bucket), DecodeFault::Count { what: "items", count: 0x4000_0000 });
-    assert!(BUCKETS_MAX < 1 << 24);
     let text = "x".repeat(100);
     assert!(matches!(CrushMap::compile(&text), Err(error) if matches!(error.fault, Fault::Expected { .. })));
 }

@@ -40,7 +40,7 @@ fn no_device_twice_and_the_failure_domain_holds() {
         let mut weights = vec![WEIGHT_ONE; 36];
         weights[3] = 0;
         weights[20] = WEIGHT_ONE / 3;
-        for x in 0..2000 {
+        for x in 0..700 {
             for (rule, count) in [(0, 3), (1, 6), (0, 20), (1, 20)] {
                 let devices = map.do_rule(rule, x, count, &weights, None);
                 let held: Vec<i32> = devices.iter().copied().filter(|device| *device != ITEM_NONE).collect();
@@ -74,7 +74,7 @@ fn a_lost_device_moves_little_more_than_its_own() {
     let all = vec![WEIGHT_ONE; 40];
     let mut less = all.clone();
     less[17] = 0;
-    let seeds = 8000;
+    let seeds = 4000;
     let lost = (0..seeds).filter(|x| map.do_rule(0, *x, 3, &all, None).contains(&17)).count();
     let moved = moved(&map, &map, 0, [&all, &less], seeds);
     assert!(moved >= lost && moved <= lost * 5 / 4, "{lost} lost, {moved} moved");
@@ -93,7 +93,7 @@ fn a_new_host_takes_its_share_and_little_else_moves() {
     let before = flat(10, 4, Alg::Straw2);
     let after = flat(11, 4, Alg::Straw2);
     let weights = vec![WEIGHT_ONE; 44];
-    let seeds = 8000u32;
+    let seeds = 4000u32;
     let moved = moved(&before, &after, 0, [&weights, &weights], seeds);
     let least = seeds as usize * 3 / 11;
     assert!(moved >= least * 9 / 10 && moved <= least * 7 / 5, "{moved} moved, {least} is the least");
@@ -119,7 +119,7 @@ fn devices_fill_by_weight() {
 #[test]
 fn shadow_trees_agree_with_the_classes() {
     let mut compared = 0;
-    for seed in 0..200 {
+    for seed in 0..120 {
         // Ceph and we refuse the odd text: a rule on a class below uniform buckets.
         let Ok(mut map) = CrushMap::compile(&random_map(&mut Random(seed)).text) else { continue };
         compared += 1;
@@ -140,13 +140,13 @@ fn shadow_trees_agree_with_the_classes() {
             }
         }
     }
-    assert!(compared > 150);
+    assert!(compared > 80);
 }
 
 #[test]
 fn both_codecs_keep_random_maps() {
     let mut compared = 0;
-    for seed in 0..300 {
+    for seed in 0..120 {
         let Ok(map) = CrushMap::compile(&random_map(&mut Random(seed)).text) else { continue };
         compared += 1;
         let decoded = CrushMap::decode(&map.encode()).expect("our own bytes");
@@ -156,5 +156,5 @@ fn both_codecs_keep_random_maps() {
         assert_eq!(again.decompile().expect("a tree"), text, "seed {seed}");
         assert_eq!(again.encode(), map.encode(), "seed {seed}");
     }
-    assert!(compared > 200);
+    assert!(compared > 80);
 }

@@ -9,6 +9,10 @@ mod tree_changes;
 use crate::{Alg, CrushMap, Error, Mode, Rule};
 
 /// A change under way. Shadow trees and `max_devices` follow when it ends.
+///
+/// Results are what Ceph's tools give for the same change, ids and order of items included (tests/live_edit.rs), but
+/// for `choose_args`: here a weight set gets a new item's weight, and a bucket counts above as the sum of its own set;
+/// Ceph also invents sets for ancestors that have none, and gives a moved bucket no weight in them.
 #[derive(Debug)]
 pub struct Edit<'a> {
     pub(crate) map: &'a mut CrushMap,

@@ -52,7 +52,8 @@ const CLASSES: [&str; 3] = ["ssd", "hdd", "nvme"];
 pub(crate) fn random_map(random: &mut Random) -> RandomMap {
     let mut text = String::new();
     tunables(random, &mut text);
-    let hosts = 2 + random.below(12);
+    // Now and then a bucket of more items than are hashed together.
+    let hosts = if random.one_in(5) { 15 + random.below(40) } else { 2 + random.below(12) };
     let classes = random.below(4);
     // Ceph's compiler makes no shadows from a weighted uniform bucket on, so most maps with classes have none. In the
     // shadows of tree buckets it leaves memory unset and maps by it: no map has trees and classes.
@@ -62,8 +63,13 @@ pub(crate) fn random_map(random: &mut Random) -> RandomMap {
         (_, 2) => &["uniform", "list", "straw", "straw2"],
         _ => &["list", "straw", "straw2"],
     };
-    let per_host: Vec<usize> =
-        (0..hosts).map(|_| if random.one_in(15) { 0 } else { 1 + random.below(6) }).collect();
+    let per_host: Vec<usize> = (0..hosts)
+        .map(|_| match random.below(15) {
+            0 => 0,
+            1 => 15 + random.below(25),
+            _ => 1 + random.below(6),
+        })
+        .collect();
     let devices: usize = per_host.iter().sum();
     for id in 0..devices {
         write!(text, "device {id} osd.{id}").unwrap();
