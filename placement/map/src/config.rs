@@ -38,18 +38,43 @@ const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'s
 
 /// All settings, by name.
 pub const SETTINGS: &[Setting] = &[
-    setting("mon_osd_beacon_grace", Kind::Seconds, "6", "an OSD whose beacons stop is marked down after this"),
-    setting("mon_osd_down_out_interval", Kind::Seconds, "600", "a down OSD is marked out after this; 0: never"),
+    setting(
+        "mon_osd_beacon_grace",
+        Kind::Seconds,
+        "6",
+        "an OSD whose beacons stop is marked down after this",
+    ),
+    setting(
+        "mon_osd_down_out_interval",
+        Kind::Seconds,
+        "600",
+        "a down OSD is marked out after this; 0: never",
+    ),
     setting("mon_osd_full_ratio", Kind::Ratio, "0.95", "an OSD fuller than this stops writes to its PGs"),
-    setting("mon_osd_min_down_reporters", Kind::Count, "2", "peers that must report an OSD before it is marked down"),
+    setting(
+        "mon_osd_min_down_reporters",
+        Kind::Count,
+        "2",
+        "peers that must report an OSD before it is marked down",
+    ),
     setting("mon_osd_nearfull_ratio", Kind::Ratio, "0.85", "an OSD fuller than this raises a warning"),
-    setting("osd_heartbeat_grace", Kind::Seconds, "2", "a peer that does not answer for this long is reported"),
+    setting(
+        "osd_heartbeat_grace",
+        Kind::Seconds,
+        "2",
+        "a peer that does not answer for this long is reported",
+    ),
     setting("osd_max_backfills", Kind::Count, "2", "PGs that fill at once to or from one OSD"),
     setting("osd_memory_target", Kind::Size, "1G", "memory an OSD's caches aim to stay within"),
     setting("osd_pool_default_pg_num", Kind::Count, "32", "PGs of a new pool"),
     setting("osd_pool_default_size", Kind::Count, "3", "copies in a new pool"),
     setting("osd_recovery_max_active", Kind::Count, "8", "objects in recovery at once in one PG"),
-    setting("osd_recovery_max_bytes_per_second", Kind::Size, "0", "bytes an OSD may push while it recovers; 0: no limit"),
+    setting(
+        "osd_recovery_max_bytes_per_second",
+        Kind::Size,
+        "0",
+        "bytes an OSD may push while it recovers; 0: no limit",
+    ),
     setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
 ];
 
@@ -64,7 +89,9 @@ pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
         Kind::Seconds if value.parse::<u32>().is_err() => "a whole number of seconds",
         Kind::Count if value.parse::<u32>().is_err() => "a whole number",
         Kind::Size if parse_size(value).is_none() => "a size such as 512M or 4G",
-        Kind::Ratio if !value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)) => "a number from 0 to 1",
+        Kind::Ratio if !value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)) => {
+            "a number from 0 to 1"
+        }
         Kind::Switch if !matches!(value, "true" | "false") => "true or false",
         Kind::Text if value.len() > 4096 => "a text of at most 4096 bytes",
         _ => return Ok(()),
@@ -92,7 +119,11 @@ pub fn section_ok(section: &str) -> bool {
 }
 
 /// The value in force for a daemon: its own, its role's, the global one, or the default.
-pub fn effective<'a>(values: &'a BTreeMap<(String, String), String>, daemon: &str, key: &str) -> Option<&'a str> {
+pub fn effective<'a>(
+    values: &'a BTreeMap<(String, String), String>,
+    daemon: &str,
+    key: &str,
+) -> Option<&'a str> {
     let role = daemon.split('.').next().unwrap_or_default();
     for section in [daemon, role, "global"] {
         if let Some(value) = values.get(&(section.to_owned(), key.to_owned())) {

@@ -69,7 +69,8 @@ impl MapFlags {
 
 impl fmt::Display for MapFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set: Vec<&str> = NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect();
+        let set: Vec<&str> =
+            NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name).collect();
         f.write_str(&set.join(","))
     }
 }

@@ -25,7 +25,8 @@ mod tests {
     #[test]
     fn names_hash_as_a_live_monitor_says() {
         let mut seen = 0;
-        for line in include_str!("../tests/vectors/live.rawhash.tsv").lines().filter(|l| !l.starts_with('#')) {
+        for line in include_str!("../tests/vectors/live.rawhash.tsv").lines().filter(|l| !l.starts_with('#'))
+        {
             let columns: Vec<&str> = line.split('\t').collect();
             let raw = columns[2].split_once('.').expect("pool.hash").1;
             assert_eq!(format!("{:x}", object_hash(columns[1], "", columns[0])), raw, "{line}");

@@ -53,7 +53,9 @@ stdx::codec_versioned!(Incremental, 1 {
 
 /// An incremental that does not follow the map it was given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an incremental for epoch {incremental} does not follow epoch {map}; ask the monitor for the maps between")]
+#[error(
+    "an incremental for epoch {incremental} does not follow epoch {map}; ask the monitor for the maps between"
+)]
 pub struct Gap {
     /// The map's epoch.
     pub map: Epoch,

@@ -53,7 +53,9 @@ impl std::str::FromStr for Uuid {
 
 /// Text that is not a uuid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a uuid; it has 32 hexadecimal digits, for example 0b5e1ad2-94c1-4f0e-a2a6-6f3b7c1d9e10")]
+#[error(
+    "{0:?} is not a uuid; it has 32 hexadecimal digits, for example 0b5e1ad2-94c1-4f0e-a2a6-6f3b7c1d9e10"
+)]
 pub struct BadUuid(pub String);
 
 /// One OSD. It exists while it stands in the map.

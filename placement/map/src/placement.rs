@@ -106,7 +106,8 @@ impl<'a> Placer<'a> {
     /// Picks the primary; in a replicated pool it moves to the front.
     fn first_by_affinity(&self, pool: &Pool, seed: u32, set: &mut [OsdId]) -> Option<OsdId> {
         let first = set.iter().position(|osd| *osd != OsdId::NONE)?;
-        let affinity = |osd: OsdId| self.map.osds.get(&osd).map_or(WEIGHT_ONE, |o: &OsdInfo| o.primary_affinity);
+        let affinity =
+            |osd: OsdId| self.map.osds.get(&osd).map_or(WEIGHT_ONE, |o: &OsdInfo| o.primary_affinity);
         if !self.affinity_set || set.iter().all(|osd| affinity(*osd) == WEIGHT_ONE) {
             return Some(set[first]);
         }

@@ -80,7 +80,17 @@ impl Decode for Pool {
                 return Err(DecodeError::Invalid("pool"));
             }
             Ok(Pool {
-                name, kind, size, min_size, pg_num, pgp_num, crush_rule, hashpspool, application, options, created,
+                name,
+                kind,
+                size,
+                min_size,
+                pg_num,
+                pgp_num,
+                crush_rule,
+                hashpspool,
+                application,
+                options,
+                created,
             })
         })
     }
@@ -101,7 +111,11 @@ impl Pool {
     pub fn placement_seed(&self, id: PoolId, seed: u32) -> u32 {
         let folded = stable_mod(seed, self.pgp_num, pg_num_mask(self.pgp_num));
         // Ceph mixes the low 32 bits of the pool's number.
-        if self.hashpspool { crush::hash::hash32_2(folded, id.0 as u32) } else { folded.wrapping_add(id.0 as u32) }
+        if self.hashpspool {
+            crush::hash::hash32_2(folded, id.0 as u32)
+        } else {
+            folded.wrapping_add(id.0 as u32)
+        }
     }
 
     /// Its PGs.

@@ -21,14 +21,18 @@ pub(crate) fn command(who: &PeerName, command: &Command) -> Result<(), String> {
         Command::OsdBoot(boot) => own == Some(boot.id),
         Command::Rows(changes) => own.is_some() && changes.iter().all(|change| Some(change.from) == own),
         // An OSD that stops in order says so itself.
-        Command::MarkDown { osds } => is_admin(who) || own.is_some() && osds.iter().all(|(id, _)| Some(*id) == own),
+        Command::MarkDown { osds } => {
+            is_admin(who) || own.is_some() && osds.iter().all(|(id, _)| Some(*id) == own)
+        }
         Command::PoolCreate(_) => own.is_none(),
         _ => is_admin(who),
     };
     if allowed {
         return Ok(());
     }
-    Err(format!("{who} may not do that; operators' commands need the key of {ADMIN}, and daemons speak for themselves only"))
+    Err(format!(
+        "{who} may not do that; operators' commands need the key of {ADMIN}, and daemons speak for themselves only"
+    ))
 }
 
 fn is_admin(who: &PeerName) -> bool {

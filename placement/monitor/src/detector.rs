@@ -126,7 +126,8 @@ impl FailureDetector {
         }
         let wanted = map.setting("mon", "mon_osd_min_down_reporters").and_then(|v| v.parse().ok());
         let wanted = wanted.unwrap_or(2usize).max(1);
-        let hosts = |ids: &mut dyn Iterator<Item = OsdId>| ids.map(|id| host(map, id)).collect::<BTreeSet<_>>().len();
+        let hosts =
+            |ids: &mut dyn Iterator<Item = OsdId>| ids.map(|id| host(map, id)).collect::<BTreeSet<_>>().len();
         if hosts(&mut others.iter().copied()) >= wanted {
             hosts(&mut reports.keys().copied()) >= wanted
         } else {

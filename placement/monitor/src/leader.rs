@@ -50,13 +50,13 @@ impl Desk {
     pub(crate) fn hear(&self, message: &MonMessage, view: &View) {
         let now = self.clock.now();
         match message {
-            MonMessage::Beacon(beacon) => {
-                // Of an incarnation that is not the map's, only silence would count.
-                if view.with(|state| state.map().incarnation(beacon.osd)) == Some(beacon.up_from) {
-                    let mut duty = self.lock();
-                    duty.detector.beacon(now, beacon.osd, beacon.up_from);
-                    duty.seen.beacon(beacon);
-                }
+            // Of an incarnation that is not the map's, only silence would count.
+            MonMessage::Beacon(beacon)
+                if view.with(|state| state.map().incarnation(beacon.osd)) == Some(beacon.up_from) =>
+            {
+                let mut duty = self.lock();
+                duty.detector.beacon(now, beacon.osd, beacon.up_from);
+                duty.seen.beacon(beacon);
             }
             MonMessage::FailureReport(report) => {
                 self.lock().detector.report(now, report);
@@ -72,7 +72,13 @@ impl Desk {
 }
 
 /// Runs for the life of the process; does something only while this monitor leads.
-pub(crate) async fn attend(raft: Raft, desk: Arc<Desk>, view: Arc<View>, proposer: Proposer, identity: Identity) {
+pub(crate) async fn attend(
+    raft: Raft,
+    desk: Arc<Desk>,
+    view: Arc<View>,
+    proposer: Proposer,
+    identity: Identity,
+) {
     let mut metrics = raft.server_metrics();
     let mut news = view.subscribe();
     let mut leads = false;

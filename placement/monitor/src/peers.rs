@@ -2,8 +2,8 @@
 //! answers by number.
 
 use bytes::Bytes;
-use placement_map::status::Query;
 use placement_map::Command;
+use placement_map::status::Query;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,7 +77,12 @@ impl Peers {
     }
 
     /// Asks monitor `to` at `addr` and waits for its answer. The caller bounds the wait.
-    pub(crate) async fn ask(&self, to: u64, addr: SocketAddr, question: Question) -> Result<MonMessage, NoAnswer> {
+    pub(crate) async fn ask(
+        &self,
+        to: u64,
+        addr: SocketAddr,
+        question: Question,
+    ) -> Result<MonMessage, NoAnswer> {
         let (answer, answered) = oneshot::channel();
         self.asks.send(Ask { to, addr, question, answer }).await.map_err(|_| NoAnswer)?;
         answered.await.map_err(|_| NoAnswer)
@@ -131,7 +136,8 @@ impl Task {
         }
         let id = self.next;
         self.next += 1;
-        let forward = |from: String, message: MonMessage| MonMessage::Forward { from, message: Box::new(message) };
+        let forward =
+            |from: String, message: MonMessage| MonMessage::Forward { from, message: Box::new(message) };
         let message = match ask.question {
             Question::Raft(body) => MonMessage::Raft { id, body },
             Question::Command(from, command) => forward(from, MonMessage::Command { id, command }),

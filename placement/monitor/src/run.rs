@@ -6,8 +6,8 @@ use crate::error::MonitorError;
 use crate::leader::{self, Desk};
 use crate::peers::{Peers, id_of};
 use crate::proposer::Proposer;
-use crate::raft::network::Network;
 use crate::raft::Raft;
+use crate::raft::network::Network;
 use crate::router::Router;
 use crate::session;
 use crate::store::{Identity, LogStore, Machine, Store, StoreError};
@@ -192,7 +192,10 @@ async fn join(raft: &Raft, identity: &Identity) -> Result<(), MonitorError> {
     let (alone, leads) = {
         let metrics = raft.server_metrics();
         let metrics = metrics.borrow();
-        (metrics.membership_config.membership().voter_ids().count() == 1, metrics.state == ServerState::Leader)
+        (
+            metrics.membership_config.membership().voter_ids().count() == 1,
+            metrics.state == ServerState::Leader,
+        )
     };
     if alone && !leads {
         raft.trigger().elect().await.map_err(|e| stopped(&e))?;

@@ -87,7 +87,9 @@ async fn answer(router: &Router, peer: &PeerName, message: Message) -> Option<Me
         MonMessage::Command { id, command } => {
             MonMessage::CommandReply { id, result: router.command(peer, *command).await }
         }
-        MonMessage::Query { id, query } => MonMessage::QueryReply { id, result: router.query(peer, query).await },
+        MonMessage::Query { id, query } => {
+            MonMessage::QueryReply { id, result: router.query(peer, query).await }
+        }
         MonMessage::Raft { id, body } if peer.role() == Role::Mon => {
             MonMessage::Raft { id, body: network::serve(&router.raft, &body).await? }
         }
@@ -127,7 +129,9 @@ async fn send(sender: &Sender, message: Message) {
     match Frame::of(&message) {
         // A link that ended meanwhile has nobody to tell.
         Ok(frame) => drop(sender.send(frame).await),
-        Err(error) => tracing::error!(peer = %sender.peer(), %error, "a reply does not fit a frame; it was dropped"),
+        Err(error) => {
+            tracing::error!(peer = %sender.peer(), %error, "a reply does not fit a frame; it was dropped")
+        }
     }
 }
 

@@ -167,7 +167,9 @@ mod tests {
         assert!(matches!(update.map, MapUpdate::Full(map) if map.epoch == Epoch(301)));
         assert_eq!(view.news_for(end), None);
         let (update, end) = view.news_for(at(299)).expect("news");
-        assert!(matches!(update.map, MapUpdate::Incrementals(steps) if steps.len() == 2 && steps[0].epoch.0 == 300));
+        assert!(
+            matches!(update.map, MapUpdate::Incrementals(steps) if steps.len() == 2 && steps[0].epoch.0 == 300)
+        );
         assert_eq!(end, at(301));
         let (update, _) = view.news_for(at(200)).expect("news");
         assert!(matches!(update.map, MapUpdate::Full(_)));

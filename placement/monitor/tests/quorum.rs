@@ -68,12 +68,13 @@ async fn any_one_of_three_may_die_and_catches_up() {
     assert!(!matches!(back.update().await.map, MapUpdate::Same));
     drop(mons[other].take());
     let mut admin = site.dial("client.admin", leader).await;
-    loop {
+    let taken = loop {
         match admin.command(flag(true)).await {
             Err(MonError::NoQuorum) => continue,
-            other => break drop(other.expect("taken")),
+            other => break other,
         }
-    }
+    };
+    taken.expect("taken");
     // Alone nobody decides anything.
     drop(mons[one].take());
     let mut other = site.dial("client.other", leader).await;

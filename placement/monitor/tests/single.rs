@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Site, boot, name};
-use placement_map::status::{Answer, Query, Severity};
 use placement_map::stats::{Beacon, OsdStats};
+use placement_map::status::{Answer, Query, Severity};
 use placement_map::{Command, CommandReply, Epoch, OsdId, PoolCreate};
 use placement_monitor::{Monitor, MonitorError, StoreError, inspect, mkfs};
 use std::time::Instant;
@@ -14,7 +14,9 @@ use wire_transport::TransportError;
 
 fn epoch_of(reply: &CommandReply) -> Epoch {
     match reply {
-        CommandReply::Done { epoch } | CommandReply::Osd { epoch, .. } | CommandReply::Pool { epoch, .. } => *epoch,
+        CommandReply::Done { epoch } | CommandReply::Osd { epoch, .. } | CommandReply::Pool { epoch, .. } => {
+            *epoch
+        }
         CommandReply::Rows { .. } => panic!("{reply:?}"),
     }
 }
@@ -57,7 +59,11 @@ async fn commands_survive_restarts_and_subscribers_hear_of_them() {
         let mut admin = site.dial("client.admin", 0).await;
         let reply = admin.command(Command::SetFlag { flag: "noout".to_owned(), on: round == 0 }).await;
         assert!(epoch_of(&reply.expect("taken")) > made);
-        assert!(began.elapsed().as_millis() < 1500, "a single monitor waits for nobody: {:?}", began.elapsed());
+        assert!(
+            began.elapsed().as_millis() < 1500,
+            "a single monitor waits for nobody: {:?}",
+            began.elapsed()
+        );
         let Ok(Answer::PoolLs { pools }) = admin.query(Query::PoolLs).await else { panic!("no answer") };
         assert_eq!(pools[0].name, "a");
         match round {
@@ -65,7 +71,10 @@ async fn commands_survive_restarts_and_subscribers_hear_of_them() {
             _ => mon.stop().await.expect("it stops"),
         }
         // A crash lets go of the file when the runtime has dropped the tasks.
-        while matches!(inspect(&site.mon_dir(&name("mon.0"))), Err(MonitorError::Store(StoreError::InUse { .. }))) {
+        while matches!(
+            inspect(&site.mon_dir(&name("mon.0"))),
+            Err(MonitorError::Store(StoreError::InUse { .. }))
+        ) {
             tokio::task::yield_now().await;
         }
     }
@@ -91,7 +100,13 @@ async fn reports_make_an_osd_down_and_status_explains() {
         let beacon = Beacon { osd: OsdId(id), up_from, epoch: map.epoch, stats, pgs: vec![] };
         osds[id as usize].send(MonMessage::Beacon(Box::new(beacon))).await;
     }
-    let report = |from: u32| FailureReport { from: OsdId(from), target: OsdId(2), incarnation, refused: false, withdrawn: false };
+    let report = |from: u32| FailureReport {
+        from: OsdId(from),
+        target: OsdId(2),
+        incarnation,
+        refused: false,
+        withdrawn: false,
+    };
     osds[0].send(MonMessage::FailureReport(report(1))).await; // in another's name: ignored
     osds[0].send(MonMessage::FailureReport(report(0))).await;
     osds[1].send(MonMessage::FailureReport(report(1))).await;
@@ -119,7 +134,10 @@ async fn nobody_acts_beyond_his_role() {
     let rm = Command::PoolRm { name: "a".to_owned() };
     assert!(matches!(gateway.command(rm.clone()).await, Err(MonError::Denied { .. })));
     let mut admin = site.dial("client.admin", 0).await;
-    assert!(matches!(admin.command(rm).await, Err(MonError::Refused(_))), "allowed, but there is no such pool");
+    assert!(
+        matches!(admin.command(rm).await, Err(MonError::Refused(_))),
+        "allowed, but there is no such pool"
+    );
     let huge = Command::PoolRm { name: "x".repeat(300 << 10) };
     assert!(matches!(admin.command(huge).await, Err(MonError::Refused(_))), "too large for the log");
 }
@@ -129,7 +147,10 @@ async fn what_is_wrong_with_a_start_is_said() {
     let site = Site::new(1);
     let config = site.config(0);
     let mon = site.start(0).await;
-    assert!(matches!(Monitor::start(config.clone()).await, Err(MonitorError::Store(StoreError::InUse { .. }))));
+    assert!(matches!(
+        Monitor::start(config.clone()).await,
+        Err(MonitorError::Store(StoreError::InUse { .. }))
+    ));
     let taken = mon.addr();
     // Another monitor's directory, another cluster's, a port that is taken.
     let other = Site::new(1);
@@ -139,7 +160,10 @@ async fn what_is_wrong_with_a_start_is_said() {
     let foreign = site.mon_dir(&name("mon.7"));
     mkfs(&foreign, fsid, &name("mon.0"), &[], &[]).expect("a store");
     wrong.dir = foreign;
-    assert!(matches!(Monitor::start(wrong.clone()).await, Err(MonitorError::Store(StoreError::Foreign { .. }))));
+    assert!(matches!(
+        Monitor::start(wrong.clone()).await,
+        Err(MonitorError::Store(StoreError::Foreign { .. }))
+    ));
     wrong.dir = other.mon_dir(&name("mon.0"));
     wrong.addr = taken;
     let refused = Monitor::start(wrong).await;

@@ -228,7 +228,10 @@ fn an_osd_that_data_depends_on_is_not_removed_without_force() {
     assert!(state.rows().all(|(_, row)| row.lost));
     ok(&mut state, &boot(0, 5));
     assert!(state.rows().all(|(_, row)| row.lost), "a new store does not make them whole");
-    assert_eq!(ok(&mut state, &Command::PgRecreate { pg: PG }), CommandReply::Done { epoch: state.map().epoch });
+    assert_eq!(
+        ok(&mut state, &Command::PgRecreate { pg: PG }),
+        CommandReply::Done { epoch: state.map().epoch }
+    );
     assert_eq!(state.row(PG).expect("made").primary, Some(OsdId(0)));
 }
 
@@ -236,17 +239,33 @@ fn an_osd_that_data_depends_on_is_not_removed_without_force() {
 fn pools_take_the_widest_domain_and_refuse_what_the_map_cannot_give() {
     let mut state = cluster(6); // three hosts of two
     ok(&mut state, &Command::PoolCreate(pool("a")));
-    assert_eq!(state.map().crush.rule_name(state.map().pools[&PoolId(1)].crush_rule), Some("replicated_host"));
+    assert_eq!(
+        state.map().crush.rule_name(state.map().pools[&PoolId(1)].crush_rule),
+        Some("replicated_host")
+    );
     ok(&mut state, &Command::PoolCreate(PoolCreate { size: Some(4), ..pool("b") }));
     assert_eq!(state.map().crush.rule_name(state.map().pools[&PoolId(2)].crush_rule), Some("replicated_osd"));
     let racks = PoolCreate { failure_domain: Some("rack".to_owned()), ..pool("c") };
     let (kind, text) = refused(&mut state, &Command::PoolCreate(racks));
-    assert!(kind == RefusalKind::Impossible && text.contains("racks") && text.contains("there are 0"), "{text}");
+    assert!(
+        kind == RefusalKind::Impossible && text.contains("racks") && text.contains("there are 0"),
+        "{text}"
+    );
     assert_eq!(refused(&mut state, &Command::PoolCreate(pool("a"))).0, RefusalKind::Exists);
     assert_eq!(refused(&mut state, &Command::PoolCreate(pool("a b"))).0, RefusalKind::Invalid);
-    assert_eq!(refused(&mut state, &Command::PoolCreate(PoolCreate { pg_num: Some(0), ..pool("d") })).0, RefusalKind::Invalid);
-    assert_eq!(refused(&mut state, &Command::PoolCreate(PoolCreate { size: Some(11), ..pool("d") })).0, RefusalKind::Invalid);
-    let set = |key: &str, value: &str| Command::PoolSet { name: "b".to_owned(), key: key.to_owned(), value: value.to_owned() };
+    assert_eq!(
+        refused(&mut state, &Command::PoolCreate(PoolCreate { pg_num: Some(0), ..pool("d") })).0,
+        RefusalKind::Invalid
+    );
+    assert_eq!(
+        refused(&mut state, &Command::PoolCreate(PoolCreate { size: Some(11), ..pool("d") })).0,
+        RefusalKind::Invalid
+    );
+    let set = |key: &str, value: &str| Command::PoolSet {
+        name: "b".to_owned(),
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
     ok(&mut state, &set("size", "2"));
     ok(&mut state, &set("failure_domain", "host"));
     assert_eq!(refused(&mut state, &set("min_size", "3")).0, RefusalKind::Invalid);
@@ -292,5 +311,8 @@ fn settings_and_flags_are_checked() {
     assert_eq!(refused(&mut state, &set("disk", "osd_max_backfills", "1")).0, RefusalKind::Invalid);
     ok(&mut state, &Command::SetFlag { flag: "noup".to_owned(), on: true });
     assert_eq!(refused(&mut state, &boot(0, 2)).0, RefusalKind::Unsafe);
-    assert_eq!(refused(&mut state, &Command::SetFlag { flag: "nope".to_owned(), on: true }).0, RefusalKind::NotFound);
+    assert_eq!(
+        refused(&mut state, &Command::SetFlag { flag: "nope".to_owned(), on: true }).0,
+        RefusalKind::NotFound
+    );
 }

@@ -31,7 +31,8 @@ pub(super) fn osd_new(draft: &mut Draft<'_>, id: Option<OsdId>, uuid: Uuid) -> R
     let id = id.or_else(free).filter(|id| id.0 < OSDS_MAX);
     let id = id.ok_or_else(|| Refusal::invalid(format!("OSD numbers are below {OSDS_MAX}")))?;
     if draft.next.osds.contains_key(&id) {
-        let text = format!("{id} exists with another store; `nacre osd rm {}` first, or ask for no number", id.0);
+        let text =
+            format!("{id} exists with another store; `nacre osd rm {}` first, or ask for no number", id.0);
         return Err(Refusal::new(RefusalKind::Exists, text));
     }
     draft.next.osds.insert(id, OsdInfo::new(uuid));
@@ -45,9 +46,13 @@ pub(super) fn osd_boot(draft: &mut Draft<'_>, boot: &OsdBoot) -> Result<Answer, 
         return Err(Refusal::new(RefusalKind::Unsafe, text));
     }
     if id.0 >= OSDS_MAX || boot.location.len() > LEVELS_MAX || boot.uuid == Uuid::default() {
-        return Err(Refusal::invalid(format!("{id} cannot boot: its number, location or store uuid makes no sense")));
+        return Err(Refusal::invalid(format!(
+            "{id} cannot boot: its number, location or store uuid makes no sense"
+        )));
     }
-    if let Some((other, _)) = draft.next.osds.iter().find(|(other, osd)| osd.uuid == boot.uuid && **other != id) {
+    if let Some((other, _)) =
+        draft.next.osds.iter().find(|(other, osd)| osd.uuid == boot.uuid && **other != id)
+    {
         let text = format!("{id} shows the store of {other}; start it under that number");
         return Err(Refusal::new(RefusalKind::Exists, text));
     }

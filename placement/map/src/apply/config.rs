@@ -8,7 +8,9 @@ use crate::refusal::Refusal;
 
 pub(super) fn set(draft: &mut Draft<'_>, section: &str, key: &str, value: &str) -> Result<Answer, Refusal> {
     if !section_ok(section) {
-        let text = format!("{section:?} is no section; use global, mon, osd, gateway, nbd, client, or a daemon such as osd.3");
+        let text = format!(
+            "{section:?} is no section; use global, mon, osd, gateway, nbd, client, or a daemon such as osd.3"
+        );
         return Err(Refusal::invalid(text));
     }
     let setting = find(key).ok_or_else(|| {

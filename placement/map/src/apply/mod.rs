@@ -6,8 +6,8 @@
 //! changed at all.
 
 mod boot;
-mod config;
 mod cluster;
+mod config;
 mod draft;
 mod pool;
 mod pool_create;

@@ -8,15 +8,15 @@ use crate::pool::{Pool, default_min_size};
 use crate::refusal::{Refusal, RefusalKind};
 
 /// Options kept for other parts, with what they say.
-const OPTIONS: [(&str, &str); 2] = [
-    ("quota_bytes", "most bytes of objects; 0: no limit"),
-    ("quota_objects", "most objects; 0: no limit"),
-];
+const OPTIONS: [(&str, &str); 2] =
+    [("quota_bytes", "most bytes of objects; 0: no limit"), ("quota_objects", "most objects; 0: no limit")];
 
 pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> Result<Answer, Refusal> {
     let id = find(draft, name)?;
     let number = || {
-        value.parse::<u32>().map_err(|_| Refusal::invalid(format!("{key} of pool {name} is a whole number, not {value:?}")))
+        value
+            .parse::<u32>()
+            .map_err(|_| Refusal::invalid(format!("{key} of pool {name} is a whole number, not {value:?}")))
     };
     match key {
         "size" => {
@@ -39,7 +39,9 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         }
         "application" => pool(draft, id)?.application = short(value)?,
         "pg_num" | "pgp_num" => {
-            let text = format!("{key} of pool {name} stays as it was made; make another pool with the number you want");
+            let text = format!(
+                "{key} of pool {name} stays as it was made; make another pool with the number you want"
+            );
             return Err(Refusal::new(RefusalKind::Impossible, text));
         }
         _ if OPTIONS.iter().any(|(option, _)| *option == key) => {
@@ -48,8 +50,12 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         }
         _ => {
             let known = OPTIONS.iter().map(|(option, _)| *option);
-            let known: Vec<&str> = ["size", "min_size", "failure_domain", "application"].into_iter().chain(known).collect();
-            return Err(Refusal::not_found(format!("a pool has no setting {key:?}; it has {}", known.join(", "))));
+            let known: Vec<&str> =
+                ["size", "min_size", "failure_domain", "application"].into_iter().chain(known).collect();
+            return Err(Refusal::not_found(format!(
+                "a pool has no setting {key:?}; it has {}",
+                known.join(", ")
+            )));
         }
     }
     Ok(Answer::Done)

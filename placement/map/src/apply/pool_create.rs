@@ -20,7 +20,8 @@ pub(super) fn create(draft: &mut Draft<'_>, wanted: &PoolCreate) -> Result<Answe
     let name = &wanted.name;
     let printable = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(printable) {
-        let text = format!("{name:?} is no pool name: 1 to {NAME_BYTES_MAX} letters, digits, '.', '-' and '_'");
+        let text =
+            format!("{name:?} is no pool name: 1 to {NAME_BYTES_MAX} letters, digits, '.', '-' and '_'");
         return Err(Refusal::invalid(text));
     }
     if draft.next.pool_id(name).is_some() {
@@ -80,7 +81,9 @@ pub(crate) fn members(map: &ClusterMap, domain: &str) -> Option<u32> {
     let Some(root) = map.crush.item_id(ROOT) else { return Some(0) };
     let below = map.crush.under(root);
     let of_kind = below.iter().filter(|item| {
-        map.crush.kind_of(**item) == Some(kind) && !map.crush.is_shadow(**item) && !map.crush.devices_under(**item).is_empty()
+        map.crush.kind_of(**item) == Some(kind)
+            && !map.crush.is_shadow(**item)
+            && !map.crush.devices_under(**item).is_empty()
     });
     Some(u32::try_from(of_kind.count()).unwrap_or(u32::MAX))
 }

@@ -36,7 +36,9 @@ fn proposals(rng: &mut Rng, state: &ClusterState, seen: &BTreeMap<PgId, PgRow>) 
         let from = if rng.chance(1, 20) { some_osd(rng) } else { row.primary.unwrap_or(OsdId(0)) };
         let kind = match rng.below(4) {
             0 if row.activated => RowChangeKind::Shrink { drop: subset(rng, &row.in_sync) },
-            _ if !row.activated && rng.chance(3, 4) => RowChangeKind::Activate { in_sync: row.in_sync.clone() },
+            _ if !row.activated && rng.chance(3, 4) => {
+                RowChangeKind::Activate { in_sync: row.in_sync.clone() }
+            }
             _ if !row.activated => RowChangeKind::Activate { in_sync: subset(rng, &row.in_sync) },
             _ => {
                 let up = state.mapping().up(*pg).map(|up| up.set.clone()).unwrap_or_default();
@@ -64,9 +66,16 @@ fn command(rng: &mut Rng, state: &ClusterState, seen: &BTreeMap<PgId, PgRow>) ->
         6..=8 => Command::MarkDown { osds: some_osds(rng).into_iter().map(|osd| (osd, None)).collect() },
         9 => Command::MarkOut { osds: some_osds(rng), automatic: rng.chance(1, 2) },
         10 => Command::MarkIn { osds: some_osds(rng) },
-        11 => Command::OsdReweight { osd: some_osd(rng), weight: rng.below(u64::from(WEIGHT_ONE) + 1) as u32 },
-        12 => Command::CrushReweight { osd: some_osd(rng), weight: rng.below(4 * u64::from(WEIGHT_ONE)) as u32 },
-        13 => Command::PrimaryAffinity { osd: some_osd(rng), affinity: rng.below(u64::from(WEIGHT_ONE) + 1) as u32 },
+        11 => {
+            Command::OsdReweight { osd: some_osd(rng), weight: rng.below(u64::from(WEIGHT_ONE) + 1) as u32 }
+        }
+        12 => {
+            Command::CrushReweight { osd: some_osd(rng), weight: rng.below(4 * u64::from(WEIGHT_ONE)) as u32 }
+        }
+        13 => Command::PrimaryAffinity {
+            osd: some_osd(rng),
+            affinity: rng.below(u64::from(WEIGHT_ONE) + 1) as u32,
+        },
         14 => Command::OsdRm { osd: some_osd(rng), force: rng.chance(1, 4) },
         15 => Command::PoolCreate(PoolCreate {
             name: format!("p{}", rng.below(3)),
@@ -84,7 +93,9 @@ fn command(rng: &mut Rng, state: &ClusterState, seen: &BTreeMap<PgId, PgRow>) ->
             let pg = PgId { pool: PoolId(1 + rng.below(3)), seed: rng.below(4) as u32 };
             Command::PgUpmapItems { pg, items: vec![(some_osd(rng), some_osd(rng))] }
         }
-        19 if rng.chance(1, 4) => Command::PgRecreate { pg: PgId { pool: PoolId(1), seed: rng.below(4) as u32 } },
+        19 if rng.chance(1, 4) => {
+            Command::PgRecreate { pg: PgId { pool: PoolId(1), seed: rng.below(4) as u32 } }
+        }
         _ => proposals(rng, state, seen),
     }
 }
@@ -96,13 +107,20 @@ fn compare(before: &ClusterState, after: &ClusterState, command: &Command) {
         crate::rows::check(row, after.map());
         assert_eq!(after.map().up_acting(pg).up, after.mapping().up(pg).expect("mapped").set, "{pg}");
         if row.primary.is_some() {
-            assert_eq!(after.map().up_acting(pg).acting_primary, row.primary, "{pg}: a stock client's primary");
+            assert_eq!(
+                after.map().up_acting(pg).acting_primary,
+                row.primary,
+                "{pg}: a stock client's primary"
+            );
         }
         let Some(old) = before.row(pg) else { continue };
         assert!(row.interval >= old.interval && row.revision >= old.revision, "{pg}: {old:?} -> {row:?}");
         assert!(row == old || row.revision > old.revision, "{pg}: a change shows in the revision");
         let same_tenure = row.interval == old.interval;
-        assert!(!same_tenure || row.primary == old.primary || old.interval == 0, "{pg}: one primary an interval");
+        assert!(
+            !same_tenure || row.primary == old.primary || old.interval == 0,
+            "{pg}: one primary an interval"
+        );
         assert!(!same_tenure || row.activated || !old.activated, "{pg}: activation is not taken back");
         let joined: Vec<&OsdId> = row.in_sync.iter().filter(|osd| !old.in_sync.contains(osd)).collect();
         let may_join = old.interval == 0 || matches!(command, Command::Rows(_) | Command::PgRecreate { .. });
@@ -113,7 +131,10 @@ fn compare(before: &ClusterState, after: &ClusterState, command: &Command) {
         && new.up_from > old.up_from
         && (boot.damaged || new.uuid != old.uuid)
     {
-        let held = after.rows().find(|(_, row)| row.interval > 1 && row.in_sync.contains(&boot.id));
+        let held = after.rows().find(|(pg, row)| {
+            let held_before = before.row(*pg).is_some_and(|old| old.interval > 0);
+            held_before && row.in_sync.contains(&boot.id)
+        });
         assert_eq!(held, None, "{} lost its store and still counts as in sync", boot.id);
     }
     assert_eq!(after.rows().count(), after.map().pgs().count(), "no rows of PGs that are gone");
@@ -174,8 +195,10 @@ fn heal(state: &mut ClusterState) {
     }
     for (pg, row) in state.rows() {
         let up = state.mapping().up(pg).expect("mapped");
-        let served = row.activated && row.primary == up.primary && up.set.iter().all(|osd| row.in_sync.contains(osd));
-        let waits_for_removed = row.primary.is_none() && row.in_sync.iter().all(|osd| !state.map().is_up(*osd));
+        let served =
+            row.activated && row.primary == up.primary && up.set.iter().all(|osd| row.in_sync.contains(osd));
+        let waits_for_removed =
+            row.primary.is_none() && row.in_sync.iter().all(|osd| !state.map().is_up(*osd));
         assert!(served || row.lost || up.set.is_empty() || waits_for_removed, "{pg}: {row:?} {up:?}");
         assert!(row.primary.is_none() || up.set.is_empty() || !state.map().pg_temp.contains_key(&pg), "{pg}");
     }

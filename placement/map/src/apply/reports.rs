@@ -54,7 +54,10 @@ pub(super) fn recreate(draft: &mut Draft<'_>, pg: PgId) -> Result<Answer, Refusa
     }
     let up = draft.state.mapping().up(pg).filter(|up| !up.set.is_empty());
     let up = up.ok_or_else(|| {
-        Refusal::new(RefusalKind::Impossible, format!("no OSD that PG {pg} belongs on is up; start one first"))
+        Refusal::new(
+            RefusalKind::Impossible,
+            format!("no OSD that PG {pg} belongs on is up; start one first"),
+        )
     })?;
     let fresh = PgRow {
         interval: row.interval + 1,

@@ -17,7 +17,11 @@ pub(crate) enum Rejection {
 }
 
 /// Carries a proposal out on `row`, or leaves it as it is.
-pub(crate) fn change(row: &mut PgRow, proposal: &RowChange, around: &Surroundings<'_>) -> Result<(), Rejection> {
+pub(crate) fn change(
+    row: &mut PgRow,
+    proposal: &RowChange,
+    around: &Surroundings<'_>,
+) -> Result<(), Rejection> {
     if proposal.revision != row.revision {
         return Err(Rejection::Outdated);
     }
@@ -41,7 +45,12 @@ fn distinct(osds: &[OsdId]) -> bool {
 
 /// All of `in_sync` have the primary's head. Members that stopped since it was proposed are left out: that is an
 /// activation and a stop in one.
-fn activate(row: &mut PgRow, from: OsdId, in_sync: &[OsdId], around: &Surroundings<'_>) -> Result<(), Rejection> {
+fn activate(
+    row: &mut PgRow,
+    from: OsdId,
+    in_sync: &[OsdId],
+    around: &Surroundings<'_>,
+) -> Result<(), Rejection> {
     let subset = in_sync.iter().all(|osd| row.in_sync.contains(osd));
     fit(!row.activated && subset && in_sync.contains(&from) && distinct(in_sync))?;
     let others = in_sync.iter().copied().filter(|osd| *osd != from && around.map.is_up(*osd));
@@ -75,8 +84,8 @@ mod tests {
         let world = World::new(&[0, 1, 3]).up(&[0, 1, 3]);
         let pg = PgId { pool: PoolId(1), seed: 0 };
         let mut after = r.clone();
-        let result =
-            world.with(|around| change(&mut after, &RowChange { pg, from: OsdId(from), revision, kind }, around));
+        let result = world
+            .with(|around| change(&mut after, &RowChange { pg, from: OsdId(from), revision, kind }, around));
         (result, after)
     }
     fn activate(set: &[u32]) -> RowChangeKind {
@@ -101,7 +110,11 @@ mod tests {
         // osd.2 is down by now.
         assert_eq!(propose(&r, 0, r.revision, activate(&[0, 1, 2])).1.in_sync, osds(&[0, 1]));
         let active = row(3, &[0, 1], Some(0), true);
-        assert_eq!(propose(&active, 0, active.revision, activate(&[0])).0, Err(Rejection::Unfit), "only once");
+        assert_eq!(
+            propose(&active, 0, active.revision, activate(&[0])).0,
+            Err(Rejection::Unfit),
+            "only once"
+        );
     }
 
     #[test]

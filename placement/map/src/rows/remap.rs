@@ -14,7 +14,8 @@ pub(super) fn hand_over(row: &mut PgRow, around: &Surroundings<'_>) {
         return;
     }
     let extra = row.in_sync.iter().filter(|osd| !up.contains(osd));
-    let kept: Vec<OsdId> = up.iter().chain(extra.take(around.size.saturating_sub(up.len()))).copied().collect();
+    let kept: Vec<OsdId> =
+        up.iter().chain(extra.take(around.size.saturating_sub(up.len()))).copied().collect();
     let hands_over = row.primary != around.up.primary;
     if kept.len() < row.in_sync.len() || hands_over {
         row.in_sync = kept;

@@ -16,7 +16,11 @@ pub(super) fn begin(row: &mut PgRow, primary: Option<OsdId>) {
 
 /// The member that should be primary among those that `usable` takes: in the order of the up set, so that a
 /// hand-over later is spared where possible, then in that of the in-sync set.
-pub(super) fn choose(row: &PgRow, around: &Surroundings<'_>, usable: impl Fn(OsdId) -> bool) -> Option<OsdId> {
+pub(super) fn choose(
+    row: &PgRow,
+    around: &Surroundings<'_>,
+    usable: impl Fn(OsdId) -> bool,
+) -> Option<OsdId> {
     let by_up = around.up.set.iter().filter(|osd| row.in_sync.contains(osd));
     by_up.chain(&row.in_sync).copied().find(|osd| usable(*osd))
 }

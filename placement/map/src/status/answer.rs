@@ -1,6 +1,8 @@
 //! From a question, a state and the latest reports to the answer.
 
-use super::tables::{Capacity, ConfigRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail, PgRowView, Placement, PoolRow};
+use super::tables::{
+    Capacity, ConfigRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail, PgRowView, Placement, PoolRow,
+};
 use super::{Answer, Query, Status, Volatile, checks, pg_state, progress, tree};
 use crate::config::SETTINGS;
 use crate::ids::{OsdId, PgId};
@@ -12,7 +14,12 @@ use std::collections::BTreeMap;
 use stdx::time::WallTime;
 
 /// Answers a question; the error is a sentence on what does not exist.
-pub fn answer(state: &ClusterState, seen: &Volatile, query: &Query, now: WallTime) -> Result<Answer, Refusal> {
+pub fn answer(
+    state: &ClusterState,
+    seen: &Volatile,
+    query: &Query,
+    now: WallTime,
+) -> Result<Answer, Refusal> {
     Ok(match query {
         Query::Status => Answer::Status(Box::new(status(state, seen, now))),
         Query::Health => Answer::Health(checks::health(state, seen, now)),
@@ -58,7 +65,11 @@ fn status(state: &ClusterState, seen: &Volatile, now: WallTime) -> Status {
         pgs,
         objects: seen.pgs.values().map(|s| s.objects).sum(),
         bytes: seen.pgs.values().map(|s| s.bytes).sum(),
-        capacity: Capacity { total_bytes, used_bytes, avail_bytes: u64::saturating_sub(total_bytes, used_bytes) },
+        capacity: Capacity {
+            total_bytes,
+            used_bytes,
+            avail_bytes: u64::saturating_sub(total_bytes, used_bytes),
+        },
         recovery: progress::progress(state, seen),
         reads_per_second: up_stats().map(|s| u64::from(s.reads_per_second)).sum(),
         writes_per_second: up_stats().map(|s| u64::from(s.writes_per_second)).sum(),
@@ -83,7 +94,12 @@ fn osd_rows(state: &ClusterState, seen: &Volatile) -> Vec<OsdRow> {
             up: osd.up,
             r#in: osd.is_in(),
             class: map.crush.device_class(item).map(str::to_owned),
-            host: map.crush.location_of(item).into_iter().find(|(kind, _)| kind == "host").map(|(_, name)| name),
+            host: map
+                .crush
+                .location_of(item)
+                .into_iter()
+                .find(|(kind, _)| kind == "host")
+                .map(|(_, name)| name),
             addr: osd.addr.map(|addr| addr.to_string()),
             crush_weight_millionths: millionths(map.crush.item_weight(item).unwrap_or(0)),
             reweight_millionths: millionths(osd.weight),
@@ -169,9 +185,16 @@ fn config_rows(state: &ClusterState) -> Vec<ConfigRow> {
     set.chain(defaults).collect()
 }
 
-fn placement(state: &ClusterState, pool: &str, ns: &str, locator: &str, name: &str) -> Result<Placement, Refusal> {
+fn placement(
+    state: &ClusterState,
+    pool: &str,
+    ns: &str,
+    locator: &str,
+    name: &str,
+) -> Result<Placement, Refusal> {
     let map = state.map();
-    let missing = || Refusal::not_found(format!("there is no pool {pool}; `nacre pool ls` shows those there are"));
+    let missing =
+        || Refusal::not_found(format!("there is no pool {pool}; `nacre pool ls` shows those there are"));
     let pool_id = map.pool_id(pool).ok_or_else(missing)?;
     let hash = map.object_hash(ns, locator, name);
     let pgid = map.pg_of(pool_id, hash).ok_or_else(missing)?;
@@ -190,7 +213,9 @@ fn placement(state: &ClusterState, pool: &str, ns: &str, locator: &str, name: &s
 /// PGs that would stop taking writes if these OSDs stopped now (or that are not active anyway).
 fn would_block(state: &ClusterState, seen: &Volatile, osds: &[OsdId]) -> Vec<PgRowView> {
     let blocks = |view: &PgRowView| {
-        let (Some(row), Some(pool)) = (state.row(view.pgid), state.map().pools.get(&view.pgid.pool)) else { return false };
+        let (Some(row), Some(pool)) = (state.row(view.pgid), state.map().pools.get(&view.pgid.pool)) else {
+            return false;
+        };
         let left = row.in_sync.iter().filter(|osd| !osds.contains(osd) && state.map().is_up(**osd)).count();
         row.in_sync.iter().any(|osd| osds.contains(osd)) && left < pool.min_size as usize
     };

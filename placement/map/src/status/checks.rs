@@ -42,11 +42,19 @@ fn check(
     detail: impl Iterator<Item = String>,
 ) -> Option<Check> {
     let (next, action) = (next.to_owned(), action.to_owned());
-    Some(Check { code: code.to_owned(), severity, summary, next, action, detail: detail.take(DETAIL_MAX).collect() })
+    Some(Check {
+        code: code.to_owned(),
+        severity,
+        summary,
+        next,
+        action,
+        detail: detail.take(DETAIL_MAX).collect(),
+    })
 }
 
 fn monitors_down(map: &ClusterMap, seen: &Volatile) -> Option<Check> {
-    let away: Vec<&String> = map.monitors.keys().filter(|name| !seen.quorum.members.contains(*name)).collect();
+    let away: Vec<&String> =
+        map.monitors.keys().filter(|name| !seen.quorum.members.contains(*name)).collect();
     if away.is_empty() || seen.quorum.members.is_empty() {
         return None;
     }
@@ -72,7 +80,9 @@ fn osds_down(map: &ClusterMap, now: WallTime) -> Option<Check> {
     let wait = map.setting("mon", "mon_osd_down_out_interval").unwrap_or_default();
     let next = match wait {
         "0" => "their copies stay missing until they are back".to_owned(),
-        _ => format!("they are marked out {wait} s after they stopped, and their copies are made anew elsewhere where there is room"),
+        _ => format!(
+            "they are marked out {wait} s after they stopped, and their copies are made anew elsewhere where there is room"
+        ),
     };
     check(
         "OSD_DOWN",
@@ -85,7 +95,8 @@ fn osds_down(map: &ClusterMap, now: WallTime) -> Option<Check> {
 }
 
 fn osds_full(map: &ClusterMap, seen: &Volatile) -> Vec<Check> {
-    let ratio = |key: &str, default: f64| map.setting("mon", key).and_then(|v| v.parse().ok()).unwrap_or(default);
+    let ratio =
+        |key: &str, default: f64| map.setting("mon", key).and_then(|v| v.parse().ok()).unwrap_or(default);
     let (near, full) = (ratio("mon_osd_nearfull_ratio", 0.85), ratio("mon_osd_full_ratio", 0.95));
     let over = |low: f64, high: f64| -> Vec<String> {
         let used = |s: &crate::stats::OsdStats| s.used_bytes as f64 / s.total_bytes.max(1) as f64;
@@ -153,7 +164,10 @@ fn pgs_unavailable(pgs: &[PgRowView]) -> Option<Check> {
     check(
         "PG_AVAILABILITY",
         severity,
-        format!("{} PGs do not serve at the moment ({down} of them have no in-sync OSD up); reads and writes of them wait", hit.len()),
+        format!(
+            "{} PGs do not serve at the moment ({down} of them have no in-sync OSD up); reads and writes of them wait",
+            hit.len()
+        ),
         "those that peer go on within seconds; those that are down when one of their OSDs is back",
         "start the OSDs that are down: nacre osd tree",
         lines(&hit),
@@ -162,7 +176,9 @@ fn pgs_unavailable(pgs: &[PgRowView]) -> Option<Check> {
 
 fn pgs_below_min_size(state: &ClusterState, pgs: &[PgRowView]) -> Option<Check> {
     let blocked = |view: &&PgRowView| {
-        let (Some(row), Some(pool)) = (state.row(view.pgid), state.map().pools.get(&view.pgid.pool)) else { return false };
+        let (Some(row), Some(pool)) = (state.row(view.pgid), state.map().pools.get(&view.pgid.pool)) else {
+            return false;
+        };
         row.activated && row.in_sync.len() < pool.min_size as usize
     };
     let hit: Vec<&PgRowView> = pgs.iter().filter(blocked).collect();
@@ -196,8 +212,12 @@ fn pgs_degraded(pgs: &[PgRowView]) -> Option<Check> {
 }
 
 fn pgs_inconsistent(seen: &Volatile) -> Option<Check> {
-    let hit: Vec<String> =
-        seen.pgs.values().filter(|s| s.doing & doing::INCONSISTENT != 0).map(|s| format!("pg {}", s.pg)).collect();
+    let hit: Vec<String> = seen
+        .pgs
+        .values()
+        .filter(|s| s.doing & doing::INCONSISTENT != 0)
+        .map(|s| format!("pg {}", s.pg))
+        .collect();
     if hit.is_empty() {
         return None;
     }
@@ -230,7 +250,9 @@ fn wider_domain(map: &ClusterMap) -> Option<Check> {
     let hit: Vec<String> = map
         .pools
         .values()
-        .filter(|pool| pool.size > 1 && pool.crush_rule == osd_rule && widest_domain(map, pool.size) == "host")
+        .filter(|pool| {
+            pool.size > 1 && pool.crush_rule == osd_rule && widest_domain(map, pool.size) == "host"
+        })
         .map(|pool| format!("nacre pool set {} failure_domain host", pool.name))
         .collect();
     if hit.is_empty() {
@@ -239,7 +261,10 @@ fn wider_domain(map: &ClusterMap) -> Option<Check> {
     check(
         "POOL_FAILURE_DOMAIN",
         Severity::Warn,
-        format!("{} pools may keep several copies on one host although there are hosts enough; losing one host can stop them", hit.len()),
+        format!(
+            "{} pools may keep several copies on one host although there are hosts enough; losing one host can stop them",
+            hit.len()
+        ),
         "nothing changes by itself",
         "widen the failure domain with the commands below; data moves in the background",
         hit.into_iter(),
@@ -247,8 +272,12 @@ fn wider_domain(map: &ClusterMap) -> Option<Check> {
 }
 
 fn slow_ops(seen: &Volatile) -> Option<Check> {
-    let hit: Vec<String> =
-        seen.osds.iter().filter(|(_, s)| s.slow_ops > 0).map(|(id, s)| format!("{id}: {}", s.slow_ops)).collect();
+    let hit: Vec<String> = seen
+        .osds
+        .iter()
+        .filter(|(_, s)| s.slow_ops > 0)
+        .map(|(id, s)| format!("{id}: {}", s.slow_ops))
+        .collect();
     if hit.is_empty() {
         return None;
     }

@@ -39,7 +39,8 @@ pub(super) fn explain(row: &PgRow, pool: &Pool, view: &PgRowView) -> Vec<String>
         )),
         Some(primary) => lines.push(format!("{primary} serves reads and writes")),
     }
-    let joining: Vec<crate::OsdId> = view.up.iter().copied().filter(|osd| !row.in_sync.contains(osd)).collect();
+    let joining: Vec<crate::OsdId> =
+        view.up.iter().copied().filter(|osd| !row.in_sync.contains(osd)).collect();
     if !joining.is_empty() {
         lines.push(format!(
             "{} are being filled ({} copies to go) and then join",

@@ -38,7 +38,10 @@ fn cluster() -> ClusterState {
     for id in 0..3 {
         boot(&mut state, id, 0);
     }
-    run(&mut state, Command::PoolCreate(PoolCreate { name: "a".to_owned(), pg_num: Some(1), ..PoolCreate::default() }));
+    run(
+        &mut state,
+        Command::PoolCreate(PoolCreate { name: "a".to_owned(), pg_num: Some(1), ..PoolCreate::default() }),
+    );
     state
 }
 
@@ -62,7 +65,9 @@ fn state_of(state: &ClusterState, seen: &Volatile) -> String {
 
 fn codes(state: &ClusterState, seen: &Volatile) -> (Severity, Vec<String>) {
     match answer(state, seen, &Query::Health, NOW).expect("answered") {
-        Answer::Health(health) => (health.status, health.checks.into_iter().map(|check| check.code).collect()),
+        Answer::Health(health) => {
+            (health.status, health.checks.into_iter().map(|check| check.code).collect())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -98,7 +103,13 @@ fn the_words_follow_a_pg_through_loss_and_return() {
     };
     let up_from = state.map().incarnation(primary).expect("up");
     let epoch = state.map().epoch;
-    let beacon = |interval| Beacon { osd: primary, up_from, epoch, stats: OsdStats::default(), pgs: vec![report(interval)] };
+    let beacon = |interval| Beacon {
+        osd: primary,
+        up_from,
+        epoch,
+        stats: OsdStats::default(),
+        pgs: vec![report(interval)],
+    };
     seen.beacon(&beacon(interval));
     seen.beacon(&beacon(interval - 1));
     assert_eq!(state_of(&state, &seen), "active+undersized+degraded+recovering");
@@ -134,14 +145,21 @@ fn every_check_says_what_next_and_what_to_do() {
     }
     let Ok(Answer::Health(health)) = answer(&state, &seen, &Query::Health, NOW) else { panic!("no answer") };
     let found: Vec<&str> = health.checks.iter().map(|check| check.code.as_str()).collect();
-    for wanted in ["MON_DOWN", "OSD_DOWN", "OSD_FULL", "PG_BELOW_MIN_SIZE", "PG_DEGRADED", "OSDMAP_FLAGS", "SLOW_OPS"] {
+    for wanted in
+        ["MON_DOWN", "OSD_DOWN", "OSD_FULL", "PG_BELOW_MIN_SIZE", "PG_DEGRADED", "OSDMAP_FLAGS", "SLOW_OPS"]
+    {
         assert!(found.contains(&wanted), "{wanted} is missing in {found:?}");
     }
     assert!(health.checks.windows(2).all(|pair| pair[0].severity >= pair[1].severity), "the worst first");
     for check in &health.checks {
         assert!(!check.summary.is_empty() && !check.next.is_empty() && !check.action.is_empty(), "{check:?}");
     }
-    assert!(health.checks.iter().any(|check| check.detail == ["osd.0 is down for 50 s", "osd.1 is down for 50 s"]));
+    assert!(
+        health
+            .checks
+            .iter()
+            .any(|check| check.detail == ["osd.0 is down for 50 s", "osd.1 is down for 50 s"])
+    );
 }
 
 #[test]
@@ -150,7 +168,9 @@ fn more_hosts_bring_the_advice_to_use_them() {
     activate(&mut state);
     boot(&mut state, 3, 1);
     boot(&mut state, 4, 2);
-    let Ok(Answer::Health(health)) = answer(&state, &Volatile::default(), &Query::Health, NOW) else { panic!("no answer") };
+    let Ok(Answer::Health(health)) = answer(&state, &Volatile::default(), &Query::Health, NOW) else {
+        panic!("no answer")
+    };
     let advice = health.checks.iter().find(|check| check.code == "POOL_FAILURE_DOMAIN").expect("given");
     assert_eq!(advice.detail, ["nacre pool set a failure_domain host"]);
 }
@@ -181,15 +201,25 @@ fn trees_tables_and_answers_travel() {
         name: "o".to_owned(),
     };
     for query in [
-        Query::Status, Query::Health, Query::OsdTree, Query::OsdDf, Query::PgLs, Query::PgQuery(PG), Query::PoolLs,
-        Query::MonLs, Query::ConfigLs, placement,
+        Query::Status,
+        Query::Health,
+        Query::OsdTree,
+        Query::OsdDf,
+        Query::PgLs,
+        Query::PgQuery(PG),
+        Query::PoolLs,
+        Query::MonLs,
+        Query::ConfigLs,
+        placement,
     ] {
         let query: Query = stdx::codec::from_bytes(stdx::codec::to_bytes(&query)).expect("a query travels");
         let found = answer(&state, &seen, &query, NOW).expect("answered");
         let back: Answer = stdx::codec::from_bytes(stdx::codec::to_bytes(&found)).expect("an answer travels");
         assert_eq!(back, found);
     }
-    let Ok(Answer::OsdTree { nodes }) = answer(&state, &seen, &Query::OsdTree, NOW) else { panic!("no answer") };
+    let Ok(Answer::OsdTree { nodes }) = answer(&state, &seen, &Query::OsdTree, NOW) else {
+        panic!("no answer")
+    };
     let shown: Vec<(u32, &str)> = nodes.iter().map(|node| (node.depth, node.name.as_str())).collect();
     assert_eq!(shown, [(0, "default"), (1, "h0"), (2, "osd.0"), (2, "osd.1"), (2, "osd.2")]);
     let nowhere = PgId { pool: PoolId(9), seed: 0 };

@@ -53,7 +53,13 @@ pub struct Progress {
     /// At this rate, seconds until all are made; none while nothing moves.
     pub seconds_left: Option<u64>,
 }
-stdx::codec_plain!(Progress { copies_left, copies_total, objects_per_second, bytes_per_second, seconds_left });
+stdx::codec_plain!(Progress {
+    copies_left,
+    copies_total,
+    objects_per_second,
+    bytes_per_second,
+    seconds_left
+});
 
 /// The whole at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

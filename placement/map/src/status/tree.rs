@@ -60,7 +60,12 @@ fn descend(map: &ClusterMap, item: i32, depth: u32, nodes: &mut Vec<TreeNode>) {
     nodes.push(TreeNode {
         id: i64::from(item),
         name: map.crush.item_name(item).unwrap_or_default().to_owned(),
-        r#type: map.crush.kind_of(item).and_then(|kind| map.crush.type_name(kind)).unwrap_or_default().to_owned(),
+        r#type: map
+            .crush
+            .kind_of(item)
+            .and_then(|kind| map.crush.type_name(kind))
+            .unwrap_or_default()
+            .to_owned(),
         depth,
         crush_weight_millionths: millionths(bucket.weight()),
         status: None,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
-    VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
 };
 use openraft::{AnyError, BasicNode};
 use serde::{Deserialize, Serialize};
@@ -77,11 +77,14 @@ impl Line {
     }
 
     /// An answer of the other monitor's engine, or a line that mixed answers up.
+    #[expect(clippy::result_large_err, reason = "openraft's trait has this error type")]
     fn answer<T, E: std::error::Error>(&self, found: Option<Result<T, E>>) -> Result<T, Failure<E>> {
         match found {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => Err(RemoteError::new(self.target, error).into()),
-            None => Err(RPCError::Network(NetworkError::new(&AnyError::error("an answer to another question")))),
+            None => {
+                Err(RPCError::Network(NetworkError::new(&AnyError::error("an answer to another question"))))
+            }
         }
     }
 }

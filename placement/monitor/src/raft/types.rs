@@ -89,7 +89,10 @@ mod tests {
     fn batches_pass_through_postcard() {
         let batch = Batch {
             at: WallTime(5),
-            commands: vec![Command::PoolRm { name: "a".to_owned() }, Command::SetFlag { flag: "b".to_owned(), on: true }],
+            commands: vec![
+                Command::PoolRm { name: "a".to_owned() },
+                Command::SetFlag { flag: "b".to_owned(), on: true },
+            ],
         };
         let bytes = postcard::to_stdvec(&batch).expect("it encodes");
         assert_eq!(postcard::from_bytes::<Batch>(&bytes).expect("and comes back"), batch);

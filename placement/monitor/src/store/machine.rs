@@ -7,8 +7,8 @@ use crate::raft::{Outcomes, TypeConfig};
 use crate::view::View;
 use openraft::storage::RaftStateMachine;
 use openraft::{
-    BasicNode, Entry, EntryPayload, LogId, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError,
-    StorageIOError, StoredMembership,
+    BasicNode, Entry, EntryPayload, LogId, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
+    StorageError, StorageIOError, StoredMembership,
 };
 use placement_map::ClusterState;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     Outcomes::default()
                 }
                 EntryPayload::Membership(membership) => {
-                    self.view.advance(entry.log_id, Some(StoredMembership::new(Some(entry.log_id), membership)));
+                    self.view
+                        .advance(entry.log_id, Some(StoredMembership::new(Some(entry.log_id), membership)));
                     Outcomes::default()
                 }
                 EntryPayload::Normal(batch) => Outcomes(self.view.apply(entry.log_id, &batch)),
@@ -138,7 +139,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, Failure> {
         let (bytes, last_log_id, last_membership) = self.view.freeze();
         // The same log position always gives the same bytes, so it can name the snapshot.
-        let snapshot_id = last_log_id.map_or_else(|| "0".to_owned(), |id| format!("{}-{}", id.leader_id, id.index));
+        let snapshot_id =
+            last_log_id.map_or_else(|| "0".to_owned(), |id| format!("{}-{}", id.leader_id, id.index));
         let meta = SnapshotMeta { last_log_id, last_membership, snapshot_id };
         let state = bytes.to_vec();
         keep(&self.store, Kept { meta: meta.clone(), state: state.clone() }).await.map_err(failed)?;

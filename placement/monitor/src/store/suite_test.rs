@@ -5,7 +5,9 @@ use crate::raft::{Batch, TypeConfig};
 use crate::view::View;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
-use openraft::{CommittedLeaderId, Entry, EntryPayload, LogId, RaftLogReader, RaftSnapshotBuilder, StorageError, Vote};
+use openraft::{
+    CommittedLeaderId, Entry, EntryPayload, LogId, RaftLogReader, RaftSnapshotBuilder, StorageError, Vote,
+};
 use placement_map::{Bootstrap, Command, Epoch, Uuid};
 use std::path::Path;
 use std::sync::Arc;
