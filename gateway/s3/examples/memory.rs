@@ -1,7 +1,8 @@
 //! An S3 endpoint over a map in memory: to try clients against the protocol without a cluster.
 //!
-//! `cargo run --release -p gateway-s3 --example memory -- 127.0.0.1:9100 [DOMAIN]`; the access key is `test`,
-//! the secret key `testtest`. Everything is lost at the end.
+//! `cargo run --release -p gateway-s3 --example memory -- [ADDRESS] [domain=NAME]... [user=UID,ACCESS,SECRET]...`;
+//! the address is 127.0.0.1:9100 and the one user's keys are `test` and `testtest`, unless others are given.
+//! Everything is lost at the end.
 
 use gateway_client::MemoryRados;
 use gateway_s3::S3Config;
@@ -10,21 +11,33 @@ use std::error::Error;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .init();
-    let mut args = std::env::args().skip(1);
-    let address = args.next().unwrap_or_else(|| "127.0.0.1:9100".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).init();
+
+    let (mut address, mut domains, mut users) = ("127.0.0.1:9100".to_string(), Vec::new(), Vec::new());
+    for arg in std::env::args().skip(1) {
+        match arg.split_once('=') {
+            Some(("domain", name)) => domains.push(name.to_string()),
+            Some(("user", user)) => users.push(user.to_string()),
+            _ => address = arg,
+        }
+    }
+    if users.is_empty() {
+        users.push("test,test,testtest".into());
+    }
     let config = StorageConfig::default();
     let rados = MemoryRados::new(&[&config.meta_pool, &config.index_pool, &config.data_pool]);
     let storage = Storage::new(rados, config);
-    storage.user_create("test", "Test", Some(("test".into(), Secret::new("testtest")))).await?;
+    for user in &users {
+        let [uid, access, secret] = user.split(',').collect::<Vec<_>>()[..] else {
+            return Err(format!("{user:?}: expected UID,ACCESS,SECRET").into());
+        };
+        storage.user_create(uid, uid, Some((access.into(), Secret::new(secret)))).await?;
+    }
     let listener = tokio::net::TcpListener::bind(&address).await?;
-    println!("serving S3 on http://{}, access key test, secret key testtest", listener.local_addr()?);
+    println!("serving S3 on http://{}", listener.local_addr()?);
     let mut config = S3Config::new(listener);
-    config.domains.extend(args);
+    config.domains = domains;
     let stop = async {
         if let Err(e) = tokio::signal::ctrl_c().await {
             eprintln!("Ctrl-C cannot be waited for: {e}");

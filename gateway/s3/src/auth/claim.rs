@@ -1,4 +1,4 @@
-//! What a request claims about who sent it: read from the `Authorization` header or the query of a presigned
+//! What a request of Signature Version 4 claims about who sent it: read from the `Authorization` header or the query of a presigned
 //! URL, checked in form and time, not yet believed.
 
 use crate::dates;
@@ -16,7 +16,7 @@ const MAX_SIGNED_HEADERS: usize = 256;
 
 /// A claim that is well formed and timely. Whether it is true shows when the signature is checked.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub(crate) struct ClaimV4 {
     pub(crate) access_key: String,
     /// `YYYYMMDD`.
     pub(crate) date: String,
@@ -28,78 +28,61 @@ pub(crate) struct Claim {
     pub(crate) presigned: bool,
 }
 
-impl Claim {
+impl ClaimV4 {
     /// The credential scope.
     pub(crate) fn scope(&self, region: &str) -> String {
         format!("{}/{region}/s3/aws4_request", self.date)
     }
 
-    /// Reads the claim. None for an anonymous request. `now` is in seconds since 1970.
-    pub(crate) fn of_request(
+    /// Reads what stands behind `AWS4-HMAC-SHA256` in the `Authorization` header. `now` is in seconds since 1970.
+    pub(super) fn of_header(
+        text: &str,
         headers: &HeaderMap,
-        query: &Query,
         region: &str,
         now: u64,
-    ) -> Result<Option<Claim>, S3Error> {
-        let by_header = headers.get("authorization").filter(|v| !v.is_empty());
-        let by_query = query.has("X-Amz-Algorithm") || query.has("X-Amz-Signature");
-        let claim = match (by_header, by_query) {
-            (Some(_), true) => {
-                let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified";
-                return Err(S3Error::with_message(Code::InvalidArgument, message));
-            }
-            (Some(value), false) => of_header(value.to_str().unwrap_or(""), headers, region, now)?,
-            (None, true) => of_query(query, region, now)?,
-            (None, false) if query.has("Signature") && query.has("AWSAccessKeyId") => {
-                return Err(old_mechanism());
-            }
-            (None, false) => return Ok(None),
-        };
-        if !claim.signed_headers.iter().any(|h| h == "host") {
+    ) -> Result<ClaimV4, S3Error> {
+        of_header(text, headers, region, now)?.with_all_signed(headers)
+    }
+
+    /// Reads the query of a presigned URL.
+    pub(super) fn of_query(
+        query: &Query,
+        headers: &HeaderMap,
+        region: &str,
+        now: u64,
+    ) -> Result<ClaimV4, S3Error> {
+        of_query(query, region, now)?.with_all_signed(headers)
+    }
+
+    /// The claim, if it covers the headers that it must: the host, and all that mean something to S3.
+    fn with_all_signed(self, headers: &HeaderMap) -> Result<ClaimV4, S3Error> {
+        if !self.signed_headers.iter().any(|h| h == "host") {
             let message = "The Host header must be among the signed headers.";
             return Err(S3Error::with_message(Code::AccessDenied, message));
         }
         let unsigned: Vec<&str> = headers
             .keys()
             .map(|name| name.as_str())
-            .filter(|name| name.starts_with("x-amz-") && !claim.signed_headers.iter().any(|h| h == name))
+            .filter(|name| name.starts_with("x-amz-") && !self.signed_headers.iter().any(|h| h == name))
             // Says no more than the signed default does, and presigning clients add it when they send.
-            .filter(|name| !(claim.presigned && *name == "x-amz-content-sha256"))
+            .filter(|name| !(self.presigned && *name == "x-amz-content-sha256"))
             .collect();
         if !unsigned.is_empty() {
             let message = "There were headers present in the request which were not signed";
             return Err(S3Error::with_message(Code::AccessDenied, message)
                 .field("HeadersNotSigned", unsigned.join(", ")));
         }
-        Ok(Some(claim))
+        Ok(self)
     }
 }
 
-fn old_mechanism() -> S3Error {
-    let message =
-        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-    S3Error::with_message(Code::InvalidRequest, message)
-}
-
-fn of_header(text: &str, headers: &HeaderMap, region: &str, now: u64) -> Result<Claim, S3Error> {
+fn of_header(text: &str, headers: &HeaderMap, region: &str, now: u64) -> Result<ClaimV4, S3Error> {
     let malformed = |what: &str| {
         let message = format!("The authorization header is malformed; {what}.");
         S3Error::with_message(Code::AuthorizationHeaderMalformed, message)
     };
-    let (algorithm, rest) = text.trim().split_once(' ').unwrap_or((text, ""));
-    match algorithm {
-        "AWS4-HMAC-SHA256" => {}
-        "AWS" if rest.contains(':') => return Err(old_mechanism()),
-        _ => {
-            return Err(S3Error::invalid_argument(
-                "Unsupported Authorization Type",
-                "Authorization",
-                algorithm,
-            ));
-        }
-    }
     let (mut credential, mut signed, mut signature) = (None, None, None);
-    for piece in rest.split(',') {
+    for piece in text.split(',') {
         match piece.trim().split_once('=') {
             Some(("Credential", v)) => credential = Some(v),
             Some(("SignedHeaders", v)) => signed = Some(v),
@@ -129,7 +112,7 @@ fn of_header(text: &str, headers: &HeaderMap, region: &str, now: u64) -> Result<
     Ok(claim)
 }
 
-fn of_query(query: &Query, region: &str, now: u64) -> Result<Claim, S3Error> {
+fn of_query(query: &Query, region: &str, now: u64) -> Result<ClaimV4, S3Error> {
     let malformed = |what: String| S3Error::with_message(Code::AuthorizationQueryParametersError, what);
     let get = |name: &str| {
         query.get(name).ok_or_else(|| {
@@ -220,7 +203,7 @@ fn claim(
     signed: &str,
     signature: &str,
     presigned: bool,
-) -> Result<Claim, String> {
+) -> Result<ClaimV4, String> {
     let amz_date = dates::amz(time);
     if !amz_date.starts_with(credential.date) || credential.date.len() != 8 {
         return Err(format!(
@@ -234,7 +217,7 @@ fn claim(
         return Err("the SignedHeaders are mal-formed".into());
     }
     let signature = hex::decode(signature.as_bytes()).ok_or("the Signature is not 64 hexadecimal digits")?;
-    Ok(Claim {
+    Ok(ClaimV4 {
         access_key: credential.access_key.to_string(),
         date: credential.date.to_string(),
         amz_date,

@@ -1,11 +1,12 @@
-//! Who sent a request: Signature Version 4 in the header or in a presigned URL, verified.
+//! Who sent a request: Signature Version 4, or 2, in the header or in a presigned URL, verified.
 
 mod canonical;
 mod claim;
 mod key;
 mod payload;
+mod v2;
 
-pub(crate) use claim::Claim;
+use claim::ClaimV4;
 pub(crate) use key::KeyCache;
 #[cfg(test)]
 pub(crate) use key::sha256;
@@ -17,6 +18,7 @@ use crate::uri::Query;
 use canonical::{Signed, request_hash, string_to_sign};
 use http::HeaderMap;
 use payload::UNSIGNED;
+use v2::ClaimV2;
 
 /// The parts of a request that signatures are about.
 pub(crate) struct Subject<'a> {
@@ -27,6 +29,60 @@ pub(crate) struct Subject<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The host of the request target, for requests without a `Host` header.
     pub(crate) host: &'a str,
+    /// The bucket, if the host names it and the path does not.
+    pub(crate) virtual_bucket: Option<&'a str>,
+}
+
+/// Who a request says that it is from: well formed and timely, not yet believed.
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
+    /// Signature Version 4.
+    V4(ClaimV4),
+    /// Signature Version 2.
+    V2(ClaimV2),
+}
+
+impl Claim {
+    /// Reads the claim. None for an anonymous request. `now` is in seconds since 1970.
+    pub(crate) fn of_request(
+        headers: &HeaderMap,
+        query: &Query,
+        region: &str,
+        now: u64,
+    ) -> Result<Option<Claim>, S3Error> {
+        let header = headers.get("authorization").filter(|v| !v.is_empty());
+        let header = header.map(|v| v.to_str().unwrap_or("").trim());
+        let (v4_query, v2_query) = (
+            query.has("X-Amz-Algorithm") || query.has("X-Amz-Signature"),
+            query.has("Signature") || query.has("AWSAccessKeyId"),
+        );
+        if u8::from(header.is_some()) + u8::from(v4_query) + u8::from(v2_query) > 1 {
+            let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified";
+            return Err(S3Error::with_message(Code::InvalidArgument, message));
+        }
+        let claim = match header {
+            Some(text) => match text.split_once(' ').unwrap_or((text, "")) {
+                ("AWS4-HMAC-SHA256", rest) => Claim::V4(ClaimV4::of_header(rest, headers, region, now)?),
+                ("AWS", rest) => Claim::V2(ClaimV2::of_header(rest, headers, now)?),
+                (other, _) => {
+                    let message = "Unsupported Authorization Type";
+                    return Err(S3Error::invalid_argument(message, "Authorization", other));
+                }
+            },
+            None if v4_query => Claim::V4(ClaimV4::of_query(query, headers, region, now)?),
+            None if v2_query => Claim::V2(ClaimV2::of_query(query, now)?),
+            None => return Ok(None),
+        };
+        Ok(Some(claim))
+    }
+
+    /// The access key whose secret it must be signed with.
+    pub(crate) fn access_key(&self) -> &str {
+        match self {
+            Claim::V4(claim) => &claim.access_key,
+            Claim::V2(claim) => &claim.access_key,
+        }
+    }
 }
 
 /// What a valid signature says about the body.
@@ -46,8 +102,30 @@ pub(crate) fn verify(
     region: &str,
     keys: &KeyCache,
 ) -> Result<Vouched, S3Error> {
-    let header = subject.headers.get("x-amz-content-sha256").and_then(|v| v.to_str().ok());
-    let word = match (header.or(subject.query.get("X-Amz-Content-Sha256")), claim.presigned) {
+    let word = subject.headers.get("x-amz-content-sha256").and_then(|v| v.to_str().ok());
+    match claim {
+        Claim::V4(claim) => verify_v4(claim, subject, word, secret, region, keys),
+        Claim::V2(claim) => {
+            claim.verify(subject, secret)?;
+            let payload = word.map_or(Ok(Payload::Unsigned), Payload::parse)?;
+            if matches!(payload, Payload::SignedChunks { .. }) {
+                let message = "Signed chunks need a Signature Version 4.";
+                return Err(S3Error::with_message(Code::InvalidRequest, message));
+            }
+            Ok(Vouched { payload, signer: None })
+        }
+    }
+}
+
+fn verify_v4(
+    claim: &ClaimV4,
+    subject: &Subject<'_>,
+    word: Option<&str>,
+    secret: &str,
+    region: &str,
+    keys: &KeyCache,
+) -> Result<Vouched, S3Error> {
+    let word = match (word.or(subject.query.get("X-Amz-Content-Sha256")), claim.presigned) {
         (Some(word), _) => word,
         (None, true) => UNSIGNED,
         (None, false) => {

@@ -5,6 +5,7 @@ use gateway_client::Rados;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// S3's error. It bounds what a connection buffers, too.
 const MAX_BUFFER_BYTES: usize = 192 * 1024;
 const MAX_HEADERS: usize = 400;
+/// A client that takes nothing of an answer for so long has gone.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// What is still read, and thrown away, from a client that was refused while it was sending.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 8 << 20;
@@ -31,6 +34,10 @@ pub(super) async fn run<R: Rados>(
     // Without it a small answer waits for the client's delayed ACK.
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!("TCP_NODELAY could not be set: {e}");
+    }
+    // A client that stops reading holds buffers of a transfer; for ever it may not.
+    if let Err(e) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALL_TIMEOUT)) {
+        tracing::debug!("TCP_USER_TIMEOUT could not be set: {e}");
     }
     let service = service_fn(move |request| {
         let gateway = gateway.clone();

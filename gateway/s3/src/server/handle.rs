@@ -1,6 +1,6 @@
 //! One request: who sent it, what it is about, and what it is answered.
 
-use super::target::Target;
+use super::target::{Target, bucket_of_host};
 use crate::auth::{self, Claim, KeyCache, Subject};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -11,7 +11,7 @@ use crate::verbs;
 use gateway_client::Rados;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The names and values of a request's headers together, bytes.
@@ -45,6 +45,7 @@ impl<R: Rados> Gateway<R> {
         let id = format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed));
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
+        let close = confuses_its_client(&request);
         let mut response = if path == HEALTH_PATH {
             health(request.method())
         } else {
@@ -65,6 +66,9 @@ impl<R: Rados> Gateway<R> {
             headers.insert(HeaderName::from_static("x-amz-request-id"), value);
         }
         headers.insert(http::header::SERVER, HeaderValue::from_static("Nacre"));
+        if close {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 
@@ -83,8 +87,8 @@ impl<R: Rados> Gateway<R> {
         let claim = Claim::of_request(&parts.headers, &query, &self.region, self.now())?;
         // Nothing is open to all yet: no ACL and no policy can say so.
         let claim = claim.ok_or(Code::AccessDenied)?;
-        let credential = self.storage.lookup_access_key(&claim.access_key).await?.ok_or_else(|| {
-            S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key.clone())
+        let credential = self.storage.lookup_access_key(claim.access_key()).await?.ok_or_else(|| {
+            S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key())
         })?;
         let subject = Subject {
             method: parts.method.as_str(),
@@ -92,11 +96,20 @@ impl<R: Rados> Gateway<R> {
             query: &query,
             headers: &parts.headers,
             host,
+            virtual_bucket: bucket_of_host(host, &self.domains),
         };
         let vouched = auth::verify(&claim, &subject, credential.secret.reveal(), &self.region, &self.keys)?;
         let request = Request::new(parts.method, parts.headers, query, target, credential, vouched, incoming);
         verbs::dispatch(self, request).await
     }
+}
+
+/// Whether a request wants a `100 Continue` for a body of no bytes: aws-cli and boto3 send this with empty files. There
+/// is nothing to continue with, so the final answer comes at once, and botocore (1.43) then takes that answer's status
+/// line for the next answer's on the same connection, loses its headers, and hangs for a minute. A new connection
+/// has no such memory.
+fn confuses_its_client(request: &http::Request<Incoming>) -> bool {
+    request.headers().contains_key(http::header::EXPECT) && request.body().is_end_stream()
 }
 
 fn health(method: &Method) -> Response {

@@ -66,7 +66,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), S3Error> {
 }
 
 /// The bucket that a virtual host names.
-fn bucket_of_host<'a>(host: &'a str, domains: &[String]) -> Option<&'a str> {
+pub(super) fn bucket_of_host<'a>(host: &'a str, domains: &[String]) -> Option<&'a str> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,

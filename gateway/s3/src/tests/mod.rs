@@ -11,6 +11,7 @@ mod disconnect_test;
 mod listing_test;
 mod multipart_test;
 mod object_test;
+mod slow_test;
 mod world;
 
 use client::{Call, call};
