@@ -8,6 +8,9 @@ use std::sync::Mutex;
 /// A version of a key: its bytes follow from the ledger's seed, the key and this number. `None`: no object.
 pub type Version = Option<u64>;
 
+/// The version that a key holds and its bytes, or what is wrong.
+type Found = Result<(Version, u64), String>;
+
 /// One key.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
@@ -59,7 +62,7 @@ impl Ledger {
     pub fn verify(&mut self, s3: &S3, bucket: &str) -> Verdict {
         let listing = s3.list(bucket);
         let keys: Vec<(String, Entry)> = self.keys.iter().map(|(k, e)| (k.clone(), e.clone())).collect();
-        let results: Mutex<Vec<(String, Result<(Version, u64), String>)>> = Mutex::new(Vec::new());
+        let results: Mutex<Vec<(String, Found)>> = Mutex::new(Vec::new());
         let threads = 8;
         std::thread::scope(|scope| {
             for part in 0..threads {
@@ -118,7 +121,7 @@ impl Ledger {
         key: &str,
         entry: &Entry,
         listed: Option<&Listed>,
-    ) -> Result<(Version, u64), String> {
+    ) -> Found {
         let response = s3.try_send(Request::object("GET", bucket, key)).map_err(|e| format!("GET: {e}"))?;
         let allowed: Vec<Version> = std::iter::once(entry.acked).chain(entry.maybe.iter().copied()).collect();
         let got = match response.status {
