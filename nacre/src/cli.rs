@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Object and block storage for a private cloud: one program, every part of it.
 #[derive(Parser)]
 #[command(name = "nacre", version, propagate_version = true, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
@@ -18,7 +18,7 @@ pub struct Cli {
 
 /// Flags that every subcommand takes, before or after its name.
 #[derive(Args, Clone)]
-pub struct Global {
+pub(crate) struct Global {
     /// The cluster's directory on this host.
     #[arg(long, global = true, env = "NACRE_DATA", value_name = "DIR", default_value = "nacre-data")]
     pub data: PathBuf,
@@ -29,7 +29,7 @@ pub struct Global {
 
 /// How answers are printed.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     Plain,
     /// For programs.
@@ -37,7 +37,7 @@ pub enum Format {
 }
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Start a whole cluster in the foreground, one process per daemon; run again to resume it.
     Up(UpArgs),
     /// Start or stop one daemon of the cluster.
@@ -78,7 +78,7 @@ pub enum Command {
 }
 
 #[derive(Args, Clone)]
-pub struct UpArgs {
+pub(crate) struct UpArgs {
     /// OSDs of a new cluster.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub osds: u32,
@@ -118,7 +118,7 @@ pub struct UpArgs {
 }
 
 #[derive(Subcommand)]
-pub enum DaemonCommand {
+pub(crate) enum DaemonCommand {
     /// Start a stopped daemon.
     Start {
         /// As osd.1, mon.0, gateway.0.
@@ -132,20 +132,20 @@ pub enum DaemonCommand {
 }
 
 #[derive(Subcommand)]
-pub enum HealthCommand {
+pub(crate) enum HealthCommand {
     /// Each finding with its meaning and remedy.
     Detail,
 }
 
 #[derive(Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The daemon's settings file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
 }
 
 #[derive(Subcommand)]
-pub enum OsdCommand {
+pub(crate) enum OsdCommand {
     /// The tree of failure domains with the OSDs in it.
     Tree,
     /// Space by OSD.
@@ -181,7 +181,7 @@ pub enum OsdCommand {
 }
 
 #[derive(Subcommand)]
-pub enum MonCommand {
+pub(crate) enum MonCommand {
     /// The monitors and who leads.
     Ls,
     /// Run one monitor in the foreground.
@@ -189,13 +189,13 @@ pub enum MonCommand {
 }
 
 #[derive(Subcommand)]
-pub enum GatewayCommand {
+pub(crate) enum GatewayCommand {
     /// Run one gateway in the foreground.
     Run(RunArgs),
 }
 
 #[derive(Subcommand)]
-pub enum PgCommand {
+pub(crate) enum PgCommand {
     /// All PGs with their states.
     Ls,
     /// One PG in detail.
@@ -206,7 +206,7 @@ pub enum PgCommand {
 }
 
 #[derive(Subcommand)]
-pub enum PoolCommand {
+pub(crate) enum PoolCommand {
     /// All pools.
     Ls,
     /// Make a replicated pool.
@@ -238,7 +238,7 @@ pub enum PoolCommand {
 }
 
 #[derive(Subcommand)]
-pub enum ObjectCommand {
+pub(crate) enum ObjectCommand {
     /// Store a file as one object ("-": standard input).
     Put {
         /// The pool.
@@ -279,7 +279,7 @@ pub enum ObjectCommand {
 }
 
 #[derive(Subcommand)]
-pub enum UserCommand {
+pub(crate) enum UserCommand {
     /// Make a user with one key pair.
     Create {
         /// Its id.
@@ -307,7 +307,7 @@ pub enum UserCommand {
 }
 
 #[derive(Subcommand)]
-pub enum KeyCommand {
+pub(crate) enum KeyCommand {
     /// Add a key pair, drawn at random.
     Create {
         /// The user's id.

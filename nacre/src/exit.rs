@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A command's failure: one clear sentence and the exit code that scripts rely on.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// 1: the answer is no. 2: usage, or nothing could be asked.
     pub code: u8,
     /// What happened, where, and what to do next.
@@ -13,11 +13,11 @@ pub struct Failure {
 
 impl Failure {
     /// The answer is no.
-    pub fn no(sentence: impl fmt::Display) -> Failure {
+    pub(crate) fn no(sentence: impl fmt::Display) -> Failure {
         Failure { code: 1, sentence: sentence.to_string() }
     }
     /// Usage, or the cluster cannot be reached.
-    pub fn unusable(sentence: impl fmt::Display) -> Failure {
+    pub(crate) fn unusable(sentence: impl fmt::Display) -> Failure {
         Failure { code: 2, sentence: sentence.to_string() }
     }
 }
@@ -29,7 +29,7 @@ impl fmt::Display for Failure {
 }
 
 /// Adds what was being done to an error of the world.
-pub trait Context<T> {
+pub(crate) trait Context<T> {
     /// Exit code 2 with `doing: error`.
     fn or_unusable(self, doing: impl fmt::Display) -> Result<T, Failure>;
 }

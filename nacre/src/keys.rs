@@ -6,7 +6,7 @@ const UPPER: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const ANY: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// An access key of 20 characters and a secret key of 40 (240 random bits).
-pub fn draw() -> Result<(String, String), Failure> {
+pub(crate) fn draw() -> Result<(String, String), Failure> {
     Ok((draw_from(UPPER, 20)?, draw_from(ANY, 40)?))
 }
 
@@ -19,7 +19,7 @@ fn draw_from(alphabet: &[u8], n: usize) -> Result<String, Failure> {
 }
 
 /// A random cluster id in the usual form of a version 4 UUID.
-pub fn draw_fsid() -> Result<[u8; 16], Failure> {
+pub(crate) fn draw_fsid() -> Result<[u8; 16], Failure> {
     let mut id = [0u8; 16];
     getrandom::fill(&mut id).or_unusable("the system gave no random bytes")?;
     id[6] = (id[6] & 0x0f) | 0x40;
@@ -28,13 +28,13 @@ pub fn draw_fsid() -> Result<[u8; 16], Failure> {
 }
 
 /// `id` as 8-4-4-4-12 hexadecimal digits.
-pub fn show_fsid(id: &[u8; 16]) -> String {
+pub(crate) fn show_fsid(id: &[u8; 16]) -> String {
     let hex: String = id.iter().map(|b| format!("{b:02x}")).collect();
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// Reads what `show_fsid` prints.
-pub fn parse_fsid(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn parse_fsid(text: &str) -> Option<[u8; 16]> {
     let hex: String = text.chars().filter(|c| *c != '-').collect();
     if hex.len() != 32 || !hex.is_ascii() {
         return None;

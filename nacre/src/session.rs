@@ -10,7 +10,7 @@ use std::path::Path;
 use wire_transport::{Mode, PeerName, Security};
 
 /// The name that the command line goes by.
-pub const ADMIN: &str = "client.admin";
+pub(crate) const ADMIN: &str = "client.admin";
 
 impl From<Link> for Mode {
     fn from(link: Link) -> Mode {
@@ -22,7 +22,7 @@ impl From<Link> for Mode {
 }
 
 /// A client of the cluster that the global flags name.
-pub async fn open(global: &Global) -> Result<Client, Failure> {
+pub(crate) async fn open(global: &Global) -> Result<Client, Failure> {
     let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
     let layout = Layout::new(&root);
     let settings = ClusterSettings::load(&layout)?.ok_or_else(|| {
@@ -35,14 +35,14 @@ pub async fn open(global: &Global) -> Result<Client, Failure> {
 }
 
 /// A client of the cluster in a directory, by the administrator's key.
-pub async fn connect(layout: &Layout, settings: &ClusterSettings) -> Result<Client, Failure> {
+pub(crate) async fn connect(layout: &Layout, settings: &ClusterSettings) -> Result<Client, Failure> {
     let security = security(&layout.keys(), ADMIN, settings.link)?;
     let config = ClientConfig::new(monitors(&settings.monitors)?, security);
     Client::connect(config).await.map_err(Failure::unusable)
 }
 
 /// A client by a daemon's own key.
-pub async fn connect_as_daemon(settings: &DaemonSettings) -> Result<Client, Failure> {
+pub(crate) async fn connect_as_daemon(settings: &DaemonSettings) -> Result<Client, Failure> {
     let security = security(&settings.keys, &settings.name, settings.link)?;
     let mut config = ClientConfig::new(monitors(&settings.monitors)?, security);
     // A daemon that starts before its monitors waits for them.
@@ -51,12 +51,12 @@ pub async fn connect_as_daemon(settings: &DaemonSettings) -> Result<Client, Fail
 }
 
 /// The key of a daemon or client.
-pub fn security(keys: &Path, name: &str, link: Link) -> Result<Security, Failure> {
+pub(crate) fn security(keys: &Path, name: &str, link: Link) -> Result<Security, Failure> {
     let name: PeerName = name.parse().or_unusable("name")?;
     Security::load(keys, &name, link.into()).map_err(Failure::unusable)
 }
 
 /// The monitors as the transport names them.
-pub fn monitors(list: &[Monitor]) -> Result<Vec<(PeerName, SocketAddr)>, Failure> {
+pub(crate) fn monitors(list: &[Monitor]) -> Result<Vec<(PeerName, SocketAddr)>, Failure> {
     list.iter().map(|m| Ok((m.name.parse().or_unusable("monitor")?, m.addr))).collect()
 }

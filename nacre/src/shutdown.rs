@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Done when SIGTERM or SIGINT has come. Listening starts at once.
-pub fn asked() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+pub(crate) fn asked() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
     let mut terminate = signal(SignalKind::terminate()).or_unusable("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).or_unusable("SIGINT")?;
     Ok(async move {

@@ -1,7 +1,7 @@
 //! Sizes as people write them: 8G, 512M, 4096.
 
 /// Bytes of `text`: a number with an optional K, M, G or T (powers of 1024), optionally followed by `iB` or `B`.
-pub fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let bad = || format!("{text:?} is not a size; write bytes, or 512M, 8G, 1T");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text[..digits].parse().map_err(|_| bad())?;
@@ -17,7 +17,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
 }
 
 /// `bytes` for a person, in the largest unit that leaves at least 1: "1.5 GiB".
-pub fn show(bytes: u64) -> String {
+pub(crate) fn show(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     match units.into_iter().find(|(shift, _)| bytes >> shift > 0) {
         Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1u64 << shift) as f64),

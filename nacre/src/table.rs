@@ -1,7 +1,7 @@
 //! Plain tables: columns aligned, numbers to the right.
 
 /// Lines of a table with a heading; columns that hold only numbers are aligned to the right.
-pub fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn render(heading: &[&str], rows: &[Vec<String>]) -> String {
     let width = |i: usize| {
         rows.iter()
             .map(|r| r[i].chars().count())

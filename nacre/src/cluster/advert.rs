@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The first S3 user's key pair.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct FirstUser {
+pub(crate) struct FirstUser {
     /// Access key.
     pub access_key: String,
     /// Secret key.
@@ -18,18 +18,18 @@ pub struct FirstUser {
 
 impl FirstUser {
     /// Reads DIR/keys/s3-user.json; `None` if the cluster is not complete yet.
-    pub fn load(layout: &Layout) -> Option<FirstUser> {
+    pub(crate) fn load(layout: &Layout) -> Option<FirstUser> {
         serde_json::from_str(&std::fs::read_to_string(layout.first_user()).ok()?).ok()
     }
     /// Writes DIR/keys/s3-user.json.
-    pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
+    pub(crate) fn save(&self, layout: &Layout) -> Result<(), Failure> {
         let text = serde_json::to_string(self).or_unusable("key pair")?;
         write_atomically(&layout.first_user(), &text).or_unusable(layout.first_user().display())
     }
 }
 
 /// Writes DIR/cluster.json with the daemons that run now.
-pub fn write(layout: &Layout, settings: &ClusterSettings, user: &FirstUser) -> Result<(), Failure> {
+pub(crate) fn write(layout: &Layout, settings: &ClusterSettings, user: &FirstUser) -> Result<(), Failure> {
     let daemons: Vec<serde_json::Value> = settings
         .daemons()
         .iter()

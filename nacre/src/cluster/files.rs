@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Writes `text` so that a reader sees the old file or the new one, whole, also after power fails.
 /// The file is readable by its owner only: these files name or hold secrets.
-pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     let next = path.with_extension("next");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
     file.write_all(text.as_bytes())?;
@@ -21,7 +21,7 @@ pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Takes an exclusive lock on `path`, held while the returned file lives. `Ok(None)`: somebody has it.
-pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {

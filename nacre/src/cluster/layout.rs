@@ -15,61 +15,61 @@ use std::path::{Path, PathBuf};
 
 /// The paths under one cluster directory.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
     /// The layout under `root`; nothing is touched.
-    pub fn new(root: &Path) -> Layout {
+    pub(crate) fn new(root: &Path) -> Layout {
         Layout { root: root.to_path_buf() }
     }
     /// DIR itself.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
     /// DIR/cluster.toml
-    pub fn settings(&self) -> PathBuf {
+    pub(crate) fn settings(&self) -> PathBuf {
         self.root.join("cluster.toml")
     }
     /// DIR/cluster.json
-    pub fn advert(&self) -> PathBuf {
+    pub(crate) fn advert(&self) -> PathBuf {
         self.root.join("cluster.json")
     }
     /// DIR/keys
-    pub fn keys(&self) -> PathBuf {
+    pub(crate) fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }
     /// DIR/keys/s3-user.json: the first S3 user's key pair.
-    pub fn first_user(&self) -> PathBuf {
+    pub(crate) fn first_user(&self) -> PathBuf {
         self.keys().join("s3-user.json")
     }
     /// DIR/up.lock
-    pub fn up_lock(&self) -> PathBuf {
+    pub(crate) fn up_lock(&self) -> PathBuf {
         self.root.join("up.lock")
     }
     /// DIR/conf/NAME.toml
-    pub fn conf(&self, daemon: &str) -> PathBuf {
+    pub(crate) fn conf(&self, daemon: &str) -> PathBuf {
         self.root.join("conf").join(format!("{daemon}.toml"))
     }
     /// DIR/NAME: a daemon's store.
-    pub fn store(&self, daemon: &str) -> PathBuf {
+    pub(crate) fn store(&self, daemon: &str) -> PathBuf {
         self.root.join(daemon)
     }
     /// DIR/log/NAME.log
-    pub fn log(&self, daemon: &str) -> PathBuf {
+    pub(crate) fn log(&self, daemon: &str) -> PathBuf {
         self.root.join("log").join(format!("{daemon}.log"))
     }
     /// DIR/run/NAME.pid
-    pub fn pid(&self, daemon: &str) -> PathBuf {
+    pub(crate) fn pid(&self, daemon: &str) -> PathBuf {
         self.root.join("run").join(format!("{daemon}.pid"))
     }
     /// DIR/run/NAME.stopped: the daemon was stopped on purpose.
-    pub fn stopped(&self, daemon: &str) -> PathBuf {
+    pub(crate) fn stopped(&self, daemon: &str) -> PathBuf {
         self.root.join("run").join(format!("{daemon}.stopped"))
     }
     /// Folders that must exist besides the stores.
-    pub fn folders(&self) -> [PathBuf; 4] {
+    pub(crate) fn folders(&self) -> [PathBuf; 4] {
         ["conf", "keys", "log", "run"].map(|d| self.root.join(d))
     }
 }

@@ -1,7 +1,7 @@
 //! A cluster's directory on one host: its layout, its settings, its daemons and what it advertises.
 
-pub mod advert;
-pub mod files;
-pub mod layout;
-pub mod process;
-pub mod settings;
+pub(crate) mod advert;
+pub(crate) mod files;
+pub(crate) mod layout;
+pub(crate) mod process;
+pub(crate) mod settings;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A process that runs now; the descriptor keeps meaning it even after its pid was reused.
-pub struct Running {
+pub(crate) struct Running {
     /// Its pid.
     pub pid: i32,
     fd: OwnedFd,
@@ -18,7 +18,7 @@ pub struct Running {
 
 /// Starts a daemon of this cluster in a session of its own, so that it outlives the terminal and gets no
 /// signal meant for its starter. Its output is appended to its log.
-pub fn start(layout: &Layout, daemon: &str) -> Result<Child, Failure> {
+pub(crate) fn start(layout: &Layout, daemon: &str) -> Result<Child, Failure> {
     let exe = std::env::current_exe().or_unusable("this program's own path is unknown")?;
     let path = layout.log(daemon);
     let log = OpenOptions::new().create(true).append(true).open(&path).or_unusable(path.display())?;
@@ -40,7 +40,7 @@ pub fn start(layout: &Layout, daemon: &str) -> Result<Child, Failure> {
 
 /// The running process of a daemon, if there is one. A pid file alone proves nothing: the process must be
 /// one that was started with this daemon's settings file.
-pub fn find(layout: &Layout, daemon: &str) -> Option<Running> {
+pub(crate) fn find(layout: &Layout, daemon: &str) -> Option<Running> {
     let pid: i32 = std::fs::read_to_string(layout.pid(daemon)).ok()?.trim().parse().ok()?;
     let fd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -60,13 +60,13 @@ fn ended(fd: &OwnedFd) -> bool {
 
 impl Running {
     /// Sends a signal; a process that has just ended is no error.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // ESRCH: it ended on its own, which is what a signal here asks for anyway.
         let _ = pidfd_send_signal(&self.fd, signal);
     }
 
     /// Waits until the process has ended. False: it still runs after `patience`.
-    pub fn wait(&self, patience: Duration) -> bool {
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
         let end = std::time::Instant::now() + patience;
         loop {
             let left = end.saturating_duration_since(std::time::Instant::now());
@@ -85,7 +85,7 @@ impl Running {
     }
 
     /// Asks the process to stop and waits; kills it when it does not.
-    pub fn stop(&self, patience: Duration) {
+    pub(crate) fn stop(&self, patience: Duration) {
         self.signal(Signal::TERM);
         if !self.wait(patience) {
             self.signal(Signal::KILL);

@@ -20,7 +20,7 @@ pub enum Link {
 
 /// A monitor's name and address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     /// As `mon.0`.
     pub name: String,
     /// Where it listens.
@@ -29,7 +29,7 @@ pub struct Monitor {
 
 /// DIR/cluster.toml.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClusterSettings {
+pub(crate) struct ClusterSettings {
     /// The cluster's id, hexadecimal with dashes.
     pub fsid: String,
     /// Protection of links.
@@ -51,7 +51,7 @@ pub struct ClusterSettings {
 
 /// Where a gateway listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GatewaySettings {
+pub(crate) struct GatewaySettings {
     /// S3.
     pub s3: SocketAddr,
     /// Admin API.
@@ -63,7 +63,7 @@ pub struct GatewaySettings {
 
 /// What an OSD needs besides the common part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OsdSettings {
+pub(crate) struct OsdSettings {
     /// The store's directory.
     pub path: PathBuf,
     /// A raw device for data and log; without it a preallocated file in `path`.
@@ -87,7 +87,7 @@ fn auto() -> String {
 
 /// What a monitor needs besides the common part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MonSettings {
+pub(crate) struct MonSettings {
     /// The store's directory.
     pub path: PathBuf,
     /// The address to listen on.
@@ -96,7 +96,7 @@ pub struct MonSettings {
 
 /// conf/NAME.toml. Relative paths are counted from the cluster directory (the parent of `conf`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DaemonSettings {
+pub(crate) struct DaemonSettings {
     /// As `osd.0`.
     pub name: String,
     /// The cluster.
@@ -120,15 +120,15 @@ pub struct DaemonSettings {
 
 impl ClusterSettings {
     /// Reads DIR/cluster.toml; `None` if there is none.
-    pub fn load(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
+    pub(crate) fn load(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
         read(&layout.settings())
     }
     /// Writes DIR/cluster.toml.
-    pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
+    pub(crate) fn save(&self, layout: &Layout) -> Result<(), Failure> {
         write(&layout.settings(), self)
     }
     /// Every daemon on this host, in the order in which they start.
-    pub fn daemons(&self) -> Vec<String> {
+    pub(crate) fn daemons(&self) -> Vec<String> {
         let mons = self.monitors.iter().map(|m| m.name.clone());
         mons.chain(self.osds.iter().map(|n| format!("osd.{n}"))).chain(["gateway.0".to_string()]).collect()
     }
@@ -136,7 +136,7 @@ impl ClusterSettings {
 
 impl DaemonSettings {
     /// Reads a daemon's file and resolves its relative paths.
-    pub fn load(path: &Path) -> Result<DaemonSettings, Failure> {
+    pub(crate) fn load(path: &Path) -> Result<DaemonSettings, Failure> {
         let mut s: DaemonSettings = read(path)?
             .ok_or_else(|| Failure::unusable(format!("there is no settings file {}", path.display())))?;
         let path = std::path::absolute(path).or_unusable(path.display())?;
@@ -151,7 +151,7 @@ impl DaemonSettings {
         Ok(s)
     }
     /// Writes conf/NAME.toml.
-    pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
+    pub(crate) fn save(&self, layout: &Layout) -> Result<(), Failure> {
         write(&layout.conf(&self.name), self)
     }
 }

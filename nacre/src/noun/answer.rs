@@ -8,18 +8,18 @@ use placement_map::status::{Answer, Query};
 use placement_map::{Command, CommandReply};
 
 /// Asks a question of the cluster that the flags name.
-pub async fn ask(global: &Global, query: Query) -> Result<Answer, Failure> {
+pub(super) async fn ask(global: &Global, query: Query) -> Result<Answer, Failure> {
     session::open(global).await?.query(query).await.map_err(failure)
 }
 
 /// Asks for a change, and says `done` when it is made.
-pub async fn order(global: &Global, command: Command, done: &str) -> Result<CommandReply, Failure> {
+pub(super) async fn order(global: &Global, command: Command, done: &str) -> Result<CommandReply, Failure> {
     let client = session::open(global).await?;
     order_with(&client, global, command, done).await
 }
 
 /// The same with a client at hand.
-pub async fn order_with(
+pub(super) async fn order_with(
     client: &Client,
     global: &Global,
     command: Command,
@@ -34,7 +34,7 @@ pub async fn order_with(
 }
 
 /// Prints an answer: as JSON, or as `plain` puts it.
-pub fn show(global: &Global, answer: &Answer, plain: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(super) fn show(global: &Global, answer: &Answer, plain: impl FnOnce() -> String) -> Result<(), Failure> {
     match global.format {
         Format::Plain => println!("{}", plain().trim_end()),
         Format::Json => println!("{}", serde_json::to_string(answer).map_err(Failure::unusable)?),
@@ -43,7 +43,7 @@ pub fn show(global: &Global, answer: &Answer, plain: impl FnOnce() -> String) ->
 }
 
 /// The monitors' answer was of another kind than the question.
-pub fn nonsense() -> Failure {
+pub(super) fn nonsense() -> Failure {
     Failure::unusable("the monitors' answer makes no sense; are their version and this program's the same?")
 }
 

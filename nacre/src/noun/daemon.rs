@@ -14,7 +14,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 const START_WATCH: Duration = Duration::from_secs(1);
 
 /// Carries out the command.
-pub fn run(global: &Global, command: &DaemonCommand) -> Result<(), Failure> {
+pub(crate) fn run(global: &Global, command: &DaemonCommand) -> Result<(), Failure> {
     let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
     let layout = Layout::new(&root);
     let settings = ClusterSettings::load(&layout)?.ok_or_else(|| {

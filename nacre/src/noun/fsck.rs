@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use std::path::Path;
 
 /// Carries out the command. Exit code 1: the store is damaged.
-pub fn run(global: &Global, path: &Path) -> Result<(), Failure> {
+pub(crate) fn run(global: &Global, path: &Path) -> Result<(), Failure> {
     let report = super::osd::fsck(path)?;
     match global.format {
         Format::Plain => println!("{report:#?}"),

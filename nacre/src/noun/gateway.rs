@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Serves until a signal asks to stop, then lets requests under way end.
-pub async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
+pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     let gateway = settings.gateway.as_ref().ok_or_else(|| {
         Failure::unusable(format!("the settings of {:?} are not those of a gateway", settings.name))
     })?;

@@ -6,7 +6,7 @@ use crate::exit::Failure;
 use placement_map::status::{Answer, Health, Query, Severity};
 
 /// Carries out the command. Exit code 1 while data is unavailable or in danger.
-pub async fn run(global: &Global, command: &HealthCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &HealthCommand) -> Result<(), Failure> {
     let HealthCommand::Detail = command;
     let answer = ask(global, Query::Health).await?;
     let Answer::Health(health) = &answer else { return Err(nonsense()) };

@@ -1,14 +1,14 @@
 //! One file per noun of the command line.
 
 mod answer;
-pub mod daemon;
-pub mod fsck;
-pub mod gateway;
-pub mod health;
-pub mod mon;
-pub mod object;
-pub mod osd;
-pub mod pg;
-pub mod pool;
-pub mod status;
-pub mod user;
+pub(crate) mod daemon;
+pub(crate) mod fsck;
+pub(crate) mod gateway;
+pub(crate) mod health;
+pub(crate) mod mon;
+pub(crate) mod object;
+pub(crate) mod osd;
+pub(crate) mod pg;
+pub(crate) mod pool;
+pub(crate) mod status;
+pub(crate) mod user;

@@ -9,7 +9,7 @@ use placement_map::status::{Answer, MonRow, Query};
 use placement_monitor::MonConfig;
 
 /// Carries out a command that asks the monitors.
-pub async fn run(global: &Global, command: &MonCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &MonCommand) -> Result<(), Failure> {
     match command {
         MonCommand::Ls => {
             let answer = ask(global, Query::MonLs).await?;
@@ -33,7 +33,7 @@ fn list(mons: &[MonRow]) -> String {
 }
 
 /// Makes the store of a founding monitor.
-pub fn mkfs(settings: &DaemonSettings) -> Result<(), Failure> {
+pub(crate) fn mkfs(settings: &DaemonSettings) -> Result<(), Failure> {
     let mon = part(settings)?;
     let fsid = keys::parse_fsid(&settings.fsid)
         .ok_or_else(|| Failure::unusable(format!("{:?} is not a cluster id", settings.fsid)))?;
@@ -44,7 +44,7 @@ pub fn mkfs(settings: &DaemonSettings) -> Result<(), Failure> {
 }
 
 /// Runs one monitor until a signal asks it to stop.
-pub async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
+pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     let mon = part(settings)?;
     let config = MonConfig {
         dir: mon.path.clone(),

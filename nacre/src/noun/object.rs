@@ -15,7 +15,7 @@ const PIECE_BYTES: usize = 4 << 20;
 const PAGE_NAMES: u32 = 1000;
 
 /// Carries out the command.
-pub async fn run(global: &Global, command: &ObjectCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &ObjectCommand) -> Result<(), Failure> {
     let client = session::open(global).await?;
     match command {
         ObjectCommand::Put { pool, name, file } => put(&client, pool, name, file).await,

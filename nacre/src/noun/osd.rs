@@ -11,7 +11,7 @@ use placement_map::status::{Answer, OsdRow, Query, TreeNode};
 use placement_map::{Command, OsdId, WEIGHT_ONE};
 
 /// Carries out a command that asks the monitors.
-pub async fn run(global: &Global, command: &OsdCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &OsdCommand) -> Result<(), Failure> {
     match command {
         OsdCommand::Tree => {
             let answer = ask(global, Query::OsdTree).await?;
@@ -62,13 +62,13 @@ pub async fn run(global: &Global, command: &OsdCommand) -> Result<(), Failure> {
 }
 
 /// Makes the store that a daemon's settings describe.
-pub fn mkfs(settings: &DaemonSettings) -> Result<(), Failure> {
+pub(crate) fn mkfs(settings: &DaemonSettings) -> Result<(), Failure> {
     let (id, osd) = parts(settings)?;
     Store::mkfs(&store_config(osd)?, id, fsid(settings)?).map(drop).or_unusable(&settings.name)
 }
 
 /// Runs one OSD until a signal asks it to stop.
-pub async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
+pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     let (id, osd) = parts(settings)?;
     let config = OsdConfig {
         id: OsdId(id),
@@ -171,7 +171,7 @@ fn df(osds: &[OsdRow]) -> String {
 }
 
 /// Checks the store of a stopped OSD.
-pub fn fsck(path: &std::path::Path) -> Result<osd_store::FsckReport, Failure> {
+pub(crate) fn fsck(path: &std::path::Path) -> Result<osd_store::FsckReport, Failure> {
     let config = StoreConfig {
         path: path.to_path_buf(),
         device: None,

@@ -8,7 +8,7 @@ use placement_map::OsdId;
 use placement_map::status::{Answer, PgDetail, PgRowView, Query};
 
 /// Carries out the command.
-pub async fn run(global: &Global, command: &PgCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &PgCommand) -> Result<(), Failure> {
     let query = match command {
         PgCommand::Ls => Query::PgLs,
         PgCommand::Query { pgid } => Query::PgQuery(*pgid),

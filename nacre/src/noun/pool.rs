@@ -8,7 +8,7 @@ use placement_map::status::{Answer, PoolRow, Query};
 use placement_map::{Command, PoolCreate};
 
 /// Carries out the command.
-pub async fn run(global: &Global, command: &PoolCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Failure> {
     match command {
         PoolCommand::Ls => {
             let answer = ask(global, Query::PoolLs).await?;

@@ -8,7 +8,7 @@ use placement_map::status::{Answer, Query, Status};
 use std::fmt::Write;
 
 /// Carries out the command.
-pub async fn run(global: &Global) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global) -> Result<(), Failure> {
     let answer = ask(global, Query::Status).await?;
     let Answer::Status(status) = &answer else { return Err(nonsense()) };
     show(global, &answer, || plain(status))

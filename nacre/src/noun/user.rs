@@ -7,7 +7,7 @@ use gateway_s3::storage::{Credential, Secret, Storage, StorageConfig, User};
 use serde_json::json;
 
 /// Carries out the command.
-pub async fn run(global: &Global, command: &UserCommand) -> Result<(), Failure> {
+pub(crate) async fn run(global: &Global, command: &UserCommand) -> Result<(), Failure> {
     let storage = Storage::new(session::open(global).await?, StorageConfig::default());
     match command {
         UserCommand::Create { uid, display_name, access_key, secret_key } => {

@@ -30,7 +30,7 @@ const POOLS: [(&str, u32, &str); 4] =
     [("s3.meta", 8, "s3"), ("s3.index", 32, "s3"), ("s3.data", 32, "s3"), ("rbd", 32, "rbd")];
 
 /// Makes directories, keys, stores and settings of a new cluster.
-pub fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings, Failure> {
+pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings, Failure> {
     for folder in layout.folders() {
         std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
     }
@@ -90,7 +90,7 @@ pub fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings, Failur
 }
 
 /// Takes up an existing cluster: what the flags may change of it is changed, the rest is as it was made.
-pub fn adopt(
+pub(super) fn adopt(
     mut settings: ClusterSettings,
     args: &UpArgs,
     layout: &Layout,
@@ -102,7 +102,7 @@ pub fn adopt(
 }
 
 /// Waits until every OSD is up.
-pub async fn osds_up(client: &Client, settings: &ClusterSettings) -> Result<(), Failure> {
+pub(super) async fn osds_up(client: &Client, settings: &ClusterSettings) -> Result<(), Failure> {
     let wanted: Vec<placement_map::OsdId> = settings.osds.iter().map(|n| placement_map::OsdId(*n)).collect();
     client
         .wait_for_map(|map| wanted.iter().all(|osd| map.is_up(*osd)))
@@ -112,7 +112,7 @@ pub async fn osds_up(client: &Client, settings: &ClusterSettings) -> Result<(), 
 }
 
 /// Makes the first pools and the first user, unless an earlier run did.
-pub async fn complete(
+pub(super) async fn complete(
     client: &Client,
     settings: &mut ClusterSettings,
     args: &UpArgs,
@@ -133,7 +133,9 @@ pub async fn complete(
         };
         match client.command(Command::PoolCreate(create)).await {
             Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Exists => {}
-            other => drop(other.map_err(Failure::unusable)?),
+            other => {
+                other.map_err(Failure::unusable)?;
+            }
         }
     }
     println!("  making the first S3 user");
@@ -152,7 +154,7 @@ pub async fn complete(
 const FIRST_USER: &str = "admin";
 
 /// Waits until every PG is active+clean and the gateway answers.
-pub async fn healthy(client: &Client, settings: &ClusterSettings) -> Result<(), Failure> {
+pub(super) async fn healthy(client: &Client, settings: &ClusterSettings) -> Result<(), Failure> {
     let mut said = 0;
     loop {
         let Answer::PgLs { pgs } = client.query(Query::PgLs).await.map_err(Failure::unusable)? else {

@@ -12,7 +12,7 @@ use std::path::Path;
 const SPARE_BYTES: u64 = 256 << 20;
 
 /// The cluster that DIR holds; `None` for an absent or empty DIR. Refuses a DIR of anything else.
-pub fn existing_cluster(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
+pub(super) fn existing_cluster(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
     if let Some(settings) = ClusterSettings::load(layout)? {
         return Ok(Some(settings));
     }
@@ -40,7 +40,7 @@ fn ours(name: &std::ffi::OsStr) -> bool {
 }
 
 /// Whether each door can be opened.
-pub fn ports_free(args: &UpArgs) -> Result<(), Failure> {
+pub(super) fn ports_free(args: &UpArgs) -> Result<(), Failure> {
     for (what, flag, addr) in
         [("S3", "--s3", args.s3), ("the admin API", "--admin", args.admin), ("NBD", "--nbd", args.nbd)]
     {
@@ -59,7 +59,7 @@ fn port_free(addr: SocketAddr) -> std::io::Result<()> {
 }
 
 /// What a new cluster needs: sensible numbers and enough disk.
-pub fn new_cluster(args: &UpArgs, root: &Path) -> Result<(), Failure> {
+pub(super) fn new_cluster(args: &UpArgs, root: &Path) -> Result<(), Failure> {
     if ![1, 3, 5].contains(&args.mons) {
         return Err(Failure::unusable(format!("--mons {}: a quorum has 1, 3 or 5 monitors", args.mons)));
     }

@@ -5,7 +5,7 @@ use crate::cluster::layout::Layout;
 use crate::cluster::settings::ClusterSettings;
 
 /// Prints ready lines for aws-cli, rclone and restic.
-pub fn print(layout: &Layout, settings: &ClusterSettings, user: &FirstUser) {
+pub(super) fn print(layout: &Layout, settings: &ClusterSettings, user: &FirstUser) {
     let url = format!("http://{}", settings.gateway.s3);
     let (key, secret) = (&user.access_key, &user.secret_key);
     println!(

@@ -16,7 +16,7 @@ use crate::session;
 use std::time::Duration;
 
 /// Runs until SIGINT or SIGTERM, then stops every daemon.
-pub async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
+pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
     let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
     let layout = Layout::new(&root);
     let mut signals = supervise::Signals::listen()?;

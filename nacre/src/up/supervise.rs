@@ -15,21 +15,21 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 const RESPAWN_PAUSE: Duration = Duration::from_secs(1);
 
 /// SIGINT and SIGTERM.
-pub struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
     /// Starts to listen; from here on neither ends the program by itself.
-    pub fn listen() -> Result<Signals, Failure> {
+    pub(super) fn listen() -> Result<Signals, Failure> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt()).or_unusable("SIGINT")?,
             terminate: signal(SignalKind::terminate()).or_unusable("SIGTERM")?,
         })
     }
     /// Returns when either has come.
-    pub async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -43,7 +43,7 @@ struct Death {
 }
 
 /// The daemons.
-pub struct Crew {
+pub(super) struct Crew {
     layout: Layout,
     respawn: bool,
     deaths: mpsc::UnboundedReceiver<Death>,
@@ -52,14 +52,14 @@ pub struct Crew {
 
 impl Crew {
     /// Nobody yet.
-    pub fn new(layout: Layout, respawn: bool) -> Crew {
+    pub(super) fn new(layout: Layout, respawn: bool) -> Crew {
         // At most one message per daemon that ran: bounded by the number of starts.
         let (died, deaths) = mpsc::unbounded_channel();
         Crew { layout, respawn, deaths, died }
     }
 
     /// Starts a daemon and watches it.
-    pub fn start(&mut self, daemon: &str) -> Result<(), Failure> {
+    pub(super) fn start(&mut self, daemon: &str) -> Result<(), Failure> {
         let _ = std::fs::remove_file(self.layout.stopped(daemon));
         let mut child = process::start(&self.layout, daemon)?;
         let (died, daemon) = (self.died.clone(), daemon.to_string());
@@ -72,7 +72,7 @@ impl Crew {
     }
 
     /// Waits for `work` unless a daemon dies first: a cluster that is coming up needs all of them.
-    pub async fn or_death<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(super) async fn or_death<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::select! {
             done = work => Ok(done),
             death = self.deaths.recv() => {
@@ -83,7 +83,7 @@ impl Crew {
     }
 
     /// Watches until a signal asks to stop. A daemon that dies stays down unless `--respawn`.
-    pub async fn watch(&mut self, signals: &mut Signals) {
+    pub(super) async fn watch(&mut self, signals: &mut Signals) {
         loop {
             let death = tokio::select! {
                 () = signals.stop() => return,
@@ -114,7 +114,7 @@ impl Crew {
 
     /// Stops every daemon of the cluster, also those that `nacre daemon start` started: the gateway first,
     /// then the OSDs side by side, then the monitors, so that nobody misses whom they need to stop cleanly.
-    pub async fn stop_all(&mut self, daemons: &[String]) {
+    pub(super) async fn stop_all(&mut self, daemons: &[String]) {
         for kind in ["gateway.", "osd.", "mon."] {
             let stops: Vec<_> = daemons
                 .iter()

@@ -8,10 +8,10 @@ use placement_map::{Epoch, OsdId};
 use std::time::Duration;
 
 /// How often. A third of what the monitors wait for before they hold an OSD for dead.
-pub const BEACON_INTERVAL: Duration = Duration::from_secs(2);
+pub(crate) const BEACON_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The beacon of this moment.
-pub fn beacon(
+pub(crate) fn beacon(
     osd: OsdId,
     up_from: Epoch,
     epoch: Epoch,

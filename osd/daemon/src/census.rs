@@ -11,7 +11,7 @@ const STEP_OBJECTS: usize = 256;
 
 /// Objects and bytes of a PG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
+pub(crate) struct Count {
     /// Live objects.
     pub objects: u64,
     /// Their bytes.
@@ -27,19 +27,19 @@ struct Walk {
 
 /// Counts by PG, each as of some moment not long ago.
 #[derive(Default)]
-pub struct Census {
+pub(crate) struct Census {
     counts: BTreeMap<PgId, (Version, Count)>,
     walk: Option<Walk>,
 }
 
 impl Census {
     /// The last count of a PG.
-    pub fn count(&self, pg: PgId) -> Count {
+    pub(crate) fn count(&self, pg: PgId) -> Count {
         self.counts.get(&pg).map(|(_, c)| *c).unwrap_or_default()
     }
 
     /// Starts to count a PG whose log has moved since it was last counted. True: there is work.
-    pub fn begin(&mut self, primaries: impl Iterator<Item = (PgId, Version)>) -> bool {
+    pub(crate) fn begin(&mut self, primaries: impl Iterator<Item = (PgId, Version)>) -> bool {
         if self.walk.is_none() {
             let stale = |(pg, head): &(PgId, Version)| self.counts.get(pg).is_none_or(|(at, _)| at != head);
             self.walk = primaries.into_iter().find(stale).map(|(pg, head)| Walk {
@@ -53,7 +53,7 @@ impl Census {
     }
 
     /// Looks at the next objects. True: there are more.
-    pub fn step(&mut self, map: &ClusterMap, view: &dyn ObjectRead) -> bool {
+    pub(crate) fn step(&mut self, map: &ClusterMap, view: &dyn ObjectRead) -> bool {
         let Some(walk) = &mut self.walk else { return false };
         let from = walk.at.take().or_else(|| first_of(walk.pg));
         let Ok(page) = view.list(walk.pg.pool, from.as_ref(), STEP_OBJECTS + 1) else {

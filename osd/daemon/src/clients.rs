@@ -10,7 +10,7 @@ use wire_codec::{Message, OpTarget, OsdOp, OsdOpReply};
 use wire_transport::{Link, PeerName};
 
 /// Numbers the sessions of this process.
-pub type SessionId = u64;
+pub(crate) type SessionId = u64;
 
 struct Session {
     outbox: Outbox,
@@ -26,7 +26,7 @@ impl Drop for Session {
 }
 
 /// All sessions of clients.
-pub struct Clients {
+pub(crate) struct Clients {
     sessions: BTreeMap<SessionId, Session>,
     next: SessionId,
     room: Arc<Semaphore>,
@@ -36,7 +36,7 @@ pub struct Clients {
 
 impl Clients {
     /// No sessions; operations of all of them together may take `under_way_bytes_max` bytes.
-    pub fn new(under_way_bytes_max: u64, inbound: mpsc::Sender<Inbound>) -> Clients {
+    pub(crate) fn new(under_way_bytes_max: u64, inbound: mpsc::Sender<Inbound>) -> Clients {
         let room_kib = u32::try_from(under_way_bytes_max / 1024).expect("a bound of megabytes");
         Clients {
             sessions: BTreeMap::new(),
@@ -49,7 +49,7 @@ impl Clients {
 
     /// Serves a client that has just proved who it is. Its reader takes room before it hands an operation
     /// on, so that a flood waits in the client's own socket.
-    pub fn admit(&mut self, name: PeerName, link: Link) {
+    pub(crate) fn admit(&mut self, name: PeerName, link: Link) {
         let session = self.next;
         self.next += 1;
         let (sender, mut receiver) = link.split();
@@ -83,14 +83,14 @@ impl Clients {
     }
 
     /// Notes that an operation is owed an answer.
-    pub fn owe(&mut self, session: SessionId, request: RequestId, room: OwnedSemaphorePermit) {
+    pub(crate) fn owe(&mut self, session: SessionId, request: RequestId, room: OwnedSemaphorePermit) {
         if let Some(s) = self.sessions.get_mut(&session) {
             s.owed.insert(request, room);
         }
     }
 
     /// Answers an operation; a session that has ended meanwhile gets nothing.
-    pub fn reply(&mut self, session: SessionId, reply: OsdOpReply) {
+    pub(crate) fn reply(&mut self, session: SessionId, reply: OsdOpReply) {
         if let Some(s) = self.sessions.get_mut(&session) {
             s.owed.remove(&reply.request);
             s.outbox.send(&Message::OsdOpReply(reply));
@@ -98,14 +98,14 @@ impl Clients {
     }
 
     /// Sends a message that is no answer.
-    pub fn send(&self, session: SessionId, message: &Message) {
+    pub(crate) fn send(&self, session: SessionId, message: &Message) {
         if let Some(s) = self.sessions.get(&session) {
             s.outbox.send(message);
         }
     }
 
     /// Forgets a session.
-    pub fn gone(&mut self, session: SessionId) {
+    pub(crate) fn gone(&mut self, session: SessionId) {
         self.sessions.remove(&session);
     }
 }

@@ -6,7 +6,7 @@ use wire_codec::mon::{MapUpdate, Subscribe, Update};
 
 /// Map, up sets and rows of one moment.
 #[derive(Default)]
-pub struct ClusterView {
+pub(crate) struct ClusterView {
     map: ClusterMap,
     mapping: Mapping,
     rows: BTreeMap<PgId, PgRow>,
@@ -15,7 +15,7 @@ pub struct ClusterView {
 
 /// What an update changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// Whether the map did.
     pub map: bool,
     /// PGs whose row did.
@@ -24,24 +24,24 @@ pub struct Changes {
 
 impl ClusterView {
     /// The map.
-    pub fn map(&self) -> &ClusterMap {
+    pub(crate) fn map(&self) -> &ClusterMap {
         &self.map
     }
     /// Its epoch; 0: none yet.
-    pub fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> Epoch {
         self.map.epoch
     }
     /// A PG's row.
-    pub fn row(&self, pg: PgId) -> Option<&PgRow> {
+    pub(crate) fn row(&self, pg: PgId) -> Option<&PgRow> {
         self.rows.get(&pg)
     }
     /// All rows.
-    pub fn rows(&self) -> impl Iterator<Item = (PgId, &PgRow)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (PgId, &PgRow)> {
         self.rows.iter().map(|(pg, row)| (*pg, row))
     }
 
     /// A PG's up set, the up primary first.
-    pub fn up(&self, pg: PgId) -> Vec<OsdId> {
+    pub(crate) fn up(&self, pg: PgId) -> Vec<OsdId> {
         let Some(up) = self.mapping.up(pg) else { return Vec::new() };
         let mut set = up.set.clone();
         if let Some(at) = up.primary.and_then(|p| set.iter().position(|o| *o == p)) {
@@ -51,18 +51,18 @@ impl ClusterView {
     }
 
     /// Whether an OSD belongs to a PG: by CRUSH, or by holding its data.
-    pub fn concerns(&self, pg: PgId, osd: OsdId) -> bool {
+    pub(crate) fn concerns(&self, pg: PgId, osd: OsdId) -> bool {
         self.row(pg).is_some_and(|row| row.in_sync.contains(&osd) || row.primary == Some(osd))
             || self.mapping.up(pg).is_some_and(|up| up.set.contains(&osd))
     }
 
     /// What to ask a monitor for.
-    pub fn subscription(&self) -> Subscribe {
+    pub(crate) fn subscription(&self) -> Subscribe {
         Subscribe { have_epoch: self.map.epoch, rows: true, have_rows: self.rows_version }
     }
 
     /// Takes an update in. None: it does not fit what is known, and everything must be asked for anew.
-    pub fn take(&mut self, update: Update) -> Option<Changes> {
+    pub(crate) fn take(&mut self, update: Update) -> Option<Changes> {
         let mut changes = Changes::default();
         match update.map {
             MapUpdate::Same => {}
@@ -98,7 +98,7 @@ impl ClusterView {
     }
 
     /// Forgets everything, to be told it again.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         *self = ClusterView::default();
     }
 }

@@ -11,13 +11,13 @@ const UNDER_WAY_BYTES_MAX: u64 = 48 << 20;
 const FREE_PARTS: u64 = 50;
 
 /// How many bytes of clients' operations an OSD with a store of `total` bytes takes in at once.
-pub fn under_way_bytes_max(total: u64) -> u64 {
+pub(crate) fn under_way_bytes_max(total: u64) -> u64 {
     (total / 32).clamp(4 << 20, UNDER_WAY_BYTES_MAX)
 }
 
 /// Whether a store of `total` bytes that can take only `available` more is full: only what frees space is
 /// carried out.
-pub fn is_full(available: u64, total: u64) -> bool {
+pub(crate) fn is_full(available: u64, total: u64) -> bool {
     available <= (total / FREE_PARTS).max(4 * under_way_bytes_max(total))
 }
 

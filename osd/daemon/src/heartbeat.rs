@@ -6,16 +6,16 @@ use std::time::Duration;
 use stdx::Time;
 
 /// How often a quiet peer is pinged.
-pub const PING_INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const PING_INTERVAL: Duration = Duration::from_millis(500);
 /// Silence after which a peer is reported. Longer than a stall of a busy disk or a paged-out process is
 /// on a healthy host, so that load alone does not take OSDs down.
-pub const GRACE: Duration = Duration::from_secs(4);
+pub(crate) const GRACE: Duration = Duration::from_secs(4);
 /// How often a report is repeated while the map still calls the peer up.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the monitors should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Who does not answer.
     pub target: OsdId,
     /// Its address refuses connections: the process is gone, not slow.
@@ -32,13 +32,13 @@ struct Peer {
 
 /// The liveness of all peers of one OSD.
 #[derive(Debug, Default)]
-pub struct Heartbeats {
+pub(crate) struct Heartbeats {
     peers: BTreeMap<OsdId, Peer>,
 }
 
 impl Heartbeats {
     /// Watches exactly these peers from here on. A new one starts as just heard.
-    pub fn watch(&mut self, now: Time, peers: impl IntoIterator<Item = OsdId>) {
+    pub(crate) fn watch(&mut self, now: Time, peers: impl IntoIterator<Item = OsdId>) {
         let mut old = std::mem::take(&mut self.peers);
         for id in peers {
             let fresh = Peer { heard: now, pinged: Time::ZERO, refused: false, reported: None };
@@ -47,34 +47,29 @@ impl Heartbeats {
     }
 
     /// A peer came back as a new incarnation: what was held against the old one is void.
-    pub fn reset(&mut self, now: Time, peer: OsdId) {
+    pub(crate) fn reset(&mut self, now: Time, peer: OsdId) {
         if let Some(p) = self.peers.get_mut(&peer) {
             *p = Peer { heard: now, pinged: Time::ZERO, refused: false, reported: None };
         }
     }
 
     /// Anything came from a peer. True: it had been reported, and the report is to be withdrawn.
-    pub fn heard(&mut self, now: Time, peer: OsdId) -> bool {
+    pub(crate) fn heard(&mut self, now: Time, peer: OsdId) -> bool {
         let Some(p) = self.peers.get_mut(&peer) else { return false };
         p.heard = now;
         p.refused = false;
         p.reported.take().is_some()
     }
 
-    /// Everybody watched.
-    pub fn peers(&self) -> impl Iterator<Item = OsdId> {
-        self.peers.keys().copied()
-    }
-
     /// The session to a peer was lost and its address refuses a new one.
-    pub fn refused(&mut self, peer: OsdId) {
+    pub(crate) fn refused(&mut self, peer: OsdId) {
         if let Some(p) = self.peers.get_mut(&peer) {
             p.refused = true;
         }
     }
 
     /// Whom to ping and what to report now.
-    pub fn due(&mut self, now: Time) -> (Vec<OsdId>, Vec<Report>) {
+    pub(crate) fn due(&mut self, now: Time) -> (Vec<OsdId>, Vec<Report>) {
         let (mut pings, mut reports) = (Vec::new(), Vec::new());
         for (id, p) in &mut self.peers {
             if now.since(p.pinged) >= PING_INTERVAL {

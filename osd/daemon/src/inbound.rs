@@ -1,14 +1,13 @@
 //! What can wake the reactor from outside, as one type.
 
 use crate::clients::SessionId;
-use osd_object::RequestId;
 use placement_map::OsdId;
 use tokio::sync::OwnedSemaphorePermit;
 use wire_codec::{Message, OsdOp};
 use wire_transport::{Link, PeerName};
 
 /// Something came from outside.
-pub enum Inbound {
+pub(crate) enum Inbound {
     /// A daemon or client proved who it is.
     Linked {
         /// Who.
@@ -44,13 +43,4 @@ pub enum Inbound {
         /// What.
         message: Message,
     },
-}
-
-/// Where an answer goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owed {
-    /// The session.
-    pub session: SessionId,
-    /// The request.
-    pub request: RequestId,
 }

@@ -10,7 +10,7 @@ use wire_transport::{Frame, PeerName, Sessions};
 const BOOT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The monitors, and the link to one of them.
-pub struct Monitors {
+pub(crate) struct Monitors {
     known: Vec<(PeerName, SocketAddr)>,
     current: usize,
     boot_said: Option<Time>,
@@ -19,7 +19,7 @@ pub struct Monitors {
 
 impl Monitors {
     /// Aims at one of them; `salt` spreads the OSDs over them.
-    pub fn aim(known: Vec<(PeerName, SocketAddr)>, salt: usize, sessions: &mut Sessions) -> Monitors {
+    pub(crate) fn aim(known: Vec<(PeerName, SocketAddr)>, salt: usize, sessions: &mut Sessions) -> Monitors {
         assert!(!known.is_empty(), "a cluster has monitors");
         let current = salt % known.len();
         sessions.aim(&known[current].0, known[current].1);
@@ -27,12 +27,12 @@ impl Monitors {
     }
 
     /// Whether `peer` is the monitor that is talked to.
-    pub fn is_current(&self, peer: &PeerName) -> bool {
+    pub(crate) fn is_current(&self, peer: &PeerName) -> bool {
         self.known[self.current].0 == *peer
     }
 
     /// The current one cannot be reached: on to the next.
-    pub fn next(&mut self, sessions: &mut Sessions) {
+    pub(crate) fn next(&mut self, sessions: &mut Sessions) {
         if self.known.len() > 1 {
             sessions.forget(&self.known[self.current].0);
             self.current = (self.current + 1) % self.known.len();
@@ -42,12 +42,12 @@ impl Monitors {
     }
 
     /// A link exists again: what was said on the old one may be lost.
-    pub fn relinked(&mut self) {
+    pub(crate) fn relinked(&mut self) {
         self.boot_said = None;
     }
 
     /// Sends, if there is a link. Whatever matters is said again when there is one.
-    pub fn send(&self, sessions: &Sessions, message: MonMessage) {
+    pub(crate) fn send(&self, sessions: &Sessions, message: MonMessage) {
         let frame = Frame::of(&Message::Mon(message)).expect("what an OSD tells a monitor is small");
         if let Err(error) = sessions.try_send(&self.known[self.current].0, frame) {
             tracing::debug!(%error, "not said to the monitor now");
@@ -55,13 +55,13 @@ impl Monitors {
     }
 
     /// A fresh number for a command.
-    pub fn id(&mut self) -> u64 {
+    pub(crate) fn id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }
 
     /// Whether it is time to say the boot (again).
-    pub fn boot_due(&mut self, now: Time) -> bool {
+    pub(crate) fn boot_due(&mut self, now: Time) -> bool {
         let due = self.boot_said.is_none_or(|at| now.since(at) >= BOOT_AGAIN);
         if due {
             self.boot_said = Some(now);

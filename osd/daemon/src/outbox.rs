@@ -10,20 +10,20 @@ use wire_transport::{Frame, SendError, Sender};
 
 /// Sends in order, now or as soon as there is room. Cheap to clone; lives on one thread.
 #[derive(Clone)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     sender: Sender,
     waiting: Rc<RefCell<VecDeque<Frame>>>,
 }
 
 impl Outbox {
     /// Over a link's sending half.
-    pub fn new(sender: Sender) -> Outbox {
+    pub(crate) fn new(sender: Sender) -> Outbox {
         Outbox { sender, waiting: Rc::default() }
     }
 
     /// Queues a message. A link that has ended drops it: whoever depends on it learns of the loss from the
     /// link's end and sends anew.
-    pub fn send(&self, message: &Message) {
+    pub(crate) fn send(&self, message: &Message) {
         let frame = match Frame::of(message) {
             Ok(frame) => frame,
             // Every message an OSD makes is cut to fit a frame; one that does not fit is our mistake.

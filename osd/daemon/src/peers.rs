@@ -10,7 +10,7 @@ use wire_transport::{Link, PeerName, Sessions};
 
 /// The peers of one OSD.
 #[derive(Default)]
-pub struct Peers {
+pub(crate) struct Peers {
     /// Which incarnation is aimed at.
     aimed: BTreeMap<OsdId, Epoch>,
     /// Outgoing, while there is a link.
@@ -22,7 +22,7 @@ pub struct Peers {
 impl Peers {
     /// Aims at all OSDs that are up, and forgets the others. Returns those that are new or came back as a new
     /// incarnation.
-    pub fn follow(&mut self, me: OsdId, map: &ClusterMap, sessions: &mut Sessions) -> Vec<OsdId> {
+    pub(crate) fn follow(&mut self, me: OsdId, map: &ClusterMap, sessions: &mut Sessions) -> Vec<OsdId> {
         let up: BTreeMap<OsdId, Epoch> = map
             .up_osds()
             .filter(|osd| *osd != me)
@@ -55,47 +55,47 @@ impl Peers {
     }
 
     /// A link to a peer exists.
-    pub fn connected(&mut self, osd: OsdId, sessions: &Sessions) {
+    pub(crate) fn connected(&mut self, osd: OsdId, sessions: &Sessions) {
         if let Some(sender) = sessions.sender(&PeerName::osd(osd.0)) {
             self.out.insert(osd, Outbox::new(sender));
         }
     }
 
     /// The link to a peer is gone.
-    pub fn lost(&mut self, osd: OsdId) {
+    pub(crate) fn lost(&mut self, osd: OsdId) {
         self.out.remove(&osd);
     }
 
     /// Sends to a peer; dropped if there is no link, since whoever needs an answer asks again.
-    pub fn send(&self, osd: OsdId, message: &Message) {
+    pub(crate) fn send(&self, osd: OsdId, message: &Message) {
         if let Some(out) = self.out.get(&osd) {
             out.send(message);
         }
     }
 
     /// Which incarnation of a peer is up.
-    pub fn incarnation(&self, osd: OsdId) -> Option<Epoch> {
+    pub(crate) fn incarnation(&self, osd: OsdId) -> Option<Epoch> {
         self.aimed.get(&osd).copied()
     }
 
     /// All that are up.
-    pub fn up(&self) -> impl Iterator<Item = OsdId> {
+    pub(crate) fn up(&self) -> impl Iterator<Item = OsdId> {
         self.aimed.keys().copied()
     }
 
     /// A peer said whether its store takes more. True: that is news.
-    pub fn fullness(&mut self, osd: OsdId, full: bool) -> bool {
+    pub(crate) fn fullness(&mut self, osd: OsdId, full: bool) -> bool {
         self.aimed.contains_key(&osd) && self.full.insert(osd, full).unwrap_or(false) != full
     }
 
     /// Whether a peer's store takes no more.
-    pub fn is_full(&self, osd: OsdId) -> bool {
+    pub(crate) fn is_full(&self, osd: OsdId) -> bool {
         self.full.get(&osd).copied().unwrap_or(false)
     }
 }
 
 /// Hands on what a peer sends on its own link to us, until the link ends.
-pub fn read_from(osd: OsdId, link: Link, inbound: mpsc::Sender<Inbound>) {
+pub(crate) fn read_from(osd: OsdId, link: Link, inbound: mpsc::Sender<Inbound>) {
     // The sending half is not used: answers go by our own link to the peer. Dropping it would close the link.
     let (sender, mut receiver) = link.split();
     tokio::task::spawn_local(async move {

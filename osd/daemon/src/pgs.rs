@@ -8,7 +8,7 @@ use stdx::Time;
 
 /// The machines.
 #[derive(Default)]
-pub struct Pgs {
+pub(crate) struct Pgs {
     machines: BTreeMap<PgId, Pg>,
     /// Store tickets to the machines' own.
     tickets: HashMap<u64, (PgId, Ticket)>,
@@ -17,64 +17,64 @@ pub struct Pgs {
 
 impl Pgs {
     /// Whether there is a machine for a PG.
-    pub fn has(&self, pg: PgId) -> bool {
+    pub(crate) fn has(&self, pg: PgId) -> bool {
         self.machines.contains_key(&pg)
     }
 
     /// Adds a machine.
-    pub fn add(&mut self, pg: PgId, machine: Pg) {
+    pub(crate) fn add(&mut self, pg: PgId, machine: Pg) {
         self.machines.insert(pg, machine);
     }
 
     /// Forgets a machine that has nothing left to do.
-    pub fn remove(&mut self, pg: PgId) {
+    pub(crate) fn remove(&mut self, pg: PgId) {
         self.machines.remove(&pg);
     }
 
     /// All PGs that have a machine.
-    pub fn ids(&self) -> Vec<PgId> {
+    pub(crate) fn ids(&self) -> Vec<PgId> {
         self.machines.keys().copied().collect()
     }
 
     /// What a machine says of itself.
-    pub fn status(&self, pg: PgId) -> Option<PgStatus> {
+    pub(crate) fn status(&self, pg: PgId) -> Option<PgStatus> {
         self.machines.get(&pg).map(Pg::status)
     }
 
     /// When the next machine wants a tick.
-    pub fn next_timeout(&self) -> Option<Time> {
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
         self.machines.values().filter_map(Pg::next_timeout).min()
     }
 
     /// Machines whose timeout has come.
-    pub fn due(&self, now: Time) -> Vec<PgId> {
+    pub(crate) fn due(&self, now: Time) -> Vec<PgId> {
         let due = |m: &Pg| m.next_timeout().is_some_and(|at| at <= now);
         self.machines.iter().filter(|(_, m)| due(m)).map(|(pg, _)| *pg).collect()
     }
 
     /// Hands an event to a machine and returns what it wants done. An event for a PG without a machine is
     /// void: whoever caused it asks again.
-    pub fn handle(&mut self, now: Time, pg: PgId, event: Event, store: &Store) -> Vec<Effect> {
+    pub(crate) fn handle(&mut self, now: Time, pg: PgId, event: Event, store: &Store) -> Vec<Effect> {
         let Some(machine) = self.machines.get_mut(&pg) else { return Vec::new() };
         machine.handle(now, event, store);
         std::iter::from_fn(|| machine.poll()).collect()
     }
 
     /// A store ticket for a machine's own.
-    pub fn ticket(&mut self, pg: PgId, ticket: Ticket) -> u64 {
+    pub(crate) fn ticket(&mut self, pg: PgId, ticket: Ticket) -> u64 {
         self.next_ticket += 1;
         self.tickets.insert(self.next_ticket, (pg, ticket));
         self.next_ticket
     }
 
     /// A store ticket that nobody waits for.
-    pub fn lone_ticket(&mut self) -> u64 {
+    pub(crate) fn lone_ticket(&mut self) -> u64 {
         self.next_ticket += 1;
         self.next_ticket
     }
 
     /// Whose a store ticket was.
-    pub fn owner(&mut self, ticket: u64) -> Option<(PgId, Ticket)> {
+    pub(crate) fn owner(&mut self, ticket: u64) -> Option<(PgId, Ticket)> {
         self.tickets.remove(&ticket)
     }
 }

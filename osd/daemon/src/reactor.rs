@@ -46,7 +46,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const STRAY_STEP: usize = 256;
 
 /// One OSD.
-pub struct Reactor {
+pub(crate) struct Reactor {
     config: OsdConfig,
     clock: Clock,
     nonce: u64,
@@ -86,7 +86,7 @@ pub struct Reactor {
 
 impl Reactor {
     /// Opens the store, listens, and aims at a monitor.
-    pub async fn start(config: OsdConfig) -> Result<Reactor, OsdError> {
+    pub(crate) async fn start(config: OsdConfig) -> Result<Reactor, OsdError> {
         let osd = config.id;
         let system = |what| move |source| OsdError::System { osd, what, source };
         let store = Store::open(&config.store).map_err(|source| OsdError::Store { osd, source })?;
@@ -145,7 +145,7 @@ impl Reactor {
     }
 
     /// Serves until `shutdown` is done.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), OsdError> {
+    pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), OsdError> {
         tokio::pin!(shutdown);
         loop {
             self.settle()?;

@@ -8,7 +8,7 @@ use wire_codec::{OpTarget, OsdOp, OsdOpReply, OsdOutcome};
 
 /// Counts since the last beacon.
 #[derive(Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     reads: u64,
     writes: u64,
     read_bytes: u64,
@@ -17,7 +17,7 @@ pub struct Tally {
 
 impl Tally {
     /// An operation came in.
-    pub fn asked(&mut self, op: &OsdOp, registry: &Registry) {
+    pub(crate) fn asked(&mut self, op: &OsdOp, registry: &Registry) {
         let OpTarget::Object { ops, .. } = &op.target else {
             self.reads += 1;
             return;
@@ -32,7 +32,7 @@ impl Tally {
     }
 
     /// An answer went out.
-    pub fn answered(&mut self, reply: &OsdOpReply) {
+    pub(crate) fn answered(&mut self, reply: &OsdOpReply) {
         if let OsdOutcome::Done { outcome: Ok(results), .. } = &reply.outcome {
             self.read_bytes += results
                 .iter()
@@ -42,7 +42,7 @@ impl Tally {
     }
 
     /// The rates over `seconds`, and a new count from zero.
-    pub fn take(&mut self, seconds: f64) -> OsdStats {
+    pub(crate) fn take(&mut self, seconds: f64) -> OsdStats {
         let rate = |n: u64| (n as f64 / seconds.max(0.1)) as u64;
         let t = std::mem::take(self);
         OsdStats {

@@ -93,7 +93,8 @@ impl Reactor {
         let (map, row) = (self.view.map(), self.view.row(pg)?.clone());
         let pool = map.pool(pg.pool)?;
         let up = self.view.up(pg);
-        let alive = up.iter().chain(&row.in_sync).filter(|osd| map.is_up(**osd)).copied().collect();
+        let alive =
+            up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
         Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
     }

@@ -1,6 +1,6 @@
 //! How fast one mapping is on a map of 1,000 hosts and 10,000 devices, beside the `crushtool` on PATH.
 //!
-//! Not a test of correctness: run it by hand, `cargo test --release -p crush --test speed -- --ignored --nocapture`.
+//! Run it by hand: `cargo bench -p crush`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -31,9 +31,7 @@ fn large_map() -> CrushMap {
     map
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn one_mapping_beside_crushtool() {
+fn main() {
     let started = Instant::now();
     let map = large_map();
     println!("built in {:?}", started.elapsed());
