@@ -14,10 +14,12 @@ use std::sync::Arc;
 use stdx::Errno;
 use tokio::task::JoinHandle;
 
-/// A read under way, and its share of the budget; dropping it gives both up.
+/// A read under way, and its share of the budget: of the moving bytes if somebody waits for it, of the resting
+/// ones if it is read ahead. Dropping it gives both up.
 struct Fetch {
     task: JoinHandle<Result<Bytes, OpError>>,
-    share: Share,
+    share: Option<Share>,
+    rests: Option<Share>,
 }
 impl Drop for Fetch {
     fn drop(&mut self) {
@@ -31,13 +33,14 @@ struct Reader<R: Rados> {
     at: u64,
     end: u64,
     ahead: Option<Fetch>,
-    /// Of the piece that was handed out last: it is held until the next is asked for.
+    /// Of the piece that was handed out last: held until the next is asked for. A piece for which there was
+    /// none is small.
     in_hand: Option<Share>,
 }
 
 impl<R: Rados> Reader<R> {
-    /// The next extent, to be read with that share.
-    fn fetch(&mut self, extent: Extent, share: Share) -> Fetch {
+    /// Begins to read the next extent.
+    fn fetch(&mut self, extent: Extent, share: Option<Share>) -> Fetch {
         self.at += extent.len;
         let inner = self.storage.inner.clone();
         let task = tokio::spawn(async move {
@@ -50,29 +53,33 @@ impl<R: Rados> Reader<R> {
             let what = format!("{pool}/{} holds {} of {} bytes", object.name, data.len(), extent.len);
             Err(OpError::new(Errno::EIO).with_context(what))
         });
-        Fetch { task, share }
+        Fetch { task, share, rests: None }
     }
 
     fn extent(&self) -> Option<Extent> {
-        let piece = self.storage.inner.budget.piece(self.storage.inner.config.piece_bytes);
+        let piece = self.storage.inner.budget.download_piece(self.storage.inner.config.piece_bytes);
         let most = (self.end - self.at).min(piece as u64);
         if most == 0 { None } else { extent_at(&self.runs, self.at, most) }
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, S3Error>> {
         self.in_hand = None;
+        let budget = &self.storage.inner.budget.clone();
         let mut now = match self.ahead.take() {
             Some(fetch) => fetch,
             None => {
                 let extent = self.extent()?;
-                let share = self.storage.inner.budget.take(extent.len as usize).await;
-                self.fetch(extent, share)
+                let share = budget.take(extent.len as usize).await;
+                self.fetch(extent, Some(share))
             }
         };
+        let was_ahead = now.share.is_none();
         if let Some(extent) = self.extent()
-            && let Some(share) = self.storage.inner.budget.try_take(extent.len as usize)
+            && let Some(share) = budget.try_rest(extent.len as usize)
         {
-            self.ahead = Some(self.fetch(extent, share));
+            let mut fetch = self.fetch(extent, None);
+            fetch.rests = Some(share);
+            self.ahead = Some(fetch);
         }
         let got = match (&mut now.task).await {
             Ok(Ok(data)) => data,
@@ -83,10 +90,7 @@ impl<R: Rados> Reader<R> {
             Ok(Err(e)) => return Some(Err(e.into())),
             Err(e) => return Some(Err(S3Error::internal(format!("a read was cut off: {e}")))),
         };
-        if self.ahead.is_some() || self.at < self.end {
-            let units = now.share.num_permits();
-            self.in_hand = now.share.split(units);
-        }
+        self.in_hand = if was_ahead { now.rests.take() } else { budget.try_rest(got.len()) };
         Some(Ok(got))
     }
 }

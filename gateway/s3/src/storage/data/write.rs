@@ -18,11 +18,15 @@ use bytes::{Bytes, BytesMut};
 use gateway_client::{OpError, Rados};
 use osd_object::Op;
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::time::Duration;
 use stdx::codec::to_bytes;
 use tokio::task::JoinHandle;
 
 /// Data writes of one transfer that may be under way together.
 const IN_FLIGHT_MAX: usize = 2;
+/// A client may take so long for its next bytes before its buffer is written out, when memory is short.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A body that was taken in.
 pub(crate) enum Collected<R: Rados> {
@@ -159,51 +163,33 @@ impl<R: Rados> Storage<R> {
     ) -> Result<(Collected<R>, BodySummary), S3Error> {
         let config = &self.inner.config;
         let budget = &self.inner.budget;
-        let mut buffer = BytesMut::new();
-        let mut share: Option<Share> = None;
-        let mut writer: Option<RunWriter<R>> = None;
+        let mut intake = Intake { storage: self, owner, buffer: BytesMut::new(), share: None, writer: None };
         let mut taken = 0u64;
-        while let Some(mut chunk) = body.next().await? {
+        loop {
+            let hint = body.length_hint();
+            let next = intake.wait_for(body.next()).await?;
+            let Some(mut chunk) = next else { break };
             while !chunk.is_empty() {
-                let piece = budget.piece(config.piece_bytes).max(inline_max + 1);
-                let part = chunk.split_to(chunk.len().min(piece.saturating_sub(buffer.len()).max(1)));
-                let more = match budget.try_take(part.len()) {
-                    Some(more) => more,
-                    None => {
-                        // Too much is buffered all over: write ours out, then stand in line empty-handed.
-                        if !buffer.is_empty() {
-                            let w = ready(self, &mut writer, owner).await?;
-                            w.append(buffer.split().freeze(), share.take()).await?;
-                        }
-                        if let Some(w) = &mut writer {
-                            w.wait(0).await?;
-                        }
-                        share = None;
-                        budget.take(part.len()).await
-                    }
-                };
-                match &mut share {
-                    Some(share) => share.merge(more),
-                    None => share = Some(more),
-                }
-                if buffer.capacity() == 0 {
+                let piece = budget.upload_piece(config.piece_bytes).max(inline_max + 1);
+                let room = piece.saturating_sub(intake.buffer.len()).max(1);
+                let part = chunk.split_to(chunk.len().min(room));
+                intake.make_room(part.len()).await?;
+                if intake.buffer.capacity() == 0 {
                     // Untouched memory costs nothing; growing by doubling would copy everything twice.
-                    let left = body.length_hint().map_or(piece as u64, |n| n.saturating_sub(taken));
-                    buffer.reserve(part.len().max(left.min(piece as u64) as usize));
+                    let left = hint.map_or(piece as u64, |n| n.saturating_sub(taken));
+                    intake.buffer.reserve(part.len().max(left.min(piece as u64) as usize));
                 }
                 taken += part.len() as u64;
-                buffer.extend_from_slice(&part);
-                if buffer.len() >= piece {
-                    let w = ready(self, &mut writer, owner).await?;
-                    w.append(buffer.split().freeze(), share.take()).await?;
+                intake.buffer.extend_from_slice(&part);
+                if intake.buffer.len() >= piece {
+                    intake.flush().await?;
                 }
             }
         }
-        if writer.is_some() || buffer.len() > inline_max {
-            let w = ready(self, &mut writer, owner).await?;
-            w.append(buffer.freeze(), share.take()).await?;
-            buffer = BytesMut::new();
+        if intake.writer.is_some() || intake.buffer.len() > inline_max {
+            intake.flush().await?;
         }
+        let Intake { buffer, writer, share, .. } = intake;
         let summary = body.finish().await?;
         let stored = writer.as_ref().map_or(buffer.len() as u64, |w| w.written);
         if summary.length != stored {
@@ -215,19 +201,73 @@ impl<R: Rados> Storage<R> {
                 w.wait(0).await?;
                 (Collected::Run(w), summary)
             }
-            None => (Collected::Inline(buffer.freeze()), summary),
+            None => {
+                drop(share);
+                (Collected::Inline(buffer.freeze()), summary)
+            }
         })
     }
 }
 
-/// The writer, made when it is first needed.
-async fn ready<'w, R: Rados>(
-    storage: &Storage<R>,
-    writer: &'w mut Option<RunWriter<R>>,
-    owner: &Owner,
-) -> Result<&'w mut RunWriter<R>, S3Error> {
-    if writer.is_none() {
-        *writer = Some(RunWriter::new(storage, owner).await?);
+/// A body on its way in: what is buffered, with its share of the budget, and the run it goes to.
+struct Intake<'a, R: Rados> {
+    storage: &'a Storage<R>,
+    owner: &'a Owner,
+    buffer: BytesMut,
+    share: Option<Share>,
+    writer: Option<RunWriter<R>>,
+}
+
+impl<R: Rados> Intake<'_, R> {
+    /// Waits for the client. While memory is short, one that takes its time does not keep a buffer.
+    async fn wait_for<T>(
+        &mut self,
+        next: impl Future<Output = Result<T, S3Error>>,
+    ) -> Result<T, S3Error> {
+        let mut next = pin!(next);
+        loop {
+            if self.buffer.is_empty() {
+                return next.await;
+            }
+            match tokio::time::timeout(PATIENCE, &mut next).await {
+                Ok(done) => return done,
+                Err(_) if self.storage.inner.budget.is_short() => self.flush().await?,
+                Err(_) => {}
+            }
+        }
     }
-    Ok(writer.as_mut().expect("it was made just now"))
+
+    /// Gets a share for `more` bytes behind those that are buffered.
+    async fn make_room(&mut self, more: usize) -> Result<(), S3Error> {
+        let budget = &self.storage.inner.budget;
+        let len = self.buffer.len();
+        let share = match budget.try_grow(len, len + more) {
+            Some(share) => share,
+            None => {
+                // Too much is under way all over: write ours out, then stand in line empty-handed.
+                self.flush().await?;
+                if let Some(writer) = &mut self.writer {
+                    writer.wait(0).await?;
+                }
+                budget.take(more).await
+            }
+        };
+        match &mut self.share {
+            Some(held) => held.merge(share),
+            None => self.share = Some(share),
+        }
+        Ok(())
+    }
+
+    /// Hands what is buffered to the run.
+    async fn flush(&mut self) -> Result<(), S3Error> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => self.writer.insert(RunWriter::new(self.storage, self.owner).await?),
+        };
+        writer.append(self.buffer.split().freeze(), self.share.take()).await
+    }
 }
