@@ -40,6 +40,7 @@ fn proposals(rng: &mut Rng, state: &ClusterState, seen: &BTreeMap<PgId, PgRow>) 
                 RowChangeKind::Activate { in_sync: row.in_sync.clone() }
             }
             _ if !row.activated => RowChangeKind::Activate { in_sync: subset(rng, &row.in_sync) },
+            1 => RowChangeKind::Grow { add: some_osds(rng) },
             _ => {
                 let up = state.mapping().up(*pg).map(|up| up.set.clone()).unwrap_or_default();
                 RowChangeKind::Grow { add: up.into_iter().filter(|osd| !row.in_sync.contains(osd)).collect() }
@@ -124,6 +125,10 @@ fn compare(before: &ClusterState, after: &ClusterState, command: &Command) {
         assert!(!same_tenure || row.activated || !old.activated, "{pg}: activation is not taken back");
         let joined: Vec<&OsdId> = row.in_sync.iter().filter(|osd| !old.in_sync.contains(osd)).collect();
         let may_join = old.interval == 0 || matches!(command, Command::Rows(_) | Command::PgRecreate { .. });
+        if old.interval > 0 && matches!(command, Command::Rows(_)) {
+            let up = &before.mapping().up(pg).expect("mapped").set;
+            assert!(joined.iter().all(|osd| up.contains(osd)), "{pg}: {joined:?} joined {up:?}");
+        }
         assert!(joined.is_empty() || may_join, "{pg}: {joined:?} joined by {command:?}");
     }
     if let Command::OsdBoot(boot) = command
