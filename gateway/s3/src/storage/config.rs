@@ -25,6 +25,8 @@ pub struct StorageConfig {
     pub split_keys: u64,
     /// New buckets: a shard of the index splits at so many bytes of rows.
     pub split_bytes: u64,
+    /// Whoever waits so long for the last step of a split drives it on itself.
+    pub split_patience: Duration,
     /// Data that lost its object is freed so much later: longer than the longest GET.
     pub gc_delay: Duration,
     /// How often garbage is looked for.
@@ -52,6 +54,7 @@ impl Default for StorageConfig {
             part_bytes_min: 5 << 20,
             split_keys: 50_000,
             split_bytes: 64 << 20,
+            split_patience: Duration::from_millis(800),
             gc_delay: Duration::from_secs(3600),
             gc_every: Duration::from_secs(300),
             gc_objects_per_second: 500,

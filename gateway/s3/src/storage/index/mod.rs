@@ -24,8 +24,6 @@ use stdx::codec::{Decode, from_bytes, to_bytes};
 /// How often one call is aimed again before it is given up: more than any chain of splits that could
 /// happen meanwhile.
 const AIMS_MAX: usize = 200;
-/// After so long a wait for a split's last step, the caller drives it itself.
-const NOT_YET_MAX: Duration = Duration::from_millis(800);
 
 /// Why a call to the index failed.
 #[derive(Debug)]
@@ -122,7 +120,7 @@ impl<R: Rados> Storage<R> {
                     }
                 }
                 Some(Refusal::NotYet { parent }) => {
-                    if waits.wait().await > NOT_YET_MAX {
+                    if waits.wait().await > self.inner.config.split_patience {
                         self.drive_split(bucket, parent, u64::MAX, u64::MAX).await;
                         waits = Waits::default();
                     }

@@ -54,7 +54,10 @@ pub(crate) struct Splits {
 struct SplitState {
     waiting: BTreeMap<ShardKey, SplitJob>,
     driving: BTreeSet<ShardKey>,
+    /// Not to be looked at before that time.
     left_alone: BTreeMap<ShardKey, Instant>,
+    /// Splits of other gateways, as they were when last looked at.
+    watched: BTreeMap<ShardKey, (Split, Instant)>,
 }
 
 impl Splits {
@@ -65,7 +68,7 @@ impl Splits {
     pub(crate) fn offer(&self, job: SplitJob) {
         let mut s = self.lock();
         let key = (job.bucket, job.shard);
-        let alone = s.left_alone.get(&key).is_some_and(|t| t.elapsed() < LEAVE_ALONE);
+        let alone = s.left_alone.get(&key).is_some_and(|until| *until > Instant::now());
         if alone || s.driving.contains(&key) || s.waiting.len() >= WAITING_MAX {
             return;
         }
@@ -85,6 +88,25 @@ impl Splits {
                 return job;
             }
             self.offered.notified().await;
+        }
+    }
+    /// Lets a shard alone for a while.
+    fn leave_alone(&self, key: ShardKey, time: Duration) {
+        let mut s = self.lock();
+        let now = Instant::now();
+        s.left_alone.retain(|_, until| *until > now);
+        s.left_alone.insert(key, now + time);
+    }
+    /// Whether another gateway's split has stood still since it was first seen as it is.
+    fn stalled(&self, key: ShardKey, split: &Split) -> bool {
+        let mut s = self.lock();
+        match s.watched.get(&key) {
+            Some((seen, since)) if seen == split => since.elapsed() >= STALLED,
+            _ => {
+                s.watched.retain(|_, (_, since)| since.elapsed() < LEAVE_ALONE);
+                s.watched.insert(key, (split.clone(), Instant::now()));
+                false
+            }
         }
     }
     fn try_next(&self) -> Option<SplitJob> {
@@ -118,17 +140,16 @@ impl<R: Rados> Storage<R> {
         }
     }
 
-    /// One shard off the list. A split under way that is not ours is given a moment to move by itself.
+    /// One shard off the list. A split under way that is not ours is taken over only once it stands still;
+    /// later writes bring the shard back on the list.
     pub(crate) async fn split_job(&self, job: SplitJob) {
-        let look = || self.call_shard::<ShardStat>(job.bucket, job.shard, "stat", Bytes::new());
-        if let Ok(before) = look().await
-            && before.split.is_some()
+        let key = (job.bucket, job.shard);
+        let stat = self.call_shard::<ShardStat>(job.bucket, job.shard, "stat", Bytes::new()).await;
+        if let Ok(ShardStat { split: Some(split), .. }) = stat
+            && !self.inner.splits.stalled(key, &split)
         {
-            tokio::time::sleep(STALLED).await;
-            match look().await {
-                Ok(now) if now.split == before.split => {}
-                _ => return,
-            }
+            self.inner.splits.leave_alone(key, STALLED);
+            return;
         }
         self.drive_split(job.bucket, job.shard, job.split_keys, job.split_bytes).await;
     }
@@ -139,16 +160,12 @@ impl<R: Rados> Storage<R> {
         let Some(_driving) = Driving::begin(&self.inner.splits, (bucket, shard)) else { return };
         match self.split(bucket, shard, keys_max, bytes_max).await {
             Ok(true) => {}
-            Ok(false) => {
-                self.inner.splits.lock().left_alone.insert((bucket, shard), Instant::now());
-            }
+            Ok(false) => self.inner.splits.leave_alone((bucket, shard), LEAVE_ALONE),
             Err(e) => tracing::warn!("split of shard {shard:x} of bucket {bucket} stopped, to be resumed: {e}"),
         }
-        let mut s = self.inner.splits.lock();
-        s.left_alone.retain(|_, t| t.elapsed() < LEAVE_ALONE);
     }
 
-    /// Whether there was something to split, or another driver took over.
+    /// False for a shard that is too full and yet cannot be split: all of it is one key.
     async fn split(&self, bucket: BucketId, shard: u64, keys: u64, bytes: u64) -> Result<bool, S3Error> {
         let driver = names::random_id()?;
         let take =
@@ -157,7 +174,7 @@ impl<R: Rados> Storage<R> {
             Ok(stat) => stat,
             Err(e) => {
                 return match refusal(&e) {
-                    Some(Refusal::Unsplittable) => Ok(false),
+                    Some(Refusal::Unsplittable) => self.is_below(bucket, shard, keys, bytes).await,
                     Some(Refusal::Retired | Refusal::NotYet { .. }) => Ok(true),
                     _ => Err(e.into()),
                 };
@@ -178,6 +195,12 @@ impl<R: Rados> Storage<R> {
             Err(e) if refusal(&e) == Some(Refusal::NotDriver) => Ok(true),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Whether a shard that could not be split need not be: it shrank, or was split meanwhile.
+    async fn is_below(&self, bucket: BucketId, shard: u64, keys: u64, bytes: u64) -> Result<bool, S3Error> {
+        let now: ShardStat = self.call_shard(bucket, shard, "stat", Bytes::new()).await?;
+        Ok(now.counters.keys <= keys && now.counters.row_bytes <= bytes)
     }
 
     async fn carry_through(

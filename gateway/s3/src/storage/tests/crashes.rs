@@ -31,7 +31,7 @@ fn live(r: &MemoryRados, world: &mut World, rng: &mut Rng) -> Option<Step> {
 
 #[test]
 fn a_gateway_dies_at_any_operation_and_another_takes_over() {
-    for seed in 0..30 {
+    for seed in 0..16 {
         let r = cluster();
         gateway(async { user_and_bucket(&Storage::new(r.clone(), tiny())).await });
         let (mut rng, mut world) = (Rng::new(seed), World::default());

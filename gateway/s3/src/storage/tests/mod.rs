@@ -29,6 +29,7 @@ pub(super) fn tiny() -> StorageConfig {
         part_bytes_min: 1,
         split_keys: 6,
         split_bytes: 1 << 20,
+        split_patience: Duration::from_millis(10),
         gc_delay: Duration::ZERO,
         lease_expire: Duration::ZERO,
         gc_objects_per_second: 1_000_000,
