@@ -56,6 +56,8 @@ pub(crate) struct Reactor {
     registry: Registry,
     view: ClusterView,
     pgs: Pgs,
+    /// A map showed this very process as up; from then on machines are made and told.
+    booted: bool,
     clients: Clients,
     peers: Peers,
     monitors: Monitors,
@@ -122,6 +124,7 @@ impl Reactor {
             registry: Registry::standard(),
             view: ClusterView::default(),
             pgs: Pgs::default(),
+            booted: false,
             peers: Peers::default(),
             monitors,
             sessions,

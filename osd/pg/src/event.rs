@@ -3,7 +3,7 @@
 use crate::effect::Ticket;
 use bytes::Bytes;
 use placement_map::{Epoch, OsdId, PgRow};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use stdx::Errno;
 use wire_codec::{OsdOp, PgMessage};
 
@@ -33,8 +33,9 @@ pub enum Event {
         row: PgRow,
         /// The up set by CRUSH, the up primary first (by primary affinity too).
         up: Vec<OsdId>,
-        /// Those of `up` and of the in-sync set that are up.
-        alive: BTreeSet<OsdId>,
+        /// Those of `up` and of the in-sync set that are up, with their incarnations: a member that restarted
+        /// may have another store, so what it said before is void.
+        alive: BTreeMap<OsdId, Epoch>,
         /// The pool.
         pool: PoolSpec,
     },

@@ -6,6 +6,9 @@
 //! every transaction that was handed to the store, durable or not; the machine itself sees to it that
 //! nothing is promised to anybody before `Event::Stored` says it is durable. `next_timeout()` says when to
 //! hand in an `Event::Tick` if nothing else happens before; a time that has passed means at once.
+//!
+//! A process hands nothing to its machines before a map shows its *own* boot (its nonce, up): until then rows
+//! speak of a former life of the OSD, whose store this one may not have.
 
 mod backfill;
 pub mod config;

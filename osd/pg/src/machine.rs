@@ -31,7 +31,7 @@ pub struct Pg {
     pub(crate) epoch: Epoch,
     pub(crate) row: PgRow,
     pub(crate) up: Vec<OsdId>,
-    pub(crate) alive: BTreeSet<OsdId>,
+    pub(crate) alive: BTreeMap<OsdId, Epoch>,
     pub(crate) pool: PoolSpec,
     pub(crate) full: bool,
 
@@ -92,9 +92,13 @@ impl Pg {
         config: PgConfig,
         registry: Registry,
     ) -> Result<Pg, LoadError> {
-        assert!(config.in_flight_max * 2 <= config.log_entries_max, "what is in flight must never be trimmed");
+        assert!(
+            config.in_flight_max * 2 <= config.log_entries_max,
+            "what is in flight must never be trimmed"
+        );
         let loaded = load(view, pg)?;
-        let granted = if loaded.info.interval > 0 { Granted::unknown(now, config.lease) } else { Granted::default() };
+        let granted =
+            if loaded.info.interval > 0 { Granted::unknown(now, config.lease) } else { Granted::default() };
         let mut machine = Pg {
             id: pg,
             me,
@@ -105,7 +109,7 @@ impl Pg {
             epoch: Epoch::default(),
             row: PgRow::default(),
             up: Vec::new(),
-            alive: BTreeSet::new(),
+            alive: BTreeMap::new(),
             pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1 },
             full: false,
             interval: loaded.info.interval,
@@ -146,7 +150,9 @@ impl Pg {
             Event::Stored { ticket } => self.durability.stored(ticket),
             Event::ReadDone { ticket, result } => match self.reads.remove(&ticket) {
                 Some(ReadFor::Op(number)) => self.op_data_read(number, ticket, result),
-                Some(ReadFor::Push { to, attempt, push }) => self.push_data_read(to, attempt, push, result, view),
+                Some(ReadFor::Push { to, attempt, push }) => {
+                    self.push_data_read(to, attempt, push, result, view)
+                }
                 // Its reader lost interest: a tenure or an attempt ended.
                 None => {}
             },
@@ -257,7 +263,9 @@ impl Pg {
             }
             PgMessage::LeaseGrant { stamp, .. } => self.lease_granted(from, stamp),
             PgMessage::Push(push) => self.on_push(from, push),
-            PgMessage::Pushed { attempt, push, chunk, .. } => self.on_pushed(from, attempt, push, chunk, view),
+            PgMessage::Pushed { attempt, push, chunk, .. } => {
+                self.on_pushed(from, attempt, push, chunk, view)
+            }
             PgMessage::Adopt { attempt, after, entries, first, last, staged, .. } => {
                 let page = crate::recovery::adopt::Page { after, entries, first, last, staged };
                 self.on_adopt(from, attempt, page);

@@ -3,7 +3,7 @@
 use crate::event::PoolSpec;
 use crate::machine::Pg;
 use placement_map::{Epoch, OsdId, PgRow};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use wire_codec::pg::Condition;
 
 impl Pg {
@@ -12,7 +12,7 @@ impl Pg {
         epoch: Epoch,
         row: PgRow,
         up: Vec<OsdId>,
-        alive: BTreeSet<OsdId>,
+        alive: BTreeMap<OsdId, Epoch>,
         pool: PoolSpec,
     ) {
         let newness = |r: &PgRow| (r.interval, r.revision);

@@ -1,8 +1,8 @@
 //! Objects that a PG keeps for itself, and the range of the object order that it is.
 
 use osd_object::{ObjectId, ObjectName, SnapId};
-use placement_map::ids::{pg_num_mask, stable_mod};
 use placement_map::PgId;
+use placement_map::ids::{pg_num_mask, stable_mod};
 
 /// Namespaces that begin so are not for clients.
 const INTERNAL: char = '\0';

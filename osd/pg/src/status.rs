@@ -105,7 +105,8 @@ impl Pg {
         }
         let size = self.pool.size as usize;
         if let Some(p) = &self.primary {
-            let joiners = || p.peers.iter().filter(|(osd, _)| !self.row.in_sync.contains(osd)).map(|(_, peer)| peer);
+            let joiners =
+                || p.peers.iter().filter(|(osd, _)| !self.row.in_sync.contains(osd)).map(|(_, peer)| peer);
             let backfill = joiners().any(|j| j.recovery().is_some_and(|r| r.backfill.is_some()));
             let recovery = joiners().any(|j| j.recovery().is_none_or(|r| r.backfill.is_none()));
             let covered = self.up.iter().all(|osd| self.row.in_sync.contains(osd));

@@ -151,7 +151,7 @@ mod tests {
             let suffixed = upload_row(UPLOAD, &a, u128::from(rng.next_u64()));
             assert_eq!(suffixed >= position(UPLOAD, &b), a >= b, "{a:?} {b:?}");
             assert_eq!(parse(&suffixed).map(|(k, rest)| (k.to_vec(), rest.len())), Some((a.clone(), 16)));
-            assert_eq!(a.starts_with(&b), row(OBJECT, &a).starts_with(&position(OBJECT, &b)) , "{a:?} {b:?}");
+            assert_eq!(a.starts_with(&b), row(OBJECT, &a).starts_with(&position(OBJECT, &b)), "{a:?} {b:?}");
             assert_eq!(after_key(&a) <= b, a < b);
         }
     }

@@ -20,9 +20,7 @@ mod tests;
 
 pub use api::*;
 pub use key::{after_key, after_prefix};
-pub use rows::{
-    Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow,
-};
+pub use rows::{Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow};
 pub use upload::PART_NUMBER_MAX;
 
 use crate::registry::{ClassError, Method, MethodContext, ObjectClass};

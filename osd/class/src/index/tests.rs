@@ -199,7 +199,11 @@ fn a_split_changes_hands_at_one_transaction() {
     let Err(Refusal::Elsewhere { header: parent }) = s.put(0, 1, "k1", "x") else { panic!() };
     assert_eq!((parent.to, parent.right, parent.generation), (Some(at.clone()), Some(9), 2));
     assert!(matches!(s.put(0, 2, "k6", "x"), Err(Refusal::Elsewhere { .. })));
-    assert_eq!(s.put(9, 2, "k6", "x"), Err(Refusal::NotYet { parent: 0 }), "the last changes are missing yet");
+    assert_eq!(
+        s.put(9, 2, "k6", "x"),
+        Err(Refusal::NotYet { parent: 0 }),
+        "the last changes are missing yet"
+    );
     let ask = |absorbed| SplitDelta { driver: 2, absorbed, max: 100, bytes_max: 1 << 20 };
     let deltas: DeltaPage = s.call(0, "split_delta", &ask(Vec::new())).unwrap();
     assert!(!deltas.changes.is_empty());

@@ -112,7 +112,9 @@ pub(super) fn complete(
         Ok((_, len)) => len,
         Err(refused) => {
             // The answer to an earlier completion may have been lost: the same again is the same.
-            let Some(done) = old.filter(|o| o.detail.upload == Some(input.upload)) else { return Err(refused) };
+            let Some(done) = old.filter(|o| o.detail.upload == Some(input.upload)) else {
+                return Err(refused);
+            };
             if (done.row.head.md5, done.row.head.parts) != (input.head.md5, input.head.parts) {
                 return Err(refused);
             }

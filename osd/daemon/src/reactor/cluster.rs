@@ -52,6 +52,12 @@ impl Reactor {
 
     /// Tells every PG concerned; makes machines for PGs that are new here, and for those found in the store.
     fn follow_pgs(&mut self, changes: &Changes) {
+        // Until our own boot shows, rows speak of a former life, whose store this one may not have. The boot
+        // mints an epoch, so the update that shows it concerns every PG.
+        self.booted |= self.is_up();
+        if !self.booted {
+            return;
+        }
         let me = self.config.id;
         let concerned: BTreeSet<PgId> = match changes.map {
             true => self.view.rows().map(|(pg, _)| pg).chain(self.pgs.ids()).collect(),

@@ -96,14 +96,19 @@ impl Pg {
         }
         // The view shows all our writes: this is the first thing done in this `handle`.
         assert!(self.written_now.is_empty(), "comparing with a view that is behind");
-        let Ok((ours, we_have_more)) = self.versions_after(after.as_ref(), self.config.scan_max as usize, view) else {
+        let Ok((ours, we_have_more)) =
+            self.versions_after(after.as_ref(), self.config.scan_max as usize, view)
+        else {
             return;
         };
         // Compared up to where both listings reach.
-        let reach = |more: bool, list: &[(ObjectId, Version)]| more.then(|| list.last().map(|(o, _)| o.clone())).flatten();
+        let reach = |more: bool, list: &[(ObjectId, Version)]| {
+            more.then(|| list.last().map(|(o, _)| o.clone())).flatten()
+        };
         let ends = [reach(they_have_more, &theirs), reach(we_have_more, &ours)];
         let end = ends.into_iter().flatten().min();
-        let within = |o: &ObjectId| end.as_ref().is_none_or(|end| o <= end) && after.as_ref().is_none_or(|a| o > a);
+        let within =
+            |o: &ObjectId| end.as_ref().is_none_or(|end| o <= end) && after.as_ref().is_none_or(|a| o > a);
         let theirs: BTreeMap<ObjectId, Version> = theirs.into_iter().filter(|(o, _)| within(o)).collect();
         let ours: BTreeMap<ObjectId, Version> = ours.into_iter().filter(|(o, _)| within(o)).collect();
         let differ = ours.iter().filter(|(o, v)| theirs.get(o) != Some(v)).map(|(o, _)| o.clone());

@@ -32,7 +32,11 @@ fn logs_part_where_their_versions_differ() {
     assert_eq!(a.common(&a.outline()), Some(v(5, 5)));
     assert_eq!(a.common(&log(Version::ZERO, &[1, 1, 2]).outline()), Some(v(2, 3)), "behind");
     assert_eq!(a.common(&log(Version::ZERO, &[1, 1, 2, 3, 3, 3]).outline()), Some(v(2, 3)), "divergent");
-    assert_eq!(a.common(&log(Version::ZERO, &[2]).outline()), Some(Version::ZERO), "nothing but the beginning");
+    assert_eq!(
+        a.common(&log(Version::ZERO, &[2]).outline()),
+        Some(Version::ZERO),
+        "nothing but the beginning"
+    );
     assert_eq!(a.common(&log(v(2, 4), &[]).outline()), Some(v(2, 4)), "trimmed to nothing");
     assert_eq!(a.common(&log(v(5, 5), &[6]).outline()), Some(v(5, 5)));
     assert_eq!(log(v(2, 4), &[5]).common(&log(Version::ZERO, &[1, 1]).outline()), None, "no overlap");

@@ -12,12 +12,7 @@ use wire_codec::OsdOutcome;
 
 impl Pg {
     /// One range of data came, or could not be read.
-    pub(crate) fn op_data_read(
-        &mut self,
-        number: u64,
-        ticket: Ticket,
-        result: Result<Bytes, Errno>,
-    ) {
+    pub(crate) fn op_data_read(&mut self, number: u64, ticket: Ticket, result: Result<Bytes, Errno>) {
         let Some(reading) = self.ops.reading.get_mut(&number) else { return };
         let read = reading.waiting.remove(&ticket).expect("each read answers once");
         match result {

@@ -61,7 +61,10 @@ impl Pg {
         let outcome = match self.objects_after(after.as_ref(), max, view) {
             Ok(listing) => {
                 let live = |o: &ObjectId| o.snap == SnapId::HEAD;
-                OsdOutcome::Listed { objects: listing.objects.into_iter().filter(live).collect(), more: listing.more }
+                OsdOutcome::Listed {
+                    objects: listing.objects.into_iter().filter(live).collect(),
+                    more: listing.more,
+                }
             }
             Err(code) => {
                 let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };

@@ -74,7 +74,9 @@ impl Ops {
 
     /// Whether an operation on the object has to wait. Nothing overtakes what waits already.
     pub(crate) fn must_wait(&self, object: &ObjectId, write: bool) -> bool {
-        self.busy.get(object).is_some_and(|b| b.exclusive || !b.waiting.is_empty() || (write && b.readers > 0))
+        self.busy
+            .get(object)
+            .is_some_and(|b| b.exclusive || !b.waiting.is_empty() || (write && b.readers > 0))
     }
     /// Lets an operation wait for the object.
     pub(crate) fn wait(&mut self, object: &ObjectId, queued: Queued) {

@@ -139,6 +139,8 @@ impl Pg {
         let version = executed.before.map_or(Version::ZERO, |m| m.version);
         let needs = self.seen_uncommitted(&object);
         let at = self.now;
-        self.ops.reading.insert(number, Reading { queued, object, executed, waiting, write, version, at, needs });
+        self.ops
+            .reading
+            .insert(number, Reading { queued, object, executed, waiting, write, version, at, needs });
     }
 }

@@ -36,7 +36,9 @@ impl Pg {
             Some(common) if complete && common == theirs.head && common == self.log.head() => {
                 self.became_level(from, common.seq);
             }
-            Some(common) if complete && common == theirs.head => self.begin_recovery(from, common, Vec::new()),
+            Some(common) if complete && common == theirs.head => {
+                self.begin_recovery(from, common, Vec::new())
+            }
             Some(common) => {
                 peer.stage = Stage::Comparing { common };
                 peer.again_at = now + resend;

@@ -2,11 +2,14 @@
 
 use crate::recovery::source::Recovery;
 use osd_object::Version;
+use placement_map::Epoch;
 use stdx::Time;
 
 /// Another member: in sync, to be in sync again, or to join.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    /// Which life of it.
+    pub(crate) incarnation: Epoch,
     /// Numbers the conversation; answers of an earlier one are void.
     pub(crate) attempt: u64,
     /// How far we got with it.
@@ -55,8 +58,9 @@ pub(crate) enum Stage {
 }
 
 impl Peer {
-    pub(crate) fn new(attempt: u64, now: Time) -> Peer {
+    pub(crate) fn new(incarnation: Epoch, attempt: u64, now: Time) -> Peer {
         Peer {
+            incarnation,
             attempt,
             stage: Stage::Asked,
             again_at: now,

@@ -110,19 +110,22 @@ impl Pg {
         let Some(p) = self.primary.as_mut() else { return };
         let wanted = |osd: &OsdId| {
             let member = self.row.in_sync.contains(osd) || (self.row.activated && self.up.contains(osd));
-            member && *osd != self.me && self.alive.contains(osd)
+            member && *osd != self.me && self.alive.contains_key(osd)
         };
         let gone: Vec<OsdId> = p.peers.keys().filter(|osd| !wanted(osd)).copied().collect();
-        let new: Vec<OsdId> = self.row.in_sync.iter().chain(&self.up).filter(|osd| wanted(osd)).copied().collect();
+        let new: Vec<OsdId> =
+            self.row.in_sync.iter().chain(&self.up).filter(|osd| wanted(osd)).copied().collect();
         for osd in gone {
             self.abandon(osd);
             self.primary.as_mut().expect("still in office").peers.remove(&osd);
         }
         for osd in new {
             let p = self.primary.as_mut().expect("still in office");
-            let known = p.peers.contains_key(&osd);
-            if !known {
-                p.peers.insert(osd, Peer::new(0, self.now));
+            let incarnation = self.alive[&osd];
+            if p.peers.get(&osd).is_none_or(|peer| peer.incarnation != incarnation) {
+                self.abandon(osd);
+                let p = self.primary.as_mut().expect("still in office");
+                p.peers.insert(osd, Peer::new(incarnation, 0, self.now));
                 self.ask(osd);
             }
             let in_sync = self.row.in_sync.contains(&osd);
@@ -155,7 +158,7 @@ impl Pg {
             lease_until: peer.lease_until,
             lease_asked: peer.lease_asked,
             again_at,
-            ..Peer::new(attempt, self.now)
+            ..Peer::new(peer.incarnation, attempt, self.now)
         };
         self.send(osd, PgMessage::Query { interval, attempt });
     }
@@ -163,7 +166,8 @@ impl Pg {
     /// Serves once activated and once no predecessor can still be answering reads.
     pub(crate) fn try_serve(&mut self) {
         let wait_until = self.granted.wait_until(self.me);
-        if let Some(p) = self.primary.as_mut().filter(|p| p.activated && !p.serving && wait_until <= self.now) {
+        if let Some(p) = self.primary.as_mut().filter(|p| p.activated && !p.serving && wait_until <= self.now)
+        {
             p.serving = true;
         }
     }

@@ -51,9 +51,9 @@ impl Pg {
         // A joiner's acknowledgements were required from the moment it was level, so it has everything that
         // was committed since; `durable_to` says it also has what was committed before.
         let caught_up = |osd: &OsdId| {
-            p.peers.get(osd).is_some_and(|peer| {
-                peer.is_ready() && peer.required && peer.durable_to >= p.committed_to
-            })
+            p.peers
+                .get(osd)
+                .is_some_and(|peer| peer.is_ready() && peer.required && peer.durable_to >= p.committed_to)
         };
         let joiners = self.up.iter().filter(|osd| !self.row.in_sync.contains(osd));
         let add: Vec<OsdId> = joiners.filter(|osd| caught_up(osd)).copied().collect();

@@ -78,7 +78,9 @@ impl Pg {
     /// The member's log is ours through `head`.
     pub(crate) fn on_adopted(&mut self, from: OsdId, attempt: u64, head: u64) {
         let Some(peer) = self.primary.as_ref().and_then(|p| p.peers.get(&from)) else { return };
-        if peer.attempt == attempt && matches!(&peer.stage, Stage::Adopting { head: sent, .. } if head <= *sent) {
+        if peer.attempt == attempt
+            && matches!(&peer.stage, Stage::Adopting { head: sent, .. } if head <= *sent)
+        {
             self.became_level(from, head);
         }
     }
@@ -86,7 +88,9 @@ impl Pg {
     /// A member restarted, or lost its place, in the middle of this attempt.
     pub(crate) fn on_rejoin(&mut self, from: OsdId, attempt: u64) {
         let Some(peer) = self.primary.as_ref().and_then(|p| p.peers.get(&from)) else { return };
-        if peer.attempt == attempt && matches!(peer.stage, Stage::Comparing { .. } | Stage::Syncing(_) | Stage::Adopting { .. }) {
+        if peer.attempt == attempt
+            && matches!(peer.stage, Stage::Comparing { .. } | Stage::Syncing(_) | Stage::Adopting { .. })
+        {
             self.ask(from);
         }
     }

@@ -75,7 +75,8 @@ impl Pg {
             self.compose(osd, push, Vec::new(), view);
             return;
         }
-        let (object, offset, len) = (pushing.object.clone(), pushing.offset, max.min(pushing.size - pushing.offset));
+        let (object, offset, len) =
+            (pushing.object.clone(), pushing.offset, max.min(pushing.size - pushing.offset));
         let attempt = self.primary.as_ref().and_then(|p| p.peers.get(&osd)).map_or(0, |peer| peer.attempt);
         let ticket = self.durability.ticket();
         self.reads.insert(ticket, ReadFor::Push { to: osd, attempt, push });
@@ -128,7 +129,8 @@ impl Pg {
             match view.omap_range(&pushing.object, &range) {
                 Ok(page) => {
                     last = !page.more;
-                    pushing.rows_after = page.rows.last().map(|(k, _)| k.clone()).or(pushing.rows_after.take());
+                    pushing.rows_after =
+                        page.rows.last().map(|(k, _)| k.clone()).or(pushing.rows_after.take());
                     rows = page.rows;
                 }
                 Err(_) => return self.cannot_read(osd, push),
@@ -155,7 +157,8 @@ impl Pg {
     /// Sends again the pieces that were not acknowledged in time.
     pub(crate) fn push_again(&mut self, osd: OsdId) {
         let (now, resend) = (self.now, self.config.resend);
-        let recovery = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)).and_then(|peer| peer.recovery_mut());
+        let recovery =
+            self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)).and_then(|peer| peer.recovery_mut());
         let Some(recovery) = recovery else { return };
         let mut due = Vec::new();
         for pushing in recovery.pushing.values_mut() {
@@ -172,7 +175,14 @@ impl Pg {
     }
 
     /// A piece is durable at the member.
-    pub(crate) fn on_pushed(&mut self, from: OsdId, attempt: u64, push: u64, chunk: u32, view: &dyn ObjectRead) {
+    pub(crate) fn on_pushed(
+        &mut self,
+        from: OsdId,
+        attempt: u64,
+        push: u64,
+        chunk: u32,
+        view: &dyn ObjectRead,
+    ) {
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) else { return };
         if peer.attempt != attempt {
             return;

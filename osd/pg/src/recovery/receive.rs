@@ -41,7 +41,8 @@ impl Pg {
         let answer = PgMessage::Pushed { interval, attempt, push: push.push, chunk: push.chunk };
         let f = &mut self.follower;
         let next = f.receiving.get(&push.push).copied().unwrap_or(0);
-        let forgotten = f.received.len() >= RECEIVED_MAX && f.received.first().is_some_and(|first| push.push < *first);
+        let forgotten =
+            f.received.len() >= RECEIVED_MAX && f.received.first().is_some_and(|first| push.push < *first);
         if push.chunk < next || f.received.contains(&push.push) || forgotten {
             // Had it; the acknowledgement was lost.
             self.durability.then(Then::Send(from, answer));

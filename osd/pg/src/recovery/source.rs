@@ -100,7 +100,9 @@ impl Pg {
             let unreadable = &p.unreadable;
             let Some(peer) = p.peers.get_mut(&osd) else { return };
             let Stage::Syncing(r) = &mut peer.stage else { return };
-            let stuck = r.pushing.is_empty() && !r.missing.is_empty() && r.missing.iter().all(|o| unreadable.contains(o));
+            let stuck = r.pushing.is_empty()
+                && !r.missing.is_empty()
+                && r.missing.iter().all(|o| unreadable.contains(o));
             if stuck && r.staged {
                 peer.stage = Stage::Refused;
             }

@@ -52,7 +52,9 @@ impl Pg {
         let lagging: Vec<OsdId> = p
             .peers
             .iter()
-            .filter(|(_, peer)| too_many && !peer.required && peer.follows() && peer.durable_to < committed_to)
+            .filter(|(_, peer)| {
+                too_many && !peer.required && peer.follows() && peer.durable_to < committed_to
+            })
             .map(|(osd, _)| *osd)
             .collect();
         for osd in lagging {

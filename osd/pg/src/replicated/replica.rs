@@ -56,7 +56,13 @@ impl Pg {
 
     /// Before its log is ours, a joiner applies effects on objects that are level already, and notes what it
     /// touched, since its own log does not say so.
-    fn replicate_to_joiner(&mut self, from: OsdId, entry: LogEntry, stamp: u64, mut transaction: Transaction) {
+    fn replicate_to_joiner(
+        &mut self,
+        from: OsdId,
+        entry: LogEntry,
+        stamp: u64,
+        mut transaction: Transaction,
+    ) {
         let joining = self.follower.joining.as_mut().expect("joining");
         let next = joining.next;
         if entry.version.seq > next {

@@ -70,7 +70,8 @@ impl Pg {
             .map(|(osd, _)| *osd)
             .collect();
         p.in_flight.push_back(InFlight { entry, prev, trim_to, transaction, bare });
-        let followers: Vec<OsdId> = p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
+        let followers: Vec<OsdId> =
+            p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
         for osd in followers {
             let index = self.primary.as_ref().expect("as before").in_flight.len() - 1;
             self.send_write(osd, index);

@@ -5,7 +5,7 @@ use crate::world::{Happening, World};
 use bytes::Bytes;
 use osd_class::{ClassError, Method, MethodContext, ObjectClass};
 use osd_object::op::Compare;
-use osd_object::{ObjectId, Op, OmapRange, RequestId, SnapContext};
+use osd_object::{ObjectId, OmapRange, Op, RequestId, SnapContext};
 use placement_map::{ClusterState, PgId};
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,7 +49,8 @@ struct Current {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let waiting = self.current.as_ref().map(|c| (c.op.request, c.op.pg, c.started, c.last_to, &c.op.target));
+        let waiting =
+            self.current.as_ref().map(|c| (c.op.request, c.op.pg, c.started, c.last_to, &c.op.target));
         write!(f, "client {} map {} waiting for {waiting:?}", self.number, self.map.map().epoch)
     }
 }
@@ -104,7 +105,9 @@ fn ops(rng: &mut Rng) -> Vec<Op> {
         10..=12 => ops.push(Op::Append { data: bytes(rng, 30) }),
         13 => ops.push(Op::Write { offset: rng.below(100), data: bytes(rng, 60) }),
         14 => {
-            ops.push(Op::OmapSet { rows: (0..1 + rng.below(4)).map(|_| (row_key(rng), bytes(rng, 30))).collect() });
+            ops.push(Op::OmapSet {
+                rows: (0..1 + rng.below(4)).map(|_| (row_key(rng), bytes(rng, 30))).collect(),
+            });
         }
         15 => ops.push(Op::SetXattr { name: "x".into(), value: bytes(rng, 20) }),
         16 => ops.push(Op::Delete),

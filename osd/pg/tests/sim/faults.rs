@@ -92,6 +92,7 @@ impl World {
         self.summary.crashes += 1;
         let life = osd.life();
         osd.crash();
+        self.note(&format!("{id} crashes"));
         // Refused connections are noticed soon, silence after the grace.
         let after = if self.rng.chance(1, 2) { 100 } else { 2000 + self.rng.below(500) };
         self.at(Duration::from_millis(after), Happening::NoticeDown { osd: id, life });
@@ -109,7 +110,9 @@ impl World {
         let others_have_it = self.pgs().all(|pg| {
             let in_sync = &self.monitors.row(pg).expect("a row").in_sync;
             // A member whose store was replaced, which the monitors do not know yet, has nothing.
-            let holds = |osd: &OsdId| self.monitors.map().osd(*osd).is_some_and(|o| o.uuid == uuid(*osd, self.osds[osd].store()));
+            let holds = |osd: &OsdId| {
+                self.monitors.map().osd(*osd).is_some_and(|o| o.uuid == uuid(*osd, self.osds[osd].store()))
+            };
             in_sync.iter().any(|osd| *osd != id && holds(osd))
         });
         let wiped = self.plan == Plan::Everything && !self.healing && others_have_it && self.rng.chance(1, 6);
@@ -117,11 +120,15 @@ impl World {
         let osd = self.osds.get_mut(&id).expect("one of ours");
         osd.start(wiped);
         let life = osd.life();
+        self.note(&format!("{id} starts, wiped: {wiped}"));
         let state = self.monitors.clone();
         self.at(Duration::from_millis(5), Happening::MapAtOsd { osd: id, state });
         let after = Duration::from_millis(10 + self.rng.below(50));
         self.at(after, Happening::Boot { osd: id, life });
         // The boot itself may be lost while the monitors are not in sight.
-        self.at(Duration::from_millis(5000), Happening::Osd { osd: id, life, event: crate::osd::OsdEvent::Boot });
+        self.at(
+            Duration::from_millis(5000),
+            Happening::Osd { osd: id, life, event: crate::osd::OsdEvent::Boot },
+        );
     }
 }

@@ -85,7 +85,11 @@ impl World {
             row.is_some_and(|r| from_bytes::<LogEntry>(r).expect("an entry").version == *version)
         };
         let copies = self.osds.values().filter(|osd| holds(&osd.durable)).count();
-        assert!(copies >= self.min_size(), "{:?} at {version} was acknowledged with {copies} copies", reply.request);
+        assert!(
+            copies >= self.min_size(),
+            "{:?} at {version} was acknowledged with {copies} copies",
+            reply.request
+        );
     }
 
     /// After everything healed.
@@ -116,7 +120,8 @@ impl World {
             let internal = osd.durable.objects.keys().filter(|o| self.pg_of(o) == Some(pg) && is_internal(o));
             assert_eq!(internal.count(), 1, "{}: nothing but the log is left beside the objects", osd.id);
         }
-        let heads: Vec<_> = row.in_sync.iter().filter_map(|o| self.osds[o].status(pg)).map(|s| s.log_head).collect();
+        let heads: Vec<_> =
+            row.in_sync.iter().filter_map(|o| self.osds[o].status(pg)).map(|s| s.log_head).collect();
         assert!(heads.windows(2).all(|w| w[0] == w[1]), "{pg}: logs end alike: {heads:?}");
     }
 }
@@ -148,9 +153,13 @@ fn check_order(mut records: Vec<&Record>, timeline: &Timeline) {
     records.sort_by_key(|r| r.started);
     let mut placed: Vec<(Time, u64)> = Vec::new();
     for r in records {
-        let floor = placed.iter().filter(|(ended, _)| *ended < r.started).map(|(_, at)| *at).max().unwrap_or(0);
+        let floor =
+            placed.iter().filter(|(ended, _)| *ended < r.started).map(|(_, at)| *at).max().unwrap_or(0);
         let at = if r.wrote() {
-            assert!(r.version.seq > floor, "a write before {floor}, which was answered before it began: {r:?}");
+            assert!(
+                r.version.seq > floor,
+                "a write before {floor}, which was answered before it began: {r:?}"
+            );
             r.version.seq
         } else {
             place_read(r, floor, timeline)

@@ -226,7 +226,8 @@ impl Osd {
     fn tell(&mut self, io: &mut Io, pg: PgId, state: &ClusterState) {
         let (map, row) = (state.map(), state.row(pg).expect("a row").clone());
         let up = state.mapping().up(pg).expect("mapped").set.clone();
-        let alive = up.iter().chain(&row.in_sync).copied().filter(|osd| map.is_up(*osd)).collect();
+        let alive =
+            up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let pool = map.pool(pg.pool).expect("the pool");
         let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
         self.feed(io, pg, Event::Map { epoch: map.epoch, row, up, alive, pool });
@@ -237,8 +238,8 @@ impl Osd {
             return;
         }
         let now = self.clock(io.now);
-        let machine =
-            Pg::new(pg, self.id, now, &self.view, config(), registry()).expect("a model's rows are never damaged");
+        let machine = Pg::new(pg, self.id, now, &self.view, config(), registry())
+            .expect("a model's rows are never damaged");
         self.pgs.insert(pg, machine);
         self.drain(io, pg);
         if let Some(state) = self.state.clone() {

@@ -78,6 +78,8 @@ pub(crate) struct World {
     pub(crate) summary: Summary,
     /// Of 1,000 messages, so many are lost while faults last.
     loss: u64,
+    /// Print what happens.
+    trace: bool,
     /// Steps since time last moved on visibly.
     busy: u32,
 }
@@ -140,6 +142,7 @@ impl World {
             healing: false,
             summary: Summary::default(),
             loss,
+            trace: crate::setting("SIM_TRACE").is_some(),
             busy: 0,
         };
         world.publish();
@@ -178,6 +181,9 @@ impl World {
         self.busy += 1;
         assert!(self.busy < 100_000, "a machine spins:\n{}", self.describe());
         self.now = at;
+        if self.trace {
+            crate::report(&format!("{} {}", at.0, self.name_of(&happening)));
+        }
         match happening {
             Happening::Message { from, to, pg, message } => {
                 if self.faults.linked(from, to) {
@@ -209,6 +215,35 @@ impl World {
             Happening::NoticeDown { osd, life } => self.notice_down(osd, life),
             Happening::Start { osd } => self.start_osd(osd),
             Happening::Fault => self.fault(),
+        }
+    }
+
+    pub(crate) fn note(&self, line: &str) {
+        if self.trace {
+            crate::report(&format!("{} {line}", self.now.0));
+        }
+    }
+
+    /// One line of a trace.
+    fn name_of(&self, happening: &Happening) -> String {
+        match happening {
+            Happening::Message { from, to, pg, message } => format!("{pg} {from} -> {to}: {message:?}"),
+            Happening::Osd { osd, life, event } => format!("{osd} life {life}: {event:?}"),
+            Happening::MapAtOsd { osd, state } => {
+                let rows: Vec<_> = state.rows().map(|(pg, row)| format!("{pg} {row:?}")).collect();
+                format!("map {} at {osd}: {}", state.map().epoch, rows.join("; "))
+            }
+            Happening::MapAtClient { client, state } => {
+                format!("map {} at client {client}", state.map().epoch)
+            }
+            Happening::Op { to, op, .. } => format!("{:?} -> {to}: {:?}", op.request, op.target),
+            Happening::Reply { client, reply } => format!("client {client} gets {reply:?}"),
+            Happening::ClientTurn { client, .. } => format!("turn of client {client}"),
+            Happening::Proposal { change } => format!("proposal {change:?}"),
+            Happening::Boot { osd, life } => format!("boot of {osd} life {life}"),
+            Happening::NoticeDown { osd, life } => format!("{osd} life {life} is missed"),
+            Happening::Start { osd } => format!("start of {osd}"),
+            Happening::Fault => "a fault".into(),
         }
     }
 
@@ -350,7 +385,10 @@ impl World {
             let Some(primary) = row.primary else { return false };
             self.osds[&primary].status(pg).is_some_and(|s| s.state == "active+clean")
         });
-        clean && self.clients.iter().all(Client::idle) && self.osds.values().all(Osd::quiet) && self.strays_gone()
+        clean
+            && self.clients.iter().all(Client::idle)
+            && self.osds.values().all(Osd::quiet)
+            && self.strays_gone()
     }
 
     fn strays_gone(&self) -> bool {

@@ -18,12 +18,16 @@ fn samples() -> Vec<PgMessage> {
         outcome: Ok(vec![OpResult::Done]),
     };
     let body = PushBody::Present {
-        head: Some(PushHead { meta: ObjectMeta::default(), xattrs: vec![("a".into(), Bytes::from_static(b"1"))] }),
+        head: Some(PushHead {
+            meta: ObjectMeta::default(),
+            xattrs: vec![("a".into(), Bytes::from_static(b"1"))],
+        }),
         data: vec![(4096, Bytes::from_static(b"data"))],
         rows: vec![(Bytes::from_static(b"k"), Bytes::new())],
         last: true,
     };
-    let push = Push { interval: 2, attempt: 1, push: 5, chunk: 0, object: object.clone(), staged: true, body };
+    let push =
+        Push { interval: 2, attempt: 1, push: 5, chunk: 0, object: object.clone(), staged: true, body };
     vec![
         PgMessage::Stale { interval: 4 },
         PgMessage::Query { interval: 4, attempt: 1 },
@@ -68,7 +72,13 @@ fn samples() -> Vec<PgMessage> {
         PgMessage::Stray { interval: 4 },
         PgMessage::Remove { interval: 4, attempt: 3 },
         PgMessage::Scan { interval: 4, attempt: 1, after: None, max: 100 },
-        PgMessage::Scanned { interval: 4, attempt: 1, after: None, objects: vec![(object, v(2, 9))], more: false },
+        PgMessage::Scanned {
+            interval: 4,
+            attempt: 1,
+            after: None,
+            objects: vec![(object, v(2, 9))],
+            more: false,
+        },
     ]
 }
 
