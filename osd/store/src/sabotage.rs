@@ -60,22 +60,18 @@ pub(crate) const fn is(_: Sabotage) -> bool {
 
 #[cfg(test)]
 impl Sabotage {
-    pub(crate) const ALL: [Sabotage; 17] = [
+    /// Those that random runs must notice; the others have a test of their own, since chance seldom finds them.
+    pub(crate) const BY_CHANCE: [Sabotage; 12] = [
         Sabotage::AcknowledgeUnflushed,
         Sabotage::FlushBesideFreshData,
         Sabotage::ApplyUndurable,
         Sabotage::TrimBeforeData,
         Sabotage::TrimBeforeIndex,
         Sabotage::TrimUnflushed,
-        Sabotage::TrimWithoutBarrier,
         Sabotage::ReuseAtOnce,
         Sabotage::IndexAheadOfLog,
         Sabotage::AcceptUncheckedFreshData,
-        Sabotage::CompareOverwrittenFreshData,
-        Sabotage::ReplayUnflushed,
-        Sabotage::KeepIncarnation,
         Sabotage::TrustUnflushedSuperblock,
-        Sabotage::OverwriteSuperblockInForce,
         Sabotage::SkipReadChecksum,
         Sabotage::OverwriteShared,
     ];

@@ -56,6 +56,8 @@ pub enum CrashMode {
     Writes,
     /// Each sector of each is there or not.
     Sectors,
+    /// Only the process died: what was written is in the cache, neither lost nor safe.
+    Kill,
 }
 
 /// The platters and the recorder: shared between devices and the test, and outliving both.
@@ -79,6 +81,10 @@ struct State {
     drop_flushes: bool,
     /// The power fails after so many more effects; from then on everything fails.
     effects_left: Option<u64>,
+    /// Whether new operations tend to overtake old ones.
+    newest_first: bool,
+    /// Writes in this range of offsets do not complete.
+    held: std::ops::Range<u64>,
 }
 
 impl State {
@@ -130,6 +136,8 @@ impl FaultyDisk {
             fail_next: None,
             drop_flushes: false,
             effects_left: None,
+            newest_first: false,
+            held: 0..0,
         };
         FaultyDisk { state: Rc::new(RefCell::new(state)) }
     }
@@ -137,14 +145,32 @@ impl FaultyDisk {
     /// The power fails and comes back: every operation under way ends, and of what was not flushed only what
     /// `mode` spares is there.
     pub fn crash(&self, mode: CrashMode) {
+        self.crash_keeping(mode, |_| true);
+    }
+
+    /// A crash in which of the unflushed writes only those at certain offsets have a chance.
+    pub fn crash_keeping(&self, mode: CrashMode, keep: impl Fn(u64) -> bool) {
         let state = &mut *self.state.borrow_mut();
         state.pending.clear();
+        state.steps.clear();
+        state.fail_next = None;
+        state.effects_left = None;
+        state.held = 0..0;
+        state.newest_first = state.rng.chance(1, 2);
+        if mode == CrashMode::Kill {
+            for write in &mut state.unflushed {
+                write.done = true;
+                state.visible[write.offset..write.offset + write.data.len()].copy_from_slice(&write.data);
+            }
+            return;
+        }
         for write in std::mem::take(&mut state.unflushed) {
             let keep_write = match mode {
                 CrashMode::LoseAll => false,
-                CrashMode::KeepAll | CrashMode::Sectors => true,
+                CrashMode::KeepAll | CrashMode::Sectors | CrashMode::Kill => true,
                 CrashMode::Writes => state.rng.chance(1, 2),
             };
+            let keep_write = keep_write && keep(write.offset as u64);
             for (i, sector) in write.data.chunks(SECTOR).enumerate() {
                 if keep_write && (mode != CrashMode::Sectors || state.rng.chance(1, 2)) {
                     let at = write.offset + i * SECTOR;
@@ -153,9 +179,13 @@ impl FaultyDisk {
             }
         }
         state.visible.copy_from_slice(&state.stable);
-        state.steps.clear();
-        state.fail_next = None;
-        state.effects_left = None;
+    }
+
+    /// Flips bits of one byte behind everyone's back; doing it twice undoes it.
+    pub fn rot(&self, offset: u64) {
+        let state = &mut *self.state.borrow_mut();
+        state.stable[offset as usize] ^= 0x55;
+        state.visible[offset as usize] ^= 0x55;
     }
 
     /// The power fails after `effects` more completions and blocking reads: every operation after that is an
@@ -167,6 +197,10 @@ impl FaultyDisk {
     /// The next "write", "read" or "flush" fails.
     pub fn fail_next(&self, kind: &'static str) {
         self.state.borrow_mut().fail_next = Some(kind);
+    }
+    /// Writes to these offsets stay under way until the next crash.
+    pub fn hold(&self, offsets: std::ops::Range<u64>) {
+        self.state.borrow_mut().held = offsets;
     }
     /// From now on flushes report success and do nothing.
     pub fn drop_flushes(&self) {
@@ -207,12 +241,19 @@ impl FaultyDevice {
         if s.pending.is_empty() {
             return None;
         }
-        let i = s.rng.below(s.pending.len() as u64) as usize;
+        let is_held = |p: &Pending| {
+            let write = s.unflushed.iter().find(|w| w.operation == p.operation);
+            write.is_some_and(|w| s.held.contains(&(w.offset as u64)))
+        };
+        let free: Vec<usize> = (0..s.pending.len()).filter(|i| s.held.is_empty() || !is_held(&s.pending[*i])).collect();
+        let newest = free.last().copied()?;
+        let any = free[s.rng.below(free.len() as u64) as usize];
+        let i = if s.newest_first && s.rng.chance(3, 4) { newest } else { any };
         if let Err(e) = s.effect() {
-            let tag = s.pending.swap_remove(i).tag;
+            let tag = s.pending.remove(i).tag;
             return Some(Event { tag, result: Err(e), buf: None });
         }
-        let Pending { operation, tag, kind } = s.pending.swap_remove(i);
+        let Pending { operation, tag, kind } = s.pending.remove(i);
         let name = match kind {
             Kind::Write => "write",
             Kind::Read { .. } => "read",

@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// Only with everything durable: the index must not get ahead of the log.
-    fn begin_checkpoint(&mut self, blocking: bool) -> Result<(), StoreError> {
+    pub(super) fn begin_checkpoint(&mut self, blocking: bool) -> Result<(), StoreError> {
         let drained = self.durable_lsn + 1 == self.next_lsn;
         assert!(drained || sabotage::is(Sabotage::IndexAheadOfLog), "the index would get ahead of the log");
         let lsn = self.durable_lsn;

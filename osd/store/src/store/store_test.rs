@@ -102,6 +102,7 @@ pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> 
         };
         match &m {
             Mutation::Remove { object } => present.remove(object),
+            Mutation::Rename { from, to } => present.remove(from) && present.insert(to.clone()),
             m => present.insert(m.object().clone()),
         };
         t.push(m);
