@@ -162,7 +162,10 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Failur
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Failure::unusable(format!("{} cannot be read: {e}", path.display()))),
     };
-    toml::from_str(&text).map(Some).or_unusable(format!("{} is damaged", path.display()))
+    // The parser's own text draws the place over several lines; a refusal is one sentence.
+    toml::from_str(&text)
+        .map(Some)
+        .map_err(|e| Failure::unusable(format!("{} is damaged: {}", path.display(), e.message())))
 }
 
 fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {

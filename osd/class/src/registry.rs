@@ -6,6 +6,9 @@ use osd_object::draft::Draft;
 use stdx::Errno;
 use stdx::time::WallTime;
 
+/// Rows up to this size in one step are taken also when full.
+const SMALL_ROWS_BYTES: usize = 4096;
+
 /// Whether something only reads an object or may change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
@@ -163,6 +166,11 @@ impl Registry {
     pub fn takes_space(&self, ops: &[Op]) -> bool {
         ops.iter().any(|op| match op {
             Op::Delete | Op::RmXattr { .. } | Op::OmapRm { .. } | Op::OmapRmRange { .. } => false,
+            // Bookkeeping that deleting needs, such as a gateway's lease: little, and replaced in place.
+            Op::Create { .. } => false,
+            Op::OmapSet { rows } => {
+                rows.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() > SMALL_ROWS_BYTES
+            }
             Op::Call { class, method, .. } => self.method(class, method).is_ok_and(|(_, m)| !m.when_full),
             other => self.access_of(other) == Access::Write,
         })
@@ -195,6 +203,29 @@ impl Registry {
             Op::Call { class, method, .. } => {
                 self.method(class, method).map_or(Access::Read, |(_, m)| m.access)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_osd_still_does_what_frees_space_and_refuses_what_takes_it() {
+        let registry = Registry::standard();
+        let call =
+            |method: &str| Op::Call { class: "index".into(), method: method.into(), input: Bytes::new() };
+        let rows = |n: usize| Op::OmapSet { rows: vec![(Bytes::from_static(b"k"), vec![0; n].into())] };
+        for frees in
+            [Op::Delete, call("delete_row"), call("gc_done"), call("list"), call("no_such"), rows(100)]
+        {
+            assert!(!registry.takes_space(std::slice::from_ref(&frees)), "{frees:?}");
+        }
+        for takes in
+            [Op::Write { offset: 0, data: Bytes::new() }, call("put_row"), call("part_put"), rows(5000)]
+        {
+            assert!(registry.takes_space(&[Op::Delete, takes.clone()]), "{takes:?}");
         }
     }
 }

@@ -22,10 +22,12 @@ pub struct OsdStats {
     pub write_bytes_per_second: u64,
     /// Operations that have waited for longer than they should.
     pub slow_ops: u32,
+    /// The store takes no more: writes that reach it are refused.
+    pub full: bool,
 }
 stdx::codec_versioned!(OsdStats, 1 {
     total_bytes, used_bytes, index_bytes, reads_per_second, writes_per_second, read_bytes_per_second,
-    write_bytes_per_second, slow_ops
+    write_bytes_per_second, slow_ops, full
 });
 
 /// What a primary is doing with a PG; bits of [`PgStats::doing`].

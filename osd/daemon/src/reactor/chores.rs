@@ -45,6 +45,8 @@ impl Reactor {
         let full = is_full(usage.available_bytes, usage.total_bytes);
         if full != self.self_full {
             self.self_full = full;
+            // Health must say it by the time that a refused client asks why.
+            self.beaconed = Time::ZERO;
             match full {
                 true => {
                     tracing::warn!(?usage, "the store is full: writes are refused, reads and deletes go on")
@@ -63,6 +65,7 @@ impl Reactor {
         stats.total_bytes = usage.total_bytes;
         stats.used_bytes = usage.used_bytes;
         stats.index_bytes = usage.index_bytes;
+        stats.full = self.self_full;
         self.count_objects();
         let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census);
         self.monitors.send(&self.sessions, MonMessage::Beacon(Box::new(beacon)));

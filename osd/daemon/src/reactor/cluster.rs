@@ -18,6 +18,7 @@ impl Reactor {
     /// The monitors sent news.
     pub(super) fn update(&mut self, update: Update) {
         let first = self.view.epoch().0 == 0;
+        let was_up = self.is_up();
         let Some(changes) = self.view.take(update) else {
             // A step is missing: start over.
             self.view.forget();
@@ -39,6 +40,10 @@ impl Reactor {
             }
         }
         self.boot_if_needed();
+        if self.is_up() && !was_up {
+            // Whoever looks at a cluster that has just come up wants to see its size.
+            self.beaconed = stdx::Time::ZERO;
+        }
     }
 
     fn follow_osds(&mut self) {

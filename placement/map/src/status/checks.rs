@@ -98,12 +98,14 @@ fn osds_full(map: &ClusterMap, seen: &Volatile) -> Vec<Check> {
     let ratio =
         |key: &str, default: f64| map.setting("mon", key).and_then(|v| v.parse().ok()).unwrap_or(default);
     let (near, full) = (ratio("mon_osd_nearfull_ratio", 0.85), ratio("mon_osd_full_ratio", 0.95));
-    let over = |low: f64, high: f64| -> Vec<String> {
-        let used = |s: &crate::stats::OsdStats| s.used_bytes as f64 / s.total_bytes.max(1) as f64;
-        let hit = seen.osds.iter().filter(|(id, s)| map.is_up(**id) && used(s) >= low && used(s) < high);
+    let used = |s: &crate::stats::OsdStats| s.used_bytes as f64 / s.total_bytes.max(1) as f64;
+    // An OSD knows best when it refuses writes: a small one must stop earlier than the ratio says.
+    let is_full = |s: &crate::stats::OsdStats| s.full || used(s) >= full;
+    let named = |wanted: &dyn Fn(&crate::stats::OsdStats) -> bool| -> Vec<String> {
+        let hit = seen.osds.iter().filter(|(id, s)| map.is_up(**id) && wanted(s));
         hit.map(|(id, s)| format!("{id} is {:.0}% full", used(s) * 100.0)).collect()
     };
-    let (nearly, fully) = (over(near, full), over(full, f64::INFINITY));
+    let (nearly, fully) = (named(&|s| !is_full(s) && used(s) >= near), named(&is_full));
     let mut checks = Vec::new();
     if !fully.is_empty() {
         checks.extend(check(
