@@ -1,12 +1,12 @@
 //! Memory that O_DIRECT accepts: aligned to, and grown in, whole units.
 
 use crate::layout::UNIT_BYTES;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 /// A byte buffer whose start is aligned to 4 KiB and whose capacity is a whole number of 4 KiB units.
-/// All of its capacity is initialised from the start, so that no read can see stale memory.
+/// Like a `Vec<u8>`, only its first `len` bytes are initialised.
 pub struct AlignedBuf {
     start: NonNull<u8>,
     len: usize,
@@ -24,7 +24,7 @@ impl AlignedBuf {
         let capacity = bytes.max(1).next_multiple_of(UNIT_BYTES);
         let layout = Self::layout(capacity);
         // SAFETY: the layout has a size above zero.
-        let raw = unsafe { alloc_zeroed(layout) };
+        let raw = unsafe { alloc(layout) };
         let Some(start) = NonNull::new(raw) else { handle_alloc_error(layout) };
         AlignedBuf { start, len: 0, capacity }
     }
@@ -32,7 +32,7 @@ impl AlignedBuf {
     /// `len` zero bytes.
     pub fn zeroed(len: usize) -> AlignedBuf {
         let mut buf = AlignedBuf::with_capacity(len);
-        buf.len = len;
+        buf.grow_zeroed(len);
         buf
     }
 
@@ -40,22 +40,38 @@ impl AlignedBuf {
     pub fn extend_from_slice(&mut self, data: &[u8]) {
         let end = self.len + data.len();
         self.reserve(end);
+        // SAFETY: `reserve` made room for `end` bytes; `data` is borrowed, so it lies elsewhere.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), self.start.as_ptr().add(self.len), data.len()) };
         self.len = end;
-        self[end - data.len()..].copy_from_slice(data);
     }
 
-    /// Makes the length `len`; bytes that appear are zero, given that the buffer never shrank.
+    /// Makes the length `len`, which must not be less than it is; bytes that appear are zero.
     pub fn grow_zeroed(&mut self, len: usize) {
-        assert!(len >= self.len, "a buffer that shrank would expose old bytes as zeros");
+        assert!(len >= self.len, "a buffer does not shrink");
         self.reserve(len);
+        // SAFETY: `reserve` made room for `len` bytes.
+        unsafe { std::ptr::write_bytes(self.start.as_ptr().add(self.len), 0, len - self.len) };
+        self.len = len;
+    }
+
+    /// Where the kernel may write up to the capacity.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// Makes the length `len`.
+    ///
+    /// # Safety
+    /// The first `len` bytes are within the capacity and have been written.
+    pub(crate) unsafe fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= self.capacity);
         self.len = len;
     }
 
     fn reserve(&mut self, capacity: usize) {
         if capacity > self.capacity {
             let mut larger = AlignedBuf::with_capacity(capacity.max(self.capacity * 2));
-            larger.len = self.len;
-            larger.copy_from_slice(self);
+            larger.extend_from_slice(self);
             std::mem::swap(self, &mut larger);
         }
     }

@@ -2,6 +2,7 @@
 //! place, and fresh runs whose first write is still under way.
 
 use crate::layout::UNIT_BYTES;
+use crate::space::Run;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,13 @@ impl Overlay {
         (at < data.len()).then(|| data.slice(at..at + UNIT_BYTES))
     }
 
+    /// Whether any unit of a run may have newer bytes in memory.
+    pub(crate) fn touches(&self, run: Run) -> bool {
+        let fresh = self.fresh.range(..run.end()).next_back();
+        fresh.is_some_and(|(start, data)| start + (data.len() / UNIT_BYTES) as u64 > run.start)
+            || self.logged.range(run.start..run.end()).next().is_some()
+    }
+
     /// The record `lsn` gives a unit new contents.
     pub(crate) fn log(&mut self, unit: u64, lsn: u64, data: Bytes) {
         assert_eq!(data.len(), UNIT_BYTES);
@@ -82,8 +90,13 @@ impl Overlay {
         self.fresh.remove(&start);
     }
 
-    /// A unit was freed: nobody will read it, so it need not be written any more.
-    pub(crate) fn forget(&mut self, unit: u64) {
+    /// Units were freed: nobody will read them, so they need not be written any more.
+    pub(crate) fn forget_run(&mut self, run: Run) {
+        let held: Vec<u64> = self.logged.range(run.start..run.end()).map(|(unit, _)| *unit).collect();
+        held.into_iter().for_each(|unit| self.forget(unit));
+    }
+
+    fn forget(&mut self, unit: u64) {
         let Some(e) = self.logged.get_mut(&unit) else { return };
         self.waiting.remove(&(e.lsn, unit));
         match e.state {
@@ -195,6 +208,8 @@ mod tests {
         o.fresh_begins(10, [unit(1), unit(2)].concat().into());
         assert_eq!(o.get(11), Some(unit(2)));
         assert_eq!(o.get(12), None);
+        let touched = |start, len| o.touches(Run { start, len });
+        assert!(touched(9, 2) && touched(11, 5) && !touched(12, 5) && !touched(1, 9));
         assert_eq!(o.get(9), None);
         o.fresh_done(10);
         assert_eq!(o.get(10), None);

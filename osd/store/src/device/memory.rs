@@ -55,7 +55,8 @@ impl Device for MemoryDevice {
         self.damage(offset, &data);
         self.done.push_back(Event { tag, result: Ok(()), buf: None });
     }
-    fn read(&mut self, tag: u64, offset: u64, mut buf: AlignedBuf) {
+    fn read(&mut self, tag: u64, offset: u64, len: usize) {
+        let mut buf = AlignedBuf::zeroed(len);
         let result = self.read_now(offset, &mut buf);
         self.done.push_back(Event { tag, result, buf: Some(buf) });
     }

@@ -22,8 +22,8 @@ pub trait Device {
     fn acknowledge(&mut self);
     /// Queues a write of whole units from 4 KiB-aligned memory to a 4 KiB-aligned offset.
     fn write(&mut self, tag: u64, offset: u64, data: Bytes);
-    /// Queues a read that fills `buf` (aligned, whole units).
-    fn read(&mut self, tag: u64, offset: u64, buf: AlignedBuf);
+    /// Queues a read of `len` bytes, whole units; they come back with the completion.
+    fn read(&mut self, tag: u64, offset: u64, len: usize);
     /// Queues a flush.
     fn flush(&mut self, tag: u64);
     /// Hands over what is queued.
@@ -43,7 +43,7 @@ pub struct Event {
     pub tag: u64,
     /// How it went.
     pub result: Result<(), DeviceError>,
-    /// A read's buffer.
+    /// What a read that succeeded read.
     pub buf: Option<AlignedBuf>,
 }
 

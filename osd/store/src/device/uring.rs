@@ -38,7 +38,7 @@ struct Operation {
 
 enum Kind {
     Write(Bytes),
-    Read(AlignedBuf),
+    Read { buf: AlignedBuf, len: usize },
     Flush,
 }
 
@@ -46,14 +46,14 @@ impl Kind {
     fn name(&self) -> &'static str {
         match self {
             Kind::Write(_) => "write",
-            Kind::Read(_) => "read",
+            Kind::Read { .. } => "read",
             Kind::Flush => "flush",
         }
     }
     fn len(&self) -> usize {
         match self {
             Kind::Write(data) => data.len(),
-            Kind::Read(buf) => buf.len(),
+            Kind::Read { len, .. } => *len,
             Kind::Flush => 0,
         }
     }
@@ -112,7 +112,10 @@ impl UringDevice {
             let left = u32::try_from(op.kind.len() - op.done).expect("one operation stays below 4 GiB");
             let entry = match &mut op.kind {
                 Kind::Write(data) => opcode::Write::new(file, data[op.done..].as_ptr(), left).offset(at).build(),
-                Kind::Read(buf) => opcode::Read::new(file, buf[op.done..].as_mut_ptr(), left).offset(at).build(),
+                Kind::Read { buf, .. } => {
+                    let to = buf.as_mut_ptr().wrapping_add(op.done);
+                    opcode::Read::new(file, to, left).offset(at).build()
+                }
                 Kind::Flush => opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build(),
             };
             self.push(entry.user_data(slot as u64));
@@ -166,7 +169,14 @@ impl UringDevice {
             let op = self.operations[slot].take().expect("checked above");
             self.free_slots.push(slot);
             let result = outcome.map_err(|e| DeviceError::new(op.kind.name(), op.offset, len as u64, e));
-            let buf = if let Kind::Read(buf) = op.kind { Some(buf) } else { None };
+            let buf = match op.kind {
+                Kind::Read { mut buf, len } if result.is_ok() => {
+                    // SAFETY: the buffer was made with room for `len` bytes, and the kernel has written them all.
+                    unsafe { buf.set_len(len) };
+                    Some(buf)
+                }
+                _ => None,
+            };
             self.done.push_back(Event { tag: op.tag, result, buf });
         }
     }
@@ -186,9 +196,9 @@ impl Device for UringDevice {
         assert!(is_direct(&data), "O_DIRECT needs aligned memory and whole units");
         self.queue(tag, offset, Kind::Write(data));
     }
-    fn read(&mut self, tag: u64, offset: u64, buf: AlignedBuf) {
-        assert!(is_direct(&buf), "O_DIRECT needs aligned memory and whole units");
-        self.queue(tag, offset, Kind::Read(buf));
+    fn read(&mut self, tag: u64, offset: u64, len: usize) {
+        assert!(len > 0 && len.is_multiple_of(crate::layout::UNIT_BYTES), "O_DIRECT needs whole units");
+        self.queue(tag, offset, Kind::Read { buf: AlignedBuf::with_capacity(len), len });
     }
     fn flush(&mut self, tag: u64) {
         self.queue(tag, 0, Kind::Flush);
@@ -280,7 +290,7 @@ mod tests {
             assert!(!std::mem::replace(&mut seen[event.tag as usize], true));
         }
         d.flush(5);
-        d.read(6, 999 * 4096, AlignedBuf::zeroed(4096));
+        d.read(6, 999 * 4096, 4096);
         d.submit().unwrap();
         let mut tags = Vec::new();
         while tags.len() < 2 {
@@ -306,7 +316,7 @@ mod tests {
         let (f, mut d) = file(4096 * 64);
         assert!(UringDevice::open(f.path()).is_err());
         for i in 0..64 {
-            d.read(i, i * 4096, AlignedBuf::zeroed(4096));
+            d.read(i, i * 4096, 4096);
         }
         d.submit().unwrap();
         drop(d);

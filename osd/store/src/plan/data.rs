@@ -87,16 +87,16 @@ impl<'a> Planner<'a> {
         let content = if whole && is_direct(data) {
             data.clone()
         } else {
-            let mut buf = AlignedBuf::zeroed(((last - first) * UNIT) as usize);
-            if range.start % UNIT != 0 {
-                buf[..UNIT_BYTES].copy_from_slice(&self.content(object, row.number, first)?);
+            let mut buf = AlignedBuf::with_capacity(((last - first) * UNIT) as usize);
+            let head = (range.start % UNIT) as usize;
+            if head != 0 {
+                buf.extend_from_slice(&self.content(object, row.number, first)?[..head]);
             }
-            if range.end % UNIT != 0 {
-                let at = buf.len() - UNIT_BYTES;
-                buf[at..].copy_from_slice(&self.content(object, row.number, last - 1)?);
+            buf.extend_from_slice(data);
+            let tail = (range.end % UNIT) as usize;
+            if tail != 0 {
+                buf.extend_from_slice(&self.content(object, row.number, last - 1)?[tail..]);
             }
-            let at = (range.start - first * UNIT) as usize;
-            buf[at..at + data.len()].copy_from_slice(data);
             Bytes::from_owner(buf)
         };
         let mut unit = first;

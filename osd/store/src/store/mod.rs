@@ -22,6 +22,8 @@ mod crash_test;
 #[cfg(test)]
 mod host_test;
 #[cfg(test)]
+mod order_test;
+#[cfg(test)]
 mod store_test;
 
 pub use fsck::{FsckReport, fsck};

@@ -61,6 +61,20 @@ impl Layout {
         device(self) == device(other)
     }
 
+    /// Adds units to be read from the device, to the segment before them if they continue it.
+    fn add_device(&mut self, at: usize, more: Run, more_crcs: &[u32]) {
+        if let Some(Segment { at: first, source: Source::Device { run, crcs, .. } }) = self.segments.last_mut()
+            && run.end() == more.start
+            && *first + crcs.len() == at
+        {
+            run.len += more.len;
+            crcs.extend_from_slice(more_crcs);
+            return;
+        }
+        let source = Source::Device { run: more, crcs: more_crcs.to_vec(), buf: None };
+        self.segments.push(Segment { at, source });
+    }
+
     fn assemble(mut self) -> Bytes {
         let window = self.skip..self.skip + self.keep;
         if let [Segment { at: 0, source }] = &mut self.segments[..] {
@@ -120,10 +134,18 @@ impl Store {
             let base = c * chunk_units;
             let (lo, hi) = (first.max(base) - base, (last - base).min(chunk_units));
             for piece in chunk.pieces_in(lo as usize, hi as usize) {
+                let at = (base + piece.at as u64 - first) as usize;
+                let crcs = chunk.crcs(piece.at, piece.run.len as usize);
+                if !self.overlay.touches(piece.run) {
+                    layout.add_device(at, piece.run, crcs);
+                    continue;
+                }
                 for i in 0..piece.run.len {
-                    let at = (base + piece.at as u64 + i - first) as usize;
-                    let crc = chunk.crcs(piece.at + i as usize, 1)[0];
-                    layout.add(at, piece.run.start + i, crc, self.overlay.get(piece.run.start + i));
+                    let (at, unit) = (at + i as usize, piece.run.start + i);
+                    match self.overlay.get(unit) {
+                        Some(data) => layout.segments.push(Segment { at, source: Source::Memory(data) }),
+                        None => layout.add_device(at, Run { start: unit, len: 1 }, &crcs[i as usize..][..1]),
+                    }
                 }
             }
         }
@@ -141,8 +163,7 @@ impl Store {
         for (segment, s) in op.layout.segments.iter().enumerate() {
             if let Source::Device { run, .. } = &s.source {
                 let tag = self.operations.insert(Operation::Read { read, segment });
-                let buf = AlignedBuf::zeroed((run.len * UNIT) as usize);
-                self.device.read(tag, geometry.unit_offset(run.start), buf);
+                self.device.read(tag, geometry.unit_offset(run.start), (run.len * UNIT) as usize);
                 op.waiting += 1;
             }
         }
@@ -200,23 +221,5 @@ impl Store {
             }
         };
         self.completions.push_back(Completion::Read { ticket: op.ticket, result });
-    }
-}
-
-impl Layout {
-    fn add(&mut self, at: usize, unit: u64, crc: u32, memory: Option<Bytes>) {
-        if let Some(data) = memory {
-            return self.segments.push(Segment { at, source: Source::Memory(data) });
-        }
-        if let Some(Segment { at: first, source: Source::Device { run, crcs, .. } }) = self.segments.last_mut()
-            && run.end() == unit
-            && *first + crcs.len() == at
-        {
-            run.len += 1;
-            crcs.push(crc);
-            return;
-        }
-        let source = Source::Device { run: Run { start: unit, len: 1 }, crcs: vec![crc], buf: None };
-        self.segments.push(Segment { at, source });
     }
 }

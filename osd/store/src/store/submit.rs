@@ -85,7 +85,7 @@ impl Store {
             self.overlay.fresh_begins(f.run.start, f.data);
         }
         for run in plan.freed {
-            (run.start..run.end()).for_each(|unit| self.overlay.forget(unit));
+            self.overlay.forget_run(run);
             self.space.retire(lsn, run);
         }
         self.next_lsn += 1;
