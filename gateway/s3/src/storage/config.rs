@@ -57,7 +57,7 @@ impl Default for StorageConfig {
             split_patience: Duration::from_millis(800),
             gc_delay: Duration::from_secs(3600),
             gc_every: Duration::from_secs(300),
-            gc_objects_per_second: 500,
+            gc_objects_per_second: 5000,
             lease_renew: Duration::from_secs(10),
             lease_expire: Duration::from_secs(60),
             cache_ttl: Duration::from_secs(2),

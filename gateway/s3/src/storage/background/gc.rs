@@ -7,6 +7,8 @@ use crate::storage::manifest::Run;
 use crate::storage::names;
 use crate::storage::types::BucketId;
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{Done, Garbage, GarbageList, GarbagePage, Retire};
 use osd_object::{ObjectName, Op};
@@ -17,6 +19,8 @@ use tokio::time::Instant;
 
 /// Runs freed between two acknowledgements.
 const PAGE: u32 = 64;
+/// Runs freed together.
+const RUNS_AT_ONCE: usize = 8;
 
 impl<R: Rados> Storage<R> {
     /// One round over all buckets.
@@ -68,17 +72,30 @@ impl<R: Rados> Storage<R> {
         }
     }
 
+    /// Frees a page of runs, and takes at least as long as the rate allows.
     async fn free_page(&self, due: &[Garbage]) -> Result<(), OpError> {
+        let began = Instant::now();
+        let runs: Vec<Run> = due
+            .iter()
+            .map(|g| Run {
+                tag: g.tag,
+                size: g.value.size,
+                object_bytes: u64::from(g.value.object_bytes.max(1)),
+            })
+            .collect();
+        let objects: u64 = runs.iter().map(Run::objects).sum();
+        let free = |run: Run| {
+            let storage = self.clone();
+            async move { storage.free_run(&run).await }
+        };
+        let frees: Vec<_> = runs.into_iter().map(free).collect();
+        let freed: Vec<_> = stream::iter(frees).buffer_unordered(RUNS_AT_ONCE).collect().await;
         let per_second = f64::from(self.inner.config.gc_objects_per_second.max(1));
-        for garbage in due {
-            let began = Instant::now();
-            let object_bytes = u64::from(garbage.value.object_bytes.max(1));
-            let run = Run { tag: garbage.tag, size: garbage.value.size, object_bytes };
-            self.free_run(&run).await?;
-            let due_at = began + Duration::from_secs_f64(run.objects() as f64 / per_second);
-            tokio::time::sleep_until(due_at).await;
+        let least = Duration::from_secs_f64(objects as f64 / per_second);
+        if least > began.elapsed() {
+            tokio::time::sleep_until(began + least).await;
         }
-        Ok(())
+        freed.into_iter().collect()
     }
 
     /// What is left of a deleted bucket: its uploads become garbage, its garbage is freed when due, its
