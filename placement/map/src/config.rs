@@ -75,6 +75,18 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "bytes an OSD may push while it recovers; 0: no limit",
     ),
+    setting(
+        "rgw_gc_obj_min_wait",
+        Kind::Seconds,
+        "3600",
+        "what deleted S3 objects held is freed after this, longer than a GET may take; read when a gateway starts",
+    ),
+    setting(
+        "rgw_gc_processor_period",
+        Kind::Seconds,
+        "300",
+        "how often a gateway looks for what it may free; read when it starts",
+    ),
     setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
 ];
 

@@ -139,6 +139,24 @@ fn a_restart_gives_the_primary_s_pgs_to_another_member() {
 }
 
 #[test]
+fn after_a_power_failure_a_primary_that_stays_away_does_not_hold_its_pgs() {
+    let mut state = cluster(3);
+    ok(&mut state, &Command::PoolCreate(pool("a")));
+    activate_all(&mut state);
+    let dead = state.row(PG).expect("made").primary.expect("active");
+    // The map still calls all of them up while the others boot one by one; then the dead one is noticed.
+    for id in (0..3).filter(|id| *id != dead.0) {
+        ok(&mut state, &boot(id, 2));
+    }
+    ok(&mut state, &Command::MarkDown { osds: vec![(dead, None)] });
+    activate_all(&mut state);
+    activate_all(&mut state); // handed over to the up set's first
+    for (pg, row) in state.rows() {
+        assert!(row.activated && row.in_sync.len() == 2, "{pg}: {row:?}");
+    }
+}
+
+#[test]
 fn a_report_about_a_replaced_incarnation_changes_nothing() {
     let mut state = cluster(3);
     let old = state.map().osds[&OsdId(0)].up_from;

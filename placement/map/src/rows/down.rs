@@ -6,6 +6,9 @@ use crate::pg_row::PgRow;
 /// * The primary stopped: a new interval. Everybody stays in sync, since nobody can have acknowledged without
 ///   them, so that whichever member returns first can serve.
 /// * A replica of an activated row stopped: it is dropped in this commit, and writes go on without it.
+/// * It restarted before anybody noticed: a new interval under the same primary, and it stays in sync. Nothing can
+///   have been acknowledged without it, and the primary that the map shows may itself be dead: after a power
+///   failure members boot one by one, and dropping each would leave a dead primary as the only one in sync.
 /// * A replica of a row that is not activated: it stays; the primary leaves it out when it activates.
 pub(super) fn osds_down(row: &mut PgRow, around: &Surroundings<'_>) {
     let Some(primary) = row.primary else { return };
@@ -14,7 +17,10 @@ pub(super) fn osds_down(row: &mut PgRow, around: &Surroundings<'_>) {
         let next = tenure::choose(row, around, stayed);
         tenure::begin(row, next);
     } else if row.activated {
-        row.in_sync.retain(|osd| !around.went_down.contains(osd));
+        row.in_sync.retain(|osd| !around.went_down.contains(osd) || around.map.is_up(*osd));
+        if row.in_sync.iter().any(|osd| around.went_down.contains(osd)) {
+            tenure::begin(row, Some(primary));
+        }
     }
 }
 
@@ -62,6 +68,15 @@ mod tests {
         let mut r = row(3, &[0], Some(0), true);
         world.settle(&mut r);
         assert_eq!((r.in_sync.clone(), r.primary, r.interval, r.activated), (osds(&[0]), None, 4, false));
+    }
+
+    #[test]
+    fn a_replica_that_restarted_unnoticed_stays_in_sync_in_a_new_interval() {
+        let world = World::new(&[0, 1, 2]).up(&[0, 1, 2]).down(&[2]);
+        let mut r = row(3, &[0, 1, 2], Some(0), true);
+        world.settle(&mut r);
+        assert_eq!(r.in_sync, osds(&[0, 1, 2]));
+        assert_eq!((r.primary, r.interval, r.activated), (osds(&[0]).pop(), 4, false));
     }
 
     #[test]
