@@ -196,7 +196,11 @@ impl World {
         }
         let think = Duration::from_millis(self.rng.below(120));
         match reply.outcome {
-            OsdOutcome::NotPrimary => return self.next_turn(n, think + Duration::from_millis(20)),
+            OsdOutcome::NotPrimary => {
+                // Told of a newer map, it fetches that.
+                self.faults.hear(n);
+                return self.next_turn(n, think + Duration::from_millis(20));
+            }
             OsdOutcome::Done { version, outcome } => {
                 let current = self.clients[n].current.take().expect("just seen");
                 let Current { op, started, .. } = current;

@@ -12,6 +12,8 @@ pub(crate) struct Faults {
     cut: Pairs,
     /// OSDs that the monitors neither hear nor reach.
     lost_to_monitors: BTreeSet<OsdId>,
+    /// Clients that go by an old map: they are the ones who would read from a primary that was replaced.
+    deaf_clients: BTreeSet<usize>,
 }
 
 impl Faults {
@@ -20,6 +22,12 @@ impl Faults {
     }
     pub(crate) fn sees_monitors(&self, osd: OsdId) -> bool {
         !self.lost_to_monitors.contains(&osd)
+    }
+    pub(crate) fn hears(&self, client: usize) -> bool {
+        !self.deaf_clients.contains(&client)
+    }
+    pub(crate) fn hear(&mut self, client: usize) {
+        self.deaf_clients.remove(&client);
     }
     pub(crate) fn end(&mut self) {
         *self = Faults::default();
@@ -34,9 +42,10 @@ impl World {
         let kinds = match self.plan {
             Plan::Calm => return,
             Plan::Crashes => 4,
-            Plan::Everything => 10,
-            Plan::Moves => 13,
+            Plan::Everything => 12,
+            Plan::Moves => 15,
         };
+        let client = self.rng.below(self.clients.len() as u64) as usize;
         let osds: Vec<OsdId> = self.osds.keys().copied().collect();
         let osd = osds[self.rng.below(osds.len() as u64) as usize];
         let other = osds[self.rng.below(osds.len() as u64) as usize];
@@ -60,8 +69,12 @@ impl World {
                 // A false alarm.
                 self.command(&Command::MarkDown { osds: vec![(osd, None)] });
             }
-            10 => self.command(&Command::MarkOut { osds: vec![osd], automatic: false }),
-            11 => self.command(&Command::MarkIn { osds: vec![osd] }),
+            10 => {
+                self.faults.deaf_clients.insert(client);
+            }
+            11 => self.faults.deaf_clients.clear(),
+            12 => self.command(&Command::MarkOut { osds: vec![osd], automatic: false }),
+            13 => self.command(&Command::MarkIn { osds: vec![osd] }),
             _ => {
                 let affinity = (self.rng.below(3) * 0x8000) as u32;
                 self.command(&Command::PrimaryAffinity { osd, affinity });

@@ -93,7 +93,7 @@ const MONITORS: u32 = 1000;
 
 impl World {
     pub(crate) fn new(seed: u64, plan: Plan) -> World {
-        let mut rng = Rng::new(seed ^ 0x6e61_6372_65);
+        let mut rng = Rng::new(seed ^ 0x6e61_6372);
         let mut state = ClusterState::default();
         let fsid = Uuid([9; 16]);
         let monitors = vec![("mon.0".to_string(), "10.9.0.1:3300".parse().unwrap())];
@@ -204,7 +204,10 @@ impl World {
                     self.at(Duration::from_millis(300), Happening::MapAtOsd { osd, state });
                 }
             }
-            Happening::MapAtClient { client, state } => self.client_map(client, state),
+            Happening::MapAtClient { client, state } if self.faults.hears(client) => self.client_map(client, state),
+            Happening::MapAtClient { client, state } => {
+                self.at(Duration::from_millis(300), Happening::MapAtClient { client, state });
+            }
             Happening::Op { to, session, op } => self.with_osd(to, |osd, io| osd.client_op(io, session, op)),
             Happening::Reply { client, reply } => self.client_reply(client, reply),
             Happening::ClientTurn { client, turn } => self.client_turn(client, turn),
@@ -254,7 +257,7 @@ impl World {
     }
 
     fn with_osd(&mut self, id: OsdId, act: impl FnOnce(&mut Osd, &mut Io)) {
-        let mut io = Io { now: self.now, state: self.monitors.clone(), out: Vec::new() };
+        let mut io = Io { now: self.now, out: Vec::new() };
         let Some(osd) = self.osds.get_mut(&id) else { return };
         if !osd.running() {
             return;
@@ -452,7 +455,6 @@ fn boot(id: OsdId, life: u64, store: u64) -> OsdBoot {
 /// What an OSD is given, and what it wants done.
 pub(crate) struct Io {
     pub(crate) now: Time,
-    pub(crate) state: Rc<ClusterState>,
     pub(crate) out: Vec<Out>,
 }
 

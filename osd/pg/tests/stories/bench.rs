@@ -1,0 +1,305 @@
+//! Three OSDs, their stores, and hands on everything: links, disks, clock and monitors.
+
+use osd_class::Registry;
+use osd_object::model::Model;
+use osd_object::{ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction};
+use osd_pg::{Effect, Event, Pg, PgConfig, PoolSpec, SessionId, Ticket};
+use placement_map::{Epoch, OsdId, PgId, PgRow, PoolId, RowChange, RowChangeKind};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use stdx::time::WallTime;
+use stdx::{Errno, Time};
+use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
+
+pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
+const POOL: PoolSpec = PoolSpec { size: 3, min_size: 2, pg_num: 1 };
+
+pub(crate) fn osd(n: u32) -> OsdId {
+    OsdId(n)
+}
+
+pub(crate) fn object(name: &str) -> ObjectId {
+    let hash = name.bytes().fold(7u32, |h, b| h.wrapping_mul(0x9e37_79b9) ^ u32::from(b));
+    ObjectId::head(PG.pool, hash, ObjectName::new(name))
+}
+
+pub(crate) fn row(interval: u64, in_sync: &[u32], primary: Option<u32>, activated: bool) -> PgRow {
+    let in_sync = in_sync.iter().copied().map(OsdId).collect();
+    PgRow { interval, revision: 0, in_sync, primary: primary.map(OsdId), activated, lost: false }
+}
+
+pub(crate) fn ops_of(object: ObjectId, ops: Vec<Op>) -> OpTarget {
+    OpTarget::Object { object, ops }
+}
+
+/// One OSD.
+pub(crate) struct Node {
+    pub(crate) pg: Pg,
+    pub(crate) durable: Model,
+    pub(crate) view: Model,
+    pending: VecDeque<(Ticket, Transaction)>,
+    up: bool,
+    life: u32,
+    disk_held: bool,
+    cut: bool,
+    deaf: bool,
+    rotten: BTreeSet<ObjectId>,
+}
+
+/// Everything.
+pub(crate) struct Bench {
+    now: Time,
+    epoch: u32,
+    row: PgRow,
+    alive: Vec<u32>,
+    nodes: Vec<Node>,
+    mail: VecDeque<(OsdId, OsdId, PgMessage)>,
+    requests: u64,
+    sent: BTreeMap<SessionId, OsdOp>,
+    answers: BTreeMap<SessionId, OsdOutcome>,
+    delivered: usize,
+}
+
+fn machine(n: u32, now: Time, view: &Model) -> Pg {
+    let config = PgConfig { push_bytes_max: 100, ..PgConfig::default() };
+    Pg::new(PG, OsdId(n), now, view, config, Registry::new(&[])).expect("a model's rows are never damaged")
+}
+
+impl Bench {
+    /// All three in sync, osd.0 primary of interval 1, serving.
+    pub(crate) fn active() -> Bench {
+        let now = Time(1_000_000_000);
+        let node = |n| Node {
+            pg: machine(n, now, &Model::new()),
+            durable: Model::new(),
+            view: Model::new(),
+            pending: VecDeque::new(),
+            up: true,
+            life: 1,
+            disk_held: false,
+            cut: false,
+            deaf: false,
+            rotten: BTreeSet::new(),
+        };
+        let mut bench = Bench {
+            now,
+            epoch: 1,
+            row: PgRow::default(),
+            alive: vec![],
+            nodes: (0..3).map(node).collect(),
+            mail: VecDeque::new(),
+            requests: 0,
+            sent: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            delivered: 0,
+        };
+        bench.map(row(1, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
+        bench.settle();
+        assert!(bench.row.activated, "the new PG is active");
+        bench
+    }
+
+    pub(crate) fn node(&self, n: usize) -> &Node {
+        &self.nodes[n]
+    }
+    pub(crate) fn row(&self) -> PgRow {
+        self.row.clone()
+    }
+
+    /// The monitors say: this row, these OSDs up (the first three of which are the up set).
+    pub(crate) fn map(&mut self, mut row: PgRow, alive: &[u32]) {
+        row.revision = self.row.revision + 1;
+        self.row = row;
+        self.alive = alive.to_vec();
+        self.epoch += 1;
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let up: Vec<OsdId> = self.alive.iter().copied().map(OsdId).collect();
+        let life = |o: &OsdId| Epoch(self.nodes[o.0 as usize].life);
+        let alive: BTreeMap<OsdId, Epoch> = up.iter().map(|o| (*o, life(o))).collect();
+        for n in 0..3 {
+            if self.nodes[n].up && !self.nodes[n].deaf {
+                let (row, up, alive) = (self.row.clone(), up.clone(), alive.clone());
+                self.feed(n, Event::Map { epoch: Epoch(self.epoch), row, up, alive, pool: POOL });
+            }
+        }
+    }
+
+    /// The monitors' answer to a proposal: taken as it is, if it is computed from the row as it is.
+    fn proposed(&mut self, change: RowChange) {
+        if change.revision != self.row.revision || Some(change.from) != self.row.primary {
+            return;
+        }
+        let mut row = self.row.clone();
+        match change.kind {
+            RowChangeKind::Activate { in_sync } => (row.in_sync, row.activated) = (in_sync, true),
+            RowChangeKind::Shrink { drop } => row.in_sync.retain(|o| !drop.contains(o)),
+            RowChangeKind::Grow { add } => row.in_sync.extend(add),
+        }
+        let alive = self.alive.clone();
+        self.map(row, &alive);
+    }
+
+    fn feed(&mut self, n: usize, event: Event) {
+        let node = &mut self.nodes[n];
+        node.pg.handle(self.now, event, &node.view);
+        self.carry_out(n);
+    }
+
+    fn carry_out(&mut self, n: usize) {
+        while let Some(effect) = self.nodes[n].pg.poll() {
+            match effect {
+                Effect::Send { to, message } => self.mail.push_back((OsdId(n as u32), to, message)),
+                Effect::Store { ticket, transaction } => {
+                    self.nodes[n].view.apply(&transaction);
+                    self.nodes[n].pending.push_back((ticket, transaction));
+                }
+                Effect::Read { ticket, object, offset, len } => {
+                    let node = &self.nodes[n];
+                    let rotten = node.rotten.contains(&object);
+                    let result = if rotten { Err(Errno::EIO) } else { node.view.read(&object, offset, len) };
+                    self.feed(n, Event::ReadDone { ticket, result });
+                }
+                Effect::Reply { session, reply } => {
+                    assert_eq!(reply.request, self.sent[&session].request);
+                    let twice = self.answers.insert(session, reply.outcome);
+                    assert_eq!(twice, None, "answered twice");
+                }
+                Effect::Propose(change) => self.proposed(change),
+            }
+        }
+    }
+
+    /// Lets everything happen that can happen without time passing.
+    pub(crate) fn settle(&mut self) {
+        while self.turn().is_some() {}
+    }
+
+    /// Lets things happen until a message like this is on its way; it and what follows it stay undelivered.
+    pub(crate) fn until(&mut self, wanted: impl Fn(&Effect) -> bool) {
+        loop {
+            let coming = self.mail.iter().any(|(_, to, message)| {
+                wanted(&Effect::Send { to: *to, message: message.clone() })
+            });
+            if coming {
+                return;
+            }
+            self.turn().expect("it comes to that");
+        }
+    }
+
+    fn turn(&mut self) -> Option<()> {
+        for n in 0..3 {
+            if self.nodes[n].up && self.nodes[n].pg.next_timeout().is_some_and(|at| at <= self.now) {
+                self.feed(n, Event::Tick);
+                return Some(());
+            }
+        }
+        for n in 0..3 {
+            let node = &mut self.nodes[n];
+            if node.up && !node.disk_held && !node.pending.is_empty() {
+                let (ticket, transaction) = node.pending.pop_front().expect("just seen");
+                node.durable.apply(&transaction);
+                self.feed(n, Event::Stored { ticket });
+                return Some(());
+            }
+        }
+        let (from, to, message) = self.mail.pop_front()?;
+        let (a, b) = (&self.nodes[from.0 as usize], &self.nodes[to.0 as usize]);
+        if a.up && b.up && !a.cut && !b.cut {
+            self.delivered += 1;
+            self.feed(to.0 as usize, Event::Peer { from, message });
+        }
+        Some(())
+    }
+
+    /// Lets time pass, everything happening that should.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let next = self.nodes.iter().filter(|n| n.up).filter_map(|n| n.pg.next_timeout()).min();
+            match next {
+                Some(at) if at <= end => self.now = self.now.max(at),
+                _ => break,
+            }
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    /// Messages delivered since the last call.
+    pub(crate) fn count_messages(&mut self) -> usize {
+        std::mem::take(&mut self.delivered)
+    }
+
+    pub(crate) fn op(&mut self, to: usize, name: &str, ops: Vec<Op>) -> SessionId {
+        self.send(to, ops_of(object(name), ops))
+    }
+    pub(crate) fn list(&mut self, to: usize, after: Option<ObjectId>, max: u32) -> SessionId {
+        self.send(to, OpTarget::List { after, max })
+    }
+    /// Asks something; each request has a session of its own.
+    pub(crate) fn send(&mut self, to: usize, target: OpTarget) -> SessionId {
+        self.requests += 1;
+        let request = RequestId { client: 1, seq: self.requests };
+        let snaps = SnapContext::default();
+        let op = OsdOp { request, epoch: Epoch(self.epoch), pg: PG, target, mtime: WallTime(5), snaps };
+        self.ask(to, op)
+    }
+    /// Asks the same again.
+    pub(crate) fn replay(&mut self, to: usize, session: SessionId) -> SessionId {
+        let op = self.sent[&session].clone();
+        self.ask(to, op)
+    }
+    fn ask(&mut self, to: usize, op: OsdOp) -> SessionId {
+        let session = SessionId(self.sent.len() as u64);
+        self.sent.insert(session, op.clone());
+        self.feed(to, Event::ClientOp { session, op });
+        session
+    }
+    pub(crate) fn answer(&self, session: SessionId) -> Option<OsdOutcome> {
+        self.answers.get(&session).cloned()
+    }
+
+    pub(crate) fn hold_disk(&mut self, n: usize) {
+        self.nodes[n].disk_held = true;
+    }
+    pub(crate) fn release_disk(&mut self, n: usize) {
+        self.nodes[n].disk_held = false;
+    }
+    pub(crate) fn cut(&mut self, n: usize) {
+        self.nodes[n].cut = true;
+    }
+    pub(crate) fn join_link(&mut self, n: usize) {
+        self.nodes[n].cut = false;
+    }
+    pub(crate) fn deaf(&mut self, n: usize) {
+        self.nodes[n].deaf = true;
+    }
+    pub(crate) fn full(&mut self, n: usize, full: bool) {
+        self.feed(n, Event::Full(full));
+    }
+    pub(crate) fn rot(&mut self, n: usize, name: &str) {
+        self.nodes[n].rotten.insert(object(name));
+    }
+    /// The process dies: what was not durable is gone.
+    pub(crate) fn stop(&mut self, n: usize) {
+        self.nodes[n].up = false;
+        self.mail.retain(|(from, to, _)| from.0 as usize != n && to.0 as usize != n);
+    }
+    /// It comes back with what its disk has.
+    pub(crate) fn start(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        node.pending.clear();
+        node.view = node.durable.clone();
+        node.life += 1;
+        node.up = true;
+        node.disk_held = false;
+        node.pg = machine(n as u32, self.now, &node.view);
+        self.carry_out(n);
+    }
+}
+
