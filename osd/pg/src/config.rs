@@ -27,6 +27,8 @@ pub struct PgConfig {
     pub pushes_max: usize,
     /// Data and rows in one piece of a push, bytes.
     pub push_bytes_max: u32,
+    /// Pieces of one object under way at once.
+    pub push_window: usize,
     /// Objects in one step of a backfill's comparison, or of a removal.
     pub scan_max: u32,
 }
@@ -42,8 +44,9 @@ impl Default for PgConfig {
             log_bytes_max: 2 << 20,
             in_flight_max: 512,
             write_results_max: 64 << 10,
-            pushes_max: 8,
+            pushes_max: 4,
             push_bytes_max: 1 << 20,
+            push_window: 2,
             scan_max: 512,
         }
     }

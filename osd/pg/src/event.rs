@@ -43,6 +43,10 @@ pub enum Event {
     PoolDeleted,
     /// Whether some store of the PG takes no more: operations that take space are then refused with ENOSPC.
     Full(bool),
+    /// Whether joiners may be filled now: a shell with many PGs lets some begin while others wait, so that
+    /// clients come first and memory is bounded. True until told otherwise. What a PG needs in order to
+    /// serve is never held back.
+    MayRecover(bool),
     /// A client asks something.
     ClientOp {
         /// Where the answer goes.

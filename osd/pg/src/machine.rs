@@ -34,6 +34,7 @@ pub struct Pg {
     pub(crate) alive: BTreeMap<OsdId, Epoch>,
     pub(crate) pool: PoolSpec,
     pub(crate) full: bool,
+    pub(crate) may_recover: bool,
 
     /// The latest interval known, by a row or a query. Never goes back.
     pub(crate) interval: u64,
@@ -112,6 +113,7 @@ impl Pg {
             alive: BTreeMap::new(),
             pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1 },
             full: false,
+            may_recover: true,
             interval: loaded.info.interval,
             former_life: loaded.info.interval,
             info: loaded.info,
@@ -144,6 +146,7 @@ impl Pg {
             Event::Map { epoch, row, up, alive, pool } => self.on_map(epoch, row, up, alive, pool),
             Event::PoolDeleted => self.on_pool_deleted(view),
             Event::Full(full) => self.full = full,
+            Event::MayRecover(may) => self.may_recover = may,
             Event::ClientOp { session, op } => self.on_client_op(session, op),
             Event::SessionGone { session } => self.on_session_gone(session),
             Event::Peer { from, message } => self.on_peer(from, message, view),

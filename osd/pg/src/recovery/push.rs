@@ -1,10 +1,11 @@
-//! The primary's side of a push: one object in pieces, each sent when the one before is durable.
+//! The primary's side of a push: one object in pieces, a few of them under way at once.
 
 use crate::effect::Effect;
 use crate::machine::{Pg, ReadFor};
 use bytes::Bytes;
 use osd_object::{ObjectId, ObjectRead, OmapRange};
 use placement_map::OsdId;
+use std::collections::VecDeque;
 use stdx::{Errno, Time};
 use wire_codec::PgMessage;
 use wire_codec::pg::{Push, PushBody, PushHead};
@@ -20,11 +21,15 @@ pub(crate) struct Pushing {
     offset: u64,
     /// Rows up to here were read.
     rows_after: Option<Bytes>,
-    /// Number of the piece being read or sent.
+    /// Number of the piece being read, or the next one.
     chunk: u32,
-    /// The piece that is not acknowledged.
-    sent: Option<Push>,
-    /// When it must be sent again.
+    /// Its data is being read.
+    reading: bool,
+    /// The last piece was sent.
+    complete: bool,
+    /// Pieces that are not acknowledged, in order.
+    sent: VecDeque<Push>,
+    /// When they must be sent again.
     pub(crate) again_at: Option<Time>,
 }
 
@@ -51,7 +56,9 @@ impl Pg {
             offset: 0,
             rows_after: None,
             chunk: 0,
-            sent: None,
+            reading: false,
+            complete: false,
+            sent: VecDeque::new(),
             again_at: None,
         };
         let peer = p.peers.get_mut(&osd).expect("pushing to a peer");
@@ -59,7 +66,7 @@ impl Pg {
         if meta.is_none() {
             self.send_piece(osd, push, PushBody::Absent);
         } else {
-            self.next_piece(osd, push, view);
+            self.next_pieces(osd, push, view);
         }
     }
 
@@ -67,14 +74,26 @@ impl Pg {
         self.primary.as_mut()?.peers.get_mut(&osd)?.recovery_mut()?.pushing.get_mut(&push)
     }
 
-    /// Fetches the data of the next piece; rows need no waiting.
-    fn next_piece(&mut self, osd: OsdId, push: u64, view: &dyn ObjectRead) {
+    /// Goes on with a push until enough pieces are under way: fetches data, and rows, which need no waiting.
+    fn next_pieces(&mut self, osd: OsdId, push: u64, view: &dyn ObjectRead) {
+        loop {
+            let window = self.config.push_window;
+            let Some(pushing) = self.pushing(osd, push) else { return };
+            if pushing.reading || pushing.complete || pushing.sent.len() >= window {
+                return;
+            }
+            if pushing.offset < pushing.size {
+                pushing.reading = true;
+                self.read_piece(osd, push);
+                return;
+            }
+            self.compose(osd, push, Vec::new(), view);
+        }
+    }
+
+    fn read_piece(&mut self, osd: OsdId, push: u64) {
         let max = u64::from(self.config.push_bytes_max);
         let Some(pushing) = self.pushing(osd, push) else { return };
-        if pushing.offset >= pushing.size {
-            self.compose(osd, push, Vec::new(), view);
-            return;
-        }
         let (object, offset, len) =
             (pushing.object.clone(), pushing.offset, max.min(pushing.size - pushing.offset));
         let attempt = self.primary.as_ref().and_then(|p| p.peers.get(&osd)).map_or(0, |peer| peer.attempt);
@@ -97,10 +116,12 @@ impl Pg {
         match result {
             Ok(data) => {
                 let offset = pushing.offset;
+                pushing.reading = false;
                 pushing.offset += data.len() as u64;
                 // What no piece covers reads as zeros.
                 let holes = data.iter().all(|b| *b == 0);
                 self.compose(osd, push, if holes { Vec::new() } else { vec![(offset, data)] }, view);
+                self.next_pieces(osd, push, view);
             }
             Err(_) => self.cannot_read(osd, push),
         }
@@ -148,8 +169,10 @@ impl Pg {
         let staged = recovery.staged;
         let Some(pushing) = recovery.pushing.get_mut(&push) else { return };
         let (chunk, object) = (pushing.chunk, pushing.object.clone());
+        pushing.chunk += 1;
+        pushing.complete = matches!(body, PushBody::Absent | PushBody::Present { last: true, .. });
         let piece = Push { interval, attempt, push, chunk, object, staged, body };
-        pushing.sent = Some(piece.clone());
+        pushing.sent.push_back(piece.clone());
         pushing.again_at = Some(again_at);
         self.send(osd, PgMessage::Push(piece));
     }
@@ -162,11 +185,9 @@ impl Pg {
         let Some(recovery) = recovery else { return };
         let mut due = Vec::new();
         for pushing in recovery.pushing.values_mut() {
-            if let (Some(at), Some(piece)) = (pushing.again_at, &pushing.sent)
-                && at <= now
-            {
+            if pushing.again_at.is_some_and(|at| at <= now) {
                 pushing.again_at = Some(now + resend);
-                due.push(piece.clone());
+                due.extend(pushing.sent.iter().cloned());
             }
         }
         for piece in due {
@@ -183,23 +204,26 @@ impl Pg {
         chunk: u32,
         view: &dyn ObjectRead,
     ) {
+        let again_at = self.now + self.config.resend;
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) else { return };
         if peer.attempt != attempt {
             return;
         }
         let Some(recovery) = peer.recovery_mut() else { return };
         let Some(pushing) = recovery.pushing.get_mut(&push) else { return };
-        let Some(sent) = pushing.sent.take_if(|s| s.chunk == chunk) else { return };
-        pushing.again_at = None;
-        if matches!(sent.body, PushBody::Absent | PushBody::Present { last: true, .. }) {
+        // Pieces are applied in order, so this one's acknowledgement covers those before it.
+        while pushing.sent.front().is_some_and(|piece| piece.chunk <= chunk) {
+            pushing.sent.pop_front();
+        }
+        pushing.again_at = (!pushing.sent.is_empty()).then_some(again_at);
+        if pushing.complete && pushing.sent.is_empty() {
             let object = recovery.pushing.remove(&push).expect("just seen").object;
             recovery.missing.remove(&object);
             recovery.staged_count += u32::from(recovery.staged);
             peer.pushed += 1;
             self.ops.unlock_shared(&object);
         } else {
-            pushing.chunk += 1;
-            self.next_piece(from, push, view);
+            self.next_pieces(from, push, view);
         }
     }
 }

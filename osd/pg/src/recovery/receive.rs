@@ -48,7 +48,11 @@ impl Pg {
             self.durability.then(Then::Send(from, answer));
             return;
         }
-        if push.chunk > next || (!push.staged && f.joining.is_none()) {
+        if push.chunk > next {
+            // One before it was lost; both come again.
+            return;
+        }
+        if !push.staged && f.joining.is_none() {
             self.send(from, PgMessage::Rejoin { interval, attempt });
             return;
         }

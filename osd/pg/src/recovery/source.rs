@@ -56,13 +56,13 @@ impl Pg {
     pub(crate) fn advance_recovery(&mut self, osd: OsdId, view: &dyn ObjectRead) {
         self.push_again(osd);
         self.push_more(osd, view);
-        let now = self.now;
+        let (now, may_recover) = (self.now, self.may_recover);
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         let Stage::Syncing(recovery) = &mut peer.stage else { return };
         if recovery.is_done() {
             self.adopt(osd);
         } else if recovery.missing.is_empty()
-            && recovery.backfill.as_ref().is_some_and(|b| b.again_at.is_none_or(|at| at <= now))
+            && recovery.backfill.as_ref().is_some_and(|b| b.again_at.map_or(may_recover, |at| at <= now))
         {
             self.scan(osd);
         }
@@ -74,7 +74,7 @@ impl Pg {
             let Some(p) = self.primary.as_ref() else { return };
             let Some(peer) = p.peers.get(&osd) else { return };
             let Stage::Syncing(r) = &peer.stage else { return };
-            if r.pushing.len() >= max {
+            if r.pushing.len() >= max || (!r.staged && !self.may_recover) {
                 return;
             }
             let under_way: BTreeSet<&ObjectId> = r.pushing.values().map(|p| &p.object).collect();

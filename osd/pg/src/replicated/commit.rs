@@ -26,6 +26,7 @@ impl Pg {
         }
         let writable = self.writable();
         let p = self.primary.as_mut().expect("serving");
+        let committed_before = p.committed_to;
         let in_office = |osd: &OsdId| *osd == self.me || p.peers.contains_key(osd);
         if writable && self.row.in_sync.iter().all(in_office) {
             let theirs = p.peers.values().filter(|peer| peer.required);
@@ -36,14 +37,8 @@ impl Pg {
         let committed_to = p.committed_to;
         let all = p.peers.values().filter(|peer| peer.follows()).map(|peer| peer.durable_to).min();
         let everywhere = committed_to.min(all.unwrap_or(u64::MAX));
-        for w in &p.in_flight {
-            if w.seq() > committed_to {
-                break;
-            }
-            let object = w.object();
-            if p.uncommitted.get(object).is_some_and(|seq| *seq <= committed_to) {
-                p.uncommitted.remove(object);
-            }
+        if committed_to > committed_before {
+            p.uncommitted.retain(|_, seq| *seq > committed_to);
         }
         while p.in_flight.front().is_some_and(|w| w.seq() <= everywhere) {
             p.in_flight.pop_front();

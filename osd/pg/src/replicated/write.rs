@@ -30,9 +30,6 @@ impl InFlight {
     pub(crate) fn seq(&self) -> u64 {
         self.entry.version.seq
     }
-    pub(crate) fn object(&self) -> &ObjectId {
-        &self.entry.object
-    }
 }
 
 impl Pg {

@@ -249,6 +249,11 @@ impl Osd {
 
     fn feed(&mut self, io: &mut Io, pg: PgId, event: Event) {
         let now = self.clock(io.now);
+        // The shell's throttle, closed now and then; the next event opens it again.
+        let throttle = self.rng.chance(1, 40);
+        let Some(machine) = self.pgs.get_mut(&pg) else { return };
+        machine.handle(now, Event::MayRecover(!throttle), &self.view);
+        self.drain(io, pg);
         let Some(machine) = self.pgs.get_mut(&pg) else { return };
         machine.handle(now, event, &self.view);
         self.drain(io, pg);
