@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Pools.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Central settings, kept by the monitors.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Objects of a pool, directly.
     #[command(subcommand)]
     Object(ObjectCommand),
@@ -234,6 +237,35 @@ pub(crate) enum PoolCommand {
         key: String,
         /// To what.
         value: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every setting with its meaning: what was set, then the defaults.
+    Ls,
+    /// What a daemon goes by: its own value, its role's, everybody's or the default.
+    Get {
+        /// As osd.1 or gateway.0.
+        daemon: String,
+        /// The setting.
+        key: String,
+    },
+    /// Set a value.
+    Set {
+        /// global, a role (osd, mon, gateway) or one daemon (osd.1).
+        section: String,
+        /// The setting.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Go back to what holds without this value.
+    Rm {
+        /// As in set.
+        section: String,
+        /// The setting.
+        key: String,
     },
 }
 

@@ -5,6 +5,7 @@ use crate::exit::{Context, Failure};
 use crate::{session, shutdown};
 use gateway_s3::S3Config;
 use gateway_s3::storage::{Storage, StorageConfig};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -32,7 +33,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
         client = session::connect_as_daemon(settings) => client?,
         () = until(stopped.clone()) => return Ok(()),
     };
-    let storage = Storage::new(client.clone(), StorageConfig::default());
+    let storage = Storage::new(client.clone(), storage_config(&client.map(), &settings.name));
     let mut config = S3Config::new(s3);
     config.domains = gateway.s3_domains.clone();
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, "serving");
@@ -42,4 +43,19 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     );
     served.or_unusable("S3")?;
     admin.or_unusable("admin API")
+}
+
+/// The defaults with what operators can set of them.
+fn storage_config(map: &placement_map::ClusterMap, daemon: &str) -> StorageConfig {
+    let seconds = |key: &str, default: Duration| {
+        // The monitors take only whole seconds for these keys.
+        map.setting(daemon, key).and_then(|v| v.parse().ok()).map_or(default, Duration::from_secs)
+    };
+    let defaults = StorageConfig::default();
+    StorageConfig {
+        gc_delay: seconds("rgw_gc_obj_min_wait", defaults.gc_delay),
+        // An interval of nothing would be a busy loop.
+        gc_every: seconds("rgw_gc_processor_period", defaults.gc_every).max(Duration::from_secs(1)),
+        ..defaults
+    }
 }

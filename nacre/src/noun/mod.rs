@@ -1,6 +1,7 @@
 //! One file per noun of the command line.
 
 mod answer;
+pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod fsck;
 pub(crate) mod gateway;
