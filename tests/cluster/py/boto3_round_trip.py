@@ -111,20 +111,20 @@ def main():
     refused("304", s3.get_object, Bucket=BUCKET, Key="small", IfNoneMatch='"' + hashlib.md5(small).hexdigest() + '"')
     refused("404", s3.head_object, Bucket=BUCKET, Key="nothing")
 
-    # Presigned, used without any SDK. Left to itself, boto3 signs URLs of us-east-1 with SigV2, which AWS takes in no
-    # newer region and Nacre in none.
-    signer = boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-    url = signer.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "signed"}, ExpiresIn=60)
-    with urllib.request.urlopen(urllib.request.Request(url, data=small, method="PUT")) as answer:
-        assert answer.status == 200
-    url = signer.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "signed"}, ExpiresIn=60)
-    with urllib.request.urlopen(url) as answer:
-        assert sha(answer.read()) == sha(small)
-    try:
-        urllib.request.urlopen(url.replace("signed", "large", 1))
-        raise AssertionError("a URL signed for another key was taken")
-    except urllib.error.HTTPError as error:
-        assert error.code == 403, error.code
+    # Presigned, used without any SDK. Left to itself, boto3 signs URLs of us-east-1 with SigV2.
+    path_style = {"addressing_style": "path"}
+    for signer in (s3, boto3.client("s3", config=Config(signature_version="s3v4", s3=path_style))):
+        url = signer.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "signed"}, ExpiresIn=60)
+        with urllib.request.urlopen(urllib.request.Request(url, data=small, method="PUT")) as answer:
+            assert answer.status == 200
+        url = signer.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "signed"}, ExpiresIn=60)
+        with urllib.request.urlopen(url) as answer:
+            assert sha(answer.read()) == sha(small)
+        try:
+            urllib.request.urlopen(url.replace("signed", "large", 1))
+            raise AssertionError("a URL signed for another key was taken")
+        except urllib.error.HTTPError as error:
+            assert error.code == 403, error.code
 
     # Listing by pages and by folder.
     for i in range(25):

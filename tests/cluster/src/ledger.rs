@@ -114,14 +114,7 @@ impl Ledger {
         verdict
     }
 
-    fn check(
-        &self,
-        s3: &S3,
-        bucket: &str,
-        key: &str,
-        entry: &Entry,
-        listed: Option<&Listed>,
-    ) -> Found {
+    fn check(&self, s3: &S3, bucket: &str, key: &str, entry: &Entry, listed: Option<&Listed>) -> Found {
         let response = s3.try_send(Request::object("GET", bucket, key)).map_err(|e| format!("GET: {e}"))?;
         let allowed: Vec<Version> = std::iter::once(entry.acked).chain(entry.maybe.iter().copied()).collect();
         let got = match response.status {

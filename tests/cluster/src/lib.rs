@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod content;
 pub mod daemons;
 pub mod flushes;
+pub mod garbage;
 pub mod health;
 pub mod ledger;
 pub mod load;

@@ -9,7 +9,6 @@ use tests_cluster::content::{bytes, md5};
 use tests_cluster::s3::{Request, Response, list, time};
 use tests_cluster::sections::Sections;
 use tests_cluster::settings::sized;
-use tests_cluster::wait::until;
 use tests_cluster::{Cluster, Options, S3, say};
 
 const BUCKET: &str = "bad-input";
@@ -424,26 +423,16 @@ fn cut_everywhere(s3: &S3) {
     s3.must(Request::object("DELETE", BUCKET, "kept"));
 }
 
-/// The names in the pool that holds the bytes of objects.
-fn data_objects(cluster: &Cluster) -> Result<BTreeSet<String>, String> {
-    let value = cluster.try_json(&["object", "ls", "s3.data"])?;
-    let rows = value["objects"].as_array().or(value.as_array()).ok_or_else(|| format!("no list: {value}"))?;
-    rows.iter()
-        .map(|row| {
-            row.as_str().or(row["name"].as_str()).map(str::to_string).ok_or_else(|| format!("no name: {row}"))
-        })
-        .collect()
-}
-
 #[test]
 fn bad_input() {
     let cluster = Cluster::start("bad_input", Options::default());
+    cluster.free_garbage_soon();
     let s3 = cluster.s3();
     s3.make_bucket(BUCKET);
     s3.make_bucket("bystander");
     let bystander = bytes(1, 5 << 20);
     s3.put("bystander", "large", &bystander);
-    let before = data_objects(&cluster).unwrap_or_else(|e| panic!("{e}"));
+    let before = cluster.data_objects().unwrap_or_else(|e| panic!("{e}"));
     assert!(!before.is_empty(), "5 MiB lie in data objects");
 
     let mut sections = Sections::new();
@@ -462,20 +451,8 @@ fn bad_input() {
         let uploads = s3.must(Request::bucket("GET", BUCKET).query("uploads", "")).text();
         assert!(!uploads.contains("<Upload>"), "{uploads}");
         assert_eq!(s3.get("bystander", "large"), Some(bystander.clone()));
-        until(
-            "every leaked data object to be freed",
-            Duration::from_secs(120),
-            Duration::from_secs(1),
-            || {
-                let now = data_objects(&cluster)?;
-                let lost = before.difference(&now).count();
-                assert_eq!(lost, 0, "data objects of another bucket are gone");
-                match now.difference(&before).next() {
-                    None => Ok(()),
-                    Some(name) => Err(format!("{} too many, as {name}", now.len() - before.len())),
-                }
-            },
-        );
+        let waited = cluster.wait_data_objects(&before, Duration::from_secs(120));
+        say!("        no data object is left over after {:.1} s", waited.as_secs_f64());
         cluster.live("gateway.0");
         s3.must(Request::bucket("DELETE", BUCKET));
     });

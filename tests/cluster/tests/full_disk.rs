@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tests_cluster::content::{bytes, difference};
 use tests_cluster::s3::Request;
-use tests_cluster::wait::until;
+use tests_cluster::wait::{for_condition, until};
 use tests_cluster::{Cluster, Options, say};
 
 const BUCKET: &str = "full";
@@ -15,6 +15,7 @@ const MOST: u64 = 400;
 #[test]
 fn full_disk() {
     let cluster = Cluster::start("full_disk", Options { osd_size: "256M", ..Options::default() });
+    cluster.free_garbage_soon();
     let s3 = cluster.s3();
     s3.make_bucket(BUCKET);
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();
@@ -38,8 +39,11 @@ fn full_disk() {
             _ => assert_eq!(response.code(), "InsufficientStorage", "{}", response.text()),
         }
     }
-    let health = cluster.json(&["health", "detail"]).to_string();
-    assert!(health.contains("FULL"), "health says nothing of full disks: {health}");
+    let health = for_condition("health to say that disks are full", Duration::from_secs(30), || {
+        let health = cluster.try_json(&["health", "detail"])?;
+        if health.to_string().contains("FULL") { Ok(health) } else { Err(health.to_string()) }
+    });
+    say!("  health: {}", health["checks"][0]["summary"]);
 
     let read_all = |kept: &BTreeMap<String, u64>| {
         assert!(s3.list(BUCKET).keys().eq(kept.keys()), "the listing is exactly what was acknowledged");
