@@ -37,8 +37,9 @@ fn main() -> ExitCode {
 
 /// Logs go to standard error, which is a daemon's log file; `NACRE_LOG` sets what is logged.
 fn log_to_stderr() {
+    // openraft repeats itself five times a second while a monitor is away; what matters the monitor says itself.
     let filter = tracing_subscriber::EnvFilter::try_from_env("NACRE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }
 
