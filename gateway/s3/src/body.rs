@@ -25,8 +25,8 @@ pub(crate) struct PutBody<B> {
     incoming: B,
     pending: Bytes,
     decoder: Option<Decoder>,
-    /// Bytes of data announced.
-    length: u64,
+    /// Bytes of data announced; none for a body that only its transfer encoding ends.
+    length: Option<u64>,
     seen: u64,
     ended: bool,
     md5: Md5,
@@ -39,7 +39,8 @@ pub(crate) struct PutBody<B> {
 pub(crate) struct Announced {
     pub(crate) payload: Payload,
     pub(crate) signer: Option<ChunkSigner>,
-    pub(crate) length: u64,
+    /// Bytes of data; none for a body that only its transfer encoding ends.
+    pub(crate) length: Option<u64>,
     pub(crate) md5: Option<[u8; 16]>,
     pub(crate) checksum: Option<Requested>,
 }
@@ -54,17 +55,18 @@ impl Announced {
     ) -> Result<Announced, S3Error> {
         let name = if payload.is_chunked() { "x-amz-decoded-content-length" } else { "content-length" };
         let length = match headers.get(name) {
-            Some(value) => value
-                .to_str()
-                .ok()
-                .and_then(|v| v.trim().parse::<u64>().ok())
-                .ok_or_else(|| S3Error::invalid_argument("The length is not a number.", name, ""))?,
+            Some(value) => Some(
+                value
+                    .to_str()
+                    .ok()
+                    .and_then(|v| v.trim().parse::<u64>().ok())
+                    .ok_or_else(|| S3Error::invalid_argument("The length is not a number.", name, ""))?,
+            ),
+            None if headers.contains_key("transfer-encoding") && !payload.is_chunked() => None,
             None => return Err(Code::MissingContentLength.into()),
         };
-        if length > MAX_BODY_BYTES {
-            return Err(S3Error::new(Code::EntityTooLarge)
-                .field("ProposedSize", length.to_string())
-                .field("MaxSizeAllowed", MAX_BODY_BYTES.to_string()));
+        if length.is_some_and(|length| length > MAX_BODY_BYTES) {
+            return Err(too_large(length.unwrap_or(u64::MAX)));
         }
         let md5 = match headers.get("content-md5") {
             None => None,
@@ -99,7 +101,8 @@ where
         PutBody {
             incoming,
             pending: Bytes::new(),
-            decoder: payload.is_chunked().then(|| Decoder::new(&payload, signer, length)),
+            // Chunks are never without an announced length.
+            decoder: payload.is_chunked().then(|| Decoder::new(&payload, signer, length.unwrap_or(0))),
             length,
             seen: 0,
             ended: false,
@@ -125,11 +128,14 @@ where
 
     /// The whole body, checked, for documents. `MaxMessageLengthExceeded` beyond `max` bytes.
     pub(crate) async fn read_all(&mut self, max: u64) -> Result<Bytes, S3Error> {
-        if self.length > max {
+        if self.length.is_some_and(|length| length > max) {
             return Err(Code::MaxMessageLengthExceeded.into());
         }
         let mut all = BytesMut::new();
         while let Some(data) = self.next().await? {
+            if (all.len() + data.len()) as u64 > max {
+                return Err(Code::MaxMessageLengthExceeded.into());
+            }
             all.extend_from_slice(&data);
         }
         self.finish().await?;
@@ -186,6 +192,12 @@ where
     }
 }
 
+fn too_large(bytes: u64) -> S3Error {
+    S3Error::new(Code::EntityTooLarge)
+        .field("ProposedSize", bytes.to_string())
+        .field("MaxSizeAllowed", MAX_BODY_BYTES.to_string())
+}
+
 impl<B> Body for PutBody<B>
 where
     B: http_body::Body<Data = Bytes> + Unpin + Send,
@@ -200,8 +212,10 @@ where
             return Ok(None);
         };
         self.seen += data.len() as u64;
-        if self.seen > self.length {
-            return Err(Code::IncompleteBody.into());
+        match self.length {
+            Some(length) if self.seen > length => return Err(Code::IncompleteBody.into()),
+            None if self.seen > MAX_BODY_BYTES => return Err(too_large(self.seen)),
+            _ => {}
         }
         self.md5.update(&data);
         if let Some((sha256, _)) = &mut self.sha256 {
@@ -218,7 +232,7 @@ where
         while !self.ended {
             self.next().await?;
         }
-        if self.seen != self.length {
+        if self.length.is_some_and(|length| length != self.seen) {
             return Err(Code::IncompleteBody.into());
         }
         if let Some((sha256, expected)) = &mut self.sha256 {
@@ -253,7 +267,7 @@ where
     }
 
     fn length_hint(&self) -> Option<u64> {
-        Some(self.length)
+        self.length
     }
 }
 

@@ -196,3 +196,40 @@ async fn what_is_not_built_is_not_accepted() {
     assert_eq!(w.call(private).await.status, 200);
     w.stop().await;
 }
+
+#[tokio::test]
+async fn attributes_of_an_object() {
+    let w = World::start().await;
+    let put = call("PUT", "/bucket/k").body("hello").header("x-amz-checksum-crc32", "NhCmhg==");
+    assert_eq!(w.call(put).await.status, 200);
+    let get = |wanted: &str| call("GET", "/bucket/k?attributes").header("x-amz-object-attributes", wanted);
+    let all = w.call(get("ETag,Checksum,ObjectParts,StorageClass, ObjectSize")).await;
+    assert_eq!(all.one("ETag"), "5d41402abc4b2a76b9719d911017c592");
+    assert_eq!((all.one("ChecksumCRC32"), all.one("ObjectSize")), ("NhCmhg==".into(), "5".into()));
+    assert_eq!((all.one("StorageClass"), all.all("ObjectParts").len()), ("STANDARD".into(), 0));
+    assert_eq!(w.call(get("ObjectSize")).await.all("ETag"), [""; 0]);
+    for bad in ["", "Size"] {
+        assert_eq!(w.call(get(bad)).await.refusal(), (400, "InvalidArgument".into()));
+    }
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn acls_that_change_nothing_are_taken() {
+    let w = World::start().await;
+    w.put("/bucket/k", b"x").await;
+    for (target, acl, status) in [
+        ("/bucket?acl", "private", 200),
+        ("/bucket/k?acl", "private", 200),
+        ("/bucket/none?acl", "private", 404),
+        ("/bucket?acl", "public-read", 501),
+        ("/bucket?acl", "nonsense", 400),
+    ] {
+        let answer = w.call(call("PUT", target).header("x-amz-acl", acl)).await;
+        assert_eq!(answer.status, status, "{target} {acl}");
+    }
+    let conditional = call("DELETE", "/bucket/k").header("x-amz-if-match-size", "7");
+    assert_eq!(w.call(conditional).await.refusal(), (501, "NotImplemented".into()));
+    assert_eq!(w.get("/bucket/k").await, b"x");
+    w.stop().await;
+}

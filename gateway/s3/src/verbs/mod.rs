@@ -3,6 +3,7 @@
 pub(crate) mod bucket;
 pub(crate) mod multipart;
 pub(crate) mod object;
+mod put_acl;
 mod service;
 
 use crate::error::{Code, S3Error};
@@ -80,6 +81,7 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
         ("HEAD", None) => bucket::head::run(gw, rq).await,
         ("PUT", None) => bucket::create::run(gw, rq).await,
+        ("PUT", Some("acl")) => put_acl::run(gw, rq).await,
         ("DELETE", None) => bucket::delete::run(gw, rq).await,
         ("POST", Some("delete")) => bucket::delete_objects::run(gw, rq).await,
         ("PUT" | "DELETE" | "POST", _) => not_implemented(gw, rq).await,
@@ -96,6 +98,8 @@ async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("PUT", None) if copies => object::copy::run(gw, rq).await,
         ("PUT", None) => object::put::run(gw, rq).await,
         ("DELETE", None) => object::delete::run(gw, rq).await,
+        ("GET", Some("attributes")) => object::attributes::run(gw, rq).await,
+        ("PUT", Some("acl")) => put_acl::run(gw, rq).await,
         ("GET", Some("uploadId")) => multipart::list_parts::run(gw, rq).await,
         ("PUT", Some("uploadId")) if copies => multipart::copy_part::run(gw, rq).await,
         ("PUT", Some("uploadId")) => multipart::upload_part::run(gw, rq).await,
@@ -132,6 +136,8 @@ pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
             || name.starts_with("x-amz-object-lock-")
             || name.starts_with("x-amz-grant-")
             || name == "x-amz-website-redirect-location"
+            || name == "x-amz-if-match-last-modified-time"
+            || name == "x-amz-if-match-size"
             || name == "x-amz-bucket-object-lock-enabled"
             || (name == "x-amz-tagging" && rq.header(name) != Some(""));
         if unbuilt && rq.header(name) != Some("false") {

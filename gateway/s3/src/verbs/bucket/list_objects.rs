@@ -24,7 +24,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let page = super::page(gw, &bucket, &query).await?;
 
     let mut d = Document::new("ListBucketResult");
-    d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_key(&query.prefix));
+    d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_prefix(&query.prefix));
     d.leaf("Marker", &encoding.of_key(query.after.as_deref().unwrap_or("")));
     d.leaf("MaxKeys", &max.to_string());
     if let Some(delimiter) = &query.delimiter {

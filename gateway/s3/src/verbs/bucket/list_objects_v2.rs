@@ -20,8 +20,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let start_after = text(&rq.query, "start-after");
     let token = rq.query.get("continuation-token");
     let after = match token {
-        Some(token) => Some(read_token(token)?),
-        None => start_after.clone(),
+        Some(token) if !token.is_empty() => Some(read_token(token)?),
+        _ => start_after.clone(),
     };
     let prefix = rq.query.get("prefix").unwrap_or("").to_string();
     let query = ListQuery { prefix, delimiter: text(&rq.query, "delimiter"), after, max };

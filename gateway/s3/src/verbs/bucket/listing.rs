@@ -39,6 +39,12 @@ impl Encoding {
             Encoding::Url => Cow::Owned(uri::encode(key.as_bytes(), true)),
         }
     }
+    /// The prefix of a listing of the first version: common SDKs do not decode it there, so it is encoded only
+    /// where XML leaves no choice.
+    pub(super) fn of_prefix<'a>(self, prefix: &'a str) -> Cow<'a, str> {
+        let carried = |c: char| u32::from(c) >= 0x20 || matches!(c, '\t' | '\n' | '\r');
+        if prefix.chars().all(carried) { Cow::Borrowed(prefix) } else { self.of_key(prefix) }
+    }
     /// The element that says so.
     pub(crate) fn write(self, d: &mut Document) {
         if self == Encoding::Url {

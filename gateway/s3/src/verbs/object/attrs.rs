@@ -70,7 +70,7 @@ fn storage_class(headers: &HeaderMap) -> Result<String, S3Error> {
 fn without_aws_chunked(value: &str) -> String {
     let kept: Vec<&str> =
         value.split(',').map(str::trim).filter(|e| !e.is_empty() && *e != "aws-chunked").collect();
-    kept.join(",")
+    kept.join(", ")
 }
 
 #[cfg(test)]

@@ -108,6 +108,12 @@ impl Answer {
     }
 }
 
+/// A number of parts, or of a part, in a header.
+pub(super) fn part_limit(rq: &Request, name: &str, usual: u32) -> Result<u32, S3Error> {
+    let Some(text) = rq.header(name) else { return Ok(usual) };
+    text.parse().map_err(|_| S3Error::invalid_argument("Provided value not an integer", name, text))
+}
+
 fn parse_part(text: &str) -> Result<u16, S3Error> {
     text.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(|| {
         let message = "Part number must be an integer between 1 and 10000, inclusive";

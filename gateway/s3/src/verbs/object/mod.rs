@@ -1,5 +1,6 @@
 //! Verbs about objects.
 
+pub(crate) mod attributes;
 pub(crate) mod attrs;
 mod conditions;
 pub(crate) mod copy;

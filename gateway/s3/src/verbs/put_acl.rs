@@ -1,0 +1,23 @@
+//! PutBucketAcl and PutObjectAcl, as far as they ask for what is the case: the owner alone.
+
+use super::refuse_unbuilt;
+use crate::error::{Code, S3Error};
+use crate::request::Request;
+use crate::response::{self, Response};
+use crate::server::{Gateway, Target};
+use gateway_client::Rados;
+use http::StatusCode;
+
+/// Takes the canned ACLs that change nothing; any other ACL is not built.
+pub(super) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    let bucket = rq.bucket(gw).await?;
+    refuse_unbuilt(&rq)?;
+    if rq.header("x-amz-acl").is_none() {
+        return Err(Code::NotImplemented.into());
+    }
+    if let Target::Object(_, key) = &rq.target {
+        let missing = || S3Error::new(Code::NoSuchKey).field("Key", key);
+        gw.storage.head(&bucket, key).await?.ok_or_else(missing)?;
+    }
+    Ok(response::empty(StatusCode::OK))
+}
