@@ -21,6 +21,8 @@ pub struct PgConfig {
     pub log_bytes_max: usize,
     /// Writes under way at once. Well below `log_entries_max`, so that what is not committed is never trimmed.
     pub in_flight_max: usize,
+    /// Bytes that those may carry; one write may go beyond.
+    pub in_flight_bytes_max: u64,
     /// Results that a write may give, bytes; kept in the log for replays.
     pub write_results_max: usize,
     /// Objects being pushed to one member at once.
@@ -43,6 +45,7 @@ impl Default for PgConfig {
             log_entries_max: 2000,
             log_bytes_max: 2 << 20,
             in_flight_max: 512,
+            in_flight_bytes_max: 32 << 20,
             write_results_max: 64 << 10,
             pushes_max: 4,
             push_bytes_max: 1 << 20,

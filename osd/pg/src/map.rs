@@ -20,10 +20,14 @@ impl Pg {
             return;
         }
         let revised = newness(&row) != newness(&self.row);
+        let given_up = self.row.lost && !row.lost;
         let min_size_was = self.pool.min_size;
         (self.epoch, self.row, self.up, self.alive, self.pool) = (epoch, row, up, alive, pool);
         if self.row.interval > self.interval {
             self.interval = self.row.interval;
+        }
+        if given_up {
+            self.start_over();
         }
         if self.primary.as_ref().is_some_and(|p| p.interval < self.row.interval) {
             self.end_tenure();
@@ -42,6 +46,17 @@ impl Pg {
             self.unpark();
         }
         self.consider_removal();
+    }
+
+    /// Somebody gave up what the PG held when all its in-sync stores were lost. What is left here, whole or
+    /// not, is as good as anything, and the primary's becomes everybody's.
+    fn start_over(&mut self) {
+        let mut t = osd_object::Transaction::new();
+        self.dirty.clear();
+        self.meta.clear_dirty(&mut t);
+        self.info.condition = Condition::Complete;
+        self.meta.info(&mut t, &self.info);
+        self.store(t);
     }
 
     /// Whether this member can be the primary of the row's interval. Not if a former life of this process

@@ -83,7 +83,7 @@ impl Pg {
             joiners: joiners.unwrap_or_default(),
             unreadable: p.map_or(0, |p| p.unreadable.len() as u64),
             ops: queued + in_flight,
-            op_bytes,
+            op_bytes: op_bytes + p.map_or(0, |p| p.in_flight_bytes),
             removed: self.removal.as_ref().is_some_and(|r| r.done),
         }
     }

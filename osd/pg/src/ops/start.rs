@@ -17,7 +17,9 @@ impl Pg {
     pub(crate) fn run_ops(&mut self, view: &dyn ObjectRead) {
         while self.serving() {
             let p = self.primary.as_ref().expect("serving");
-            if self.log.head().seq - p.committed_to >= self.config.in_flight_max as u64 {
+            let uncommitted = self.log.head().seq - p.committed_to;
+            let heavy = uncommitted > 0 && p.uncommitted_bytes >= self.config.in_flight_bytes_max;
+            if uncommitted >= self.config.in_flight_max as u64 || heavy {
                 return;
             }
             let Some(queued) = self.ops.queue.pop_front() else { return };

@@ -26,6 +26,9 @@ pub(crate) struct Primary {
     pub(crate) proposal: Option<Proposal>,
     /// Writes that some follower has not acknowledged, or that are not committed; contiguous, up to the head.
     pub(crate) in_flight: VecDeque<InFlight>,
+    /// Bytes that those carry, and the part of it that is not committed.
+    pub(crate) in_flight_bytes: u64,
+    pub(crate) uncommitted_bytes: u64,
     /// Our own copy has the writes through this one.
     pub(crate) local_durable: u64,
     /// All in-sync members have the writes through this one.
@@ -57,6 +60,8 @@ impl Pg {
             peers: BTreeMap::new(),
             proposal: None,
             in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            uncommitted_bytes: 0,
             local_durable: 0,
             committed_to: 0,
             uncommitted: BTreeMap::new(),

@@ -38,12 +38,17 @@ impl Pg {
         let all = p.peers.values().filter(|peer| peer.follows()).map(|peer| peer.durable_to).min();
         let everywhere = committed_to.min(all.unwrap_or(u64::MAX));
         if committed_to > committed_before {
+            let now_certain = p.in_flight.iter().skip_while(|w| w.seq() <= committed_before);
+            let bytes: u64 = now_certain.take_while(|w| w.seq() <= committed_to).map(|w| w.bytes()).sum();
+            p.uncommitted_bytes -= bytes;
             p.uncommitted.retain(|_, seq| *seq > committed_to);
         }
         while p.in_flight.front().is_some_and(|w| w.seq() <= everywhere) {
-            p.in_flight.pop_front();
+            let done = p.in_flight.pop_front().expect("there is a front");
+            p.in_flight_bytes -= done.bytes();
         }
-        let too_many = p.in_flight.len() > 2 * self.config.in_flight_max;
+        let too_many = p.in_flight.len() > 2 * self.config.in_flight_max
+            || p.in_flight_bytes > 2 * self.config.in_flight_bytes_max;
         let lagging: Vec<OsdId> = p
             .peers
             .iter()

@@ -22,6 +22,7 @@ pub(crate) struct InFlight {
     prev: Version,
     trim_to: Version,
     transaction: Transaction,
+    bytes: u64,
     /// Joiners that will get the object whole, and so get the entry without effects.
     bare: BTreeSet<OsdId>,
 }
@@ -29,6 +30,9 @@ pub(crate) struct InFlight {
 impl InFlight {
     pub(crate) fn seq(&self) -> u64 {
         self.entry.version.seq
+    }
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 
@@ -66,7 +70,10 @@ impl Pg {
             .filter(|(_, peer)| peer.recovery().is_some_and(|r| !r.covers(&object)))
             .map(|(osd, _)| *osd)
             .collect();
-        p.in_flight.push_back(InFlight { entry, prev, trim_to, transaction, bare });
+        let bytes = transaction.payload_bytes();
+        p.in_flight_bytes += bytes;
+        p.uncommitted_bytes += bytes;
+        p.in_flight.push_back(InFlight { entry, prev, trim_to, transaction, bytes, bare });
         let followers: Vec<OsdId> =
             p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
         for osd in followers {

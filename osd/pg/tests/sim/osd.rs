@@ -56,6 +56,7 @@ pub(crate) fn config() -> PgConfig {
     PgConfig {
         log_entries_max: 250,
         in_flight_max: 8,
+        in_flight_bytes_max: 400,
         pushes_max: 2,
         push_bytes_max: 40,
         scan_max: 2,

@@ -204,7 +204,9 @@ impl World {
                     self.at(Duration::from_millis(300), Happening::MapAtOsd { osd, state });
                 }
             }
-            Happening::MapAtClient { client, state } if self.faults.hears(client) => self.client_map(client, state),
+            Happening::MapAtClient { client, state } if self.faults.hears(client) => {
+                self.client_map(client, state)
+            }
             Happening::MapAtClient { client, state } => {
                 self.at(Duration::from_millis(300), Happening::MapAtClient { client, state });
             }

@@ -180,9 +180,10 @@ impl Bench {
     /// Lets things happen until a message like this is on its way; it and what follows it stay undelivered.
     pub(crate) fn until(&mut self, wanted: impl Fn(&Effect) -> bool) {
         loop {
-            let coming = self.mail.iter().any(|(_, to, message)| {
-                wanted(&Effect::Send { to: *to, message: message.clone() })
-            });
+            let coming = self
+                .mail
+                .iter()
+                .any(|(_, to, message)| wanted(&Effect::Send { to: *to, message: message.clone() }));
             if coming {
                 return;
             }
@@ -302,4 +303,3 @@ impl Bench {
         self.carry_out(n);
     }
 }
-

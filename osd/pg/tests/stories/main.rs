@@ -3,7 +3,7 @@
 
 mod bench;
 
-use bench::{Bench, PG, object, osd, ops_of, row};
+use bench::{Bench, PG, object, ops_of, osd, row};
 use bytes::Bytes;
 use osd_object::{ObjectRead, Op, OpResult, Version};
 use osd_pg::Effect;
@@ -34,7 +34,10 @@ fn a_write_is_answered_when_the_last_in_sync_disk_has_it() {
     assert_eq!(b.answer(w), None, "osd.2's disk has not got it");
     b.release_disk(2);
     b.settle();
-    assert!(matches!(b.answer(w), Some(OsdOutcome::Done { version: Version { interval: 1, seq: 1 }, outcome: Ok(_) })));
+    assert!(matches!(
+        b.answer(w),
+        Some(OsdOutcome::Done { version: Version { interval: 1, seq: 1 }, outcome: Ok(_) })
+    ));
     for n in 0..3 {
         assert_eq!(&b.node(n).durable.read(&object("o"), 0, 0).unwrap()[..], b"x");
     }
@@ -54,7 +57,9 @@ fn nothing_is_read_that_is_not_certain() {
     b.release_disk(1);
     b.settle();
     assert_eq!(b.answer(r), Some(data("x")));
-    assert!(matches!(b.answer(refused), Some(OsdOutcome::Done { outcome: Err(f), .. }) if f.code == Errno::EEXIST));
+    assert!(
+        matches!(b.answer(refused), Some(OsdOutcome::Done { outcome: Err(f), .. }) if f.code == Errno::EEXIST)
+    );
 }
 
 #[test]
@@ -323,4 +328,35 @@ fn an_idle_pg_sets_no_timer() {
         assert_eq!(b.node(n).pg.next_timeout(), None, "osd.{n}");
     }
     assert_eq!(b.node(0).pg.status().state, "active+clean");
+}
+
+#[test]
+fn a_pg_that_was_given_up_starts_over() {
+    let mut b = Bench::active();
+    let w = b.op(0, "o", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    // osd.2 is being filled when the stores of the others are lost.
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    for n in ["a", "b", "c", "d", "e", "f"] {
+        b.op(0, n, vec![Op::WriteFull { data: vec![1; 500].into() }]);
+    }
+    b.settle();
+    b.start(2);
+    b.map(b.row(), &[0, 1, 2]);
+    b.until(|e| matches!(e, Effect::Send { message: PgMessage::Push(p), .. } if p.chunk == 2));
+    b.stop(0);
+    b.stop(1);
+    let mut lost = row(2, &[], None, false);
+    lost.lost = true;
+    b.map(lost, &[2]);
+    b.settle();
+    assert_eq!(b.node(2).pg.status().state, "incomplete");
+    b.map(row(3, &[2], Some(2), false), &[2]);
+    b.pass(Duration::from_secs(5));
+    assert!(b.row().activated, "it serves what is left");
+    let stat = b.op(2, "o", vec![Op::Stat]);
+    b.settle();
+    assert!(b.answer(stat).is_some());
 }
