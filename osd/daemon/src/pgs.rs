@@ -26,8 +26,10 @@ impl Pgs {
         self.machines.insert(pg, machine);
     }
 
-    /// Forgets a machine that has nothing left to do.
+    /// Forgets a machine that has nothing left to do. A later one of the PG counts its tickets anew, so it
+    /// must not hear of this one's.
     pub(crate) fn remove(&mut self, pg: PgId) {
+        self.tickets.retain(|_, (owner, _)| *owner != pg);
         self.machines.remove(&pg);
     }
 
