@@ -48,7 +48,7 @@ fn a_gateway_dies_at_any_operation_and_another_takes_over() {
                 }
                 let happened = died_in.as_ref().map(|step| world.after(step));
                 assert!(found == world || Some(&found) == happened.as_ref(), "{died_in:?}\n{found:?}\n{world:?}");
-                settle(&s, &[b.clone()]).await;
+                settle(&s, std::slice::from_ref(&b)).await;
                 let refs = audit(&r);
                 assert!(refs.garbage.is_empty(), "{:?}", refs.garbage);
                 audit_data(&r);
