@@ -444,17 +444,29 @@ pub struct SplitTake {
 }
 stdx::codec_plain!(SplitTake { child, driver, keys_max, row_bytes_max });
 
-/// `split_page`: the next rows to copy. Answers `RowPage`.
+/// `split_page`: the next rows to copy, a read. Answers `RowPage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitPage {
     /// The driver.
     pub driver: u64,
-    /// The child has absorbed everything up to this row: remembered. None: as remembered.
-    pub absorbed: Option<Bytes>,
+    /// Rows behind this one; empty: from the first.
+    pub after: Bytes,
     /// About so many bytes.
     pub bytes_max: u32,
 }
-stdx::codec_plain!(SplitPage { driver, absorbed, bytes_max });
+stdx::codec_plain!(SplitPage { driver, after, bytes_max });
+
+/// `split_mark`: the child has absorbed everything up to a row: remembered, for whoever takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitMark {
+    /// The driver.
+    pub driver: u64,
+    /// The row.
+    pub cursor: Bytes,
+    /// Whether that was the last.
+    pub copied: bool,
+}
+stdx::codec_plain!(SplitMark { driver, cursor, copied });
 
 /// Rows to copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -466,19 +478,27 @@ pub struct RowPage {
 }
 stdx::codec_plain!(RowPage { rows, done });
 
-/// `split_delta`: what changed since it was copied. Answers `DeltaPage`.
+/// `split_ack`: changes that the child has absorbed, row and stamp. One that changed again since stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitAck {
+    /// The driver.
+    pub driver: u64,
+    /// Row and stamp.
+    pub absorbed: Vec<(Bytes, u64)>,
+}
+stdx::codec_plain!(SplitAck { driver, absorbed });
+
+/// `split_delta`: what changed since it was copied, a read. Answers `DeltaPage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitDelta {
     /// The driver.
     pub driver: u64,
-    /// Changes that the child has absorbed: row and stamp.
-    pub absorbed: Vec<(Bytes, u64)>,
     /// At most so many.
     pub max: u32,
     /// About so many bytes.
     pub bytes_max: u32,
 }
-stdx::codec_plain!(SplitDelta { driver, absorbed, max, bytes_max });
+stdx::codec_plain!(SplitDelta { driver, max, bytes_max });
 
 /// A row as it is now, with the stamp of its last change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The steps of a split, of the parent and of the child (docs/formats/bucket-index.md, "Split").
 
 use super::api::{
-    ANY_GENERATION, Absorb, Delta, DeltaPage, Refusal, RowPage, ShardStat, SplitDelta, SplitPage, SplitStep,
-    SplitTake,
+    ANY_GENERATION, Absorb, Delta, DeltaPage, Refusal, RowPage, ShardStat, SplitAck, SplitDelta, SplitMark,
+    SplitPage, SplitStep, SplitTake,
 };
 use super::key;
 use super::lifecycle::read_split;
@@ -117,28 +117,46 @@ fn moving_rows(
     Ok(rows)
 }
 
+// What is large is read, what is written answers little: a PG remembers the answers of writes for replays.
+
 pub(super) fn page(ctx: &mut MethodContext<'_, '_>, input: SplitPage) -> Result<RowPage, ClassError> {
+    let shard = Shard::open(ctx, ANY_GENERATION)?;
+    let split = driven(&shard, input.driver)?;
+    let bytes_max = input.bytes_max.clamp(1, 8 << 20) as usize;
+    let rows = moving_rows(&shard, &split.at, &input.after, usize::MAX, bytes_max, &key::MOVING)?;
+    Ok(RowPage { done: rows.is_empty(), rows })
+}
+
+pub(super) fn mark(ctx: &mut MethodContext<'_, '_>, input: SplitMark) -> Result<(), ClassError> {
     let mut shard = Shard::open(ctx, ANY_GENERATION)?;
     let mut split = driven(&shard, input.driver)?;
-    let before = split.clone();
-    if let Some(absorbed) = input.absorbed {
-        split.cursor = absorbed;
-    }
-    let mut reply = RowPage { rows: Vec::new(), done: true };
-    if !split.copied {
-        let bytes_max = input.bytes_max.clamp(1, 8 << 20) as usize;
-        reply.rows = moving_rows(&shard, &split.at, &split.cursor, usize::MAX, bytes_max, &key::MOVING)?;
-        reply.done = reply.rows.is_empty();
-        split.copied = reply.done;
-    }
-    if split != before {
-        put_split(&mut shard, &split);
-    }
+    split.cursor = input.cursor;
+    split.copied |= input.copied;
+    put_split(&mut shard, &split);
     shard.close();
-    Ok(reply)
+    Ok(())
 }
 
 pub(super) fn delta(ctx: &mut MethodContext<'_, '_>, input: SplitDelta) -> Result<DeltaPage, ClassError> {
+    let shard = Shard::open(ctx, ANY_GENERATION)?;
+    driven(&shard, input.driver)?;
+    let mut page = DeltaPage::default();
+    let mut bytes = 0usize;
+    let mut scan = shard.scan_prefix(vec![key::CHANGED]);
+    while let Some((noted, stamp)) = scan.next()? {
+        if page.changes.len() as u64 >= u64::from(input.max) || bytes >= input.bytes_max as usize {
+            page.more = true;
+            break;
+        }
+        let row = noted.slice(1..);
+        let value = shard.draft().omap_get(&row)?;
+        bytes += row.len() + value.as_ref().map_or(0, Bytes::len);
+        page.changes.push(Delta { row, stamp: stored(stamp)?, value });
+    }
+    Ok(page)
+}
+
+pub(super) fn ack(ctx: &mut MethodContext<'_, '_>, input: SplitAck) -> Result<(), ClassError> {
     let mut shard = Shard::open(ctx, ANY_GENERATION)?;
     driven(&shard, input.driver)?;
     for (row, stamp) in &input.absorbed {
@@ -148,26 +166,8 @@ pub(super) fn delta(ctx: &mut MethodContext<'_, '_>, input: SplitDelta) -> Resul
             shard.remove(noted);
         }
     }
-    let gone: Vec<Bytes> = input.absorbed.iter().map(|(row, _)| row.clone()).collect();
-    let mut page = DeltaPage::default();
-    let mut bytes = 0usize;
-    let mut scan = shard.scan_prefix(vec![key::CHANGED]);
-    while let Some((noted, stamp)) = scan.next()? {
-        let row = noted.slice(1..);
-        let stamp: u64 = stored(stamp)?;
-        if gone.contains(&row) && input.absorbed.contains(&(row.clone(), stamp)) {
-            continue;
-        }
-        if page.changes.len() as u64 >= u64::from(input.max) || bytes >= input.bytes_max as usize {
-            page.more = true;
-            break;
-        }
-        let value = shard.draft().omap_get(&row)?;
-        bytes += row.len() + value.as_ref().map_or(0, Bytes::len);
-        page.changes.push(Delta { row, stamp, value });
-    }
     shard.close();
-    Ok(page)
+    Ok(())
 }
 
 /// The commit point: one transaction on the parent. EAGAIN while too many changes are outstanding.

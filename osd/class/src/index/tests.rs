@@ -162,17 +162,19 @@ fn a_split_changes_hands_at_one_transaction() {
         ..header(9, State::Filling { parent: 0, driver })
     };
     let _: Done = s.call(9, "init", &Init { header: filling(1) }).unwrap();
-    let page = |driver, absorbed| SplitPage { driver, absorbed, bytes_max: 1 };
+    let page = |driver, after| SplitPage { driver, after, bytes_max: 1 };
     // One row at a time; what changes behind the cursor and before it both arrive.
-    let mut absorbed = None;
+    let mut after = Bytes::new();
     let mut n = 0;
     loop {
-        let got: RowPage = s.call(0, "split_page", &page(1, absorbed.take())).unwrap();
+        let got: RowPage = s.call(0, "split_page", &page(1, after.clone())).unwrap();
         if got.done {
+            let mark = SplitMark { driver: 1, cursor: after.clone(), copied: true };
+            let _: Done = s.call(0, "split_mark", &mark).unwrap();
             break;
         }
         n += 1;
-        absorbed = got.rows.last().map(|r| r.0.clone());
+        after = got.rows.last().unwrap().0.clone();
         let rows = got.rows.into_iter().map(|(k, v)| (k, Some(v))).collect();
         let _: Done = s.call(9, "absorb", &Absorb { driver: 1, rows }).unwrap();
         if n == 4 {
@@ -191,7 +193,7 @@ fn a_split_changes_hands_at_one_transaction() {
     // Another driver takes over: the first one is out, at the parent and at the child.
     let _: ShardStat = s.call(0, "split_take", &take(2)).unwrap();
     let _: Done = s.call(9, "init", &Init { header: filling(2) }).unwrap();
-    assert_eq!(s.call::<RowPage>(0, "split_page", &page(1, None)), Err(Refusal::NotDriver));
+    assert_eq!(s.call::<RowPage>(0, "split_page", &page(1, Bytes::new())), Err(Refusal::NotDriver));
     let late = Absorb { driver: 1, rows: Vec::new() };
     assert_eq!(s.call::<Done>(9, "absorb", &late).err(), Some(Refusal::NotDriver));
 
@@ -204,13 +206,14 @@ fn a_split_changes_hands_at_one_transaction() {
         Err(Refusal::NotYet { parent: 0 }),
         "the last changes are missing yet"
     );
-    let ask = |absorbed| SplitDelta { driver: 2, absorbed, max: 100, bytes_max: 1 << 20 };
-    let deltas: DeltaPage = s.call(0, "split_delta", &ask(Vec::new())).unwrap();
+    let ask = || SplitDelta { driver: 2, max: 100, bytes_max: 1 << 20 };
+    let deltas: DeltaPage = s.call(0, "split_delta", &ask()).unwrap();
     assert!(!deltas.changes.is_empty());
     let acks = deltas.changes.iter().map(|d| (d.row.clone(), d.stamp)).collect();
     let rows = deltas.changes.into_iter().map(|d| (d.row, d.value)).collect();
     let _: Done = s.call(9, "absorb", &Absorb { driver: 2, rows }).unwrap();
-    assert!(s.call::<DeltaPage>(0, "split_delta", &ask(acks)).unwrap().changes.is_empty());
+    let _: Done = s.call(0, "split_ack", &SplitAck { driver: 2, absorbed: acks }).unwrap();
+    assert!(s.call::<DeltaPage>(0, "split_delta", &ask()).unwrap().changes.is_empty());
     let _: Done = s.call(9, "activate", &SplitStep { driver: 2 }).unwrap();
     while !s.call::<bool>(0, "split_finish", &SplitStep { driver: 2 }).unwrap() {}
 

@@ -9,8 +9,8 @@ use crate::storage::types::BucketId;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{
-    Absorb, DeltaPage, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitDelta, SplitPage, SplitStep,
-    SplitTake, State,
+    Absorb, DeltaPage, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitAck, SplitDelta, SplitMark,
+    SplitPage, SplitStep, SplitTake, State,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -225,7 +225,7 @@ impl<R: Rados> Storage<R> {
         let child: ShardStat = self.call_shard(bucket, split.child, "stat", Bytes::new()).await?;
         if child.header.state != State::Active {
             if !split.handed {
-                self.copy_rows(bucket, parent.shard, split.child, driver).await?;
+                self.copy_rows(bucket, parent.shard, split, driver).await?;
                 self.commit(bucket, parent.shard, split.child, driver, &step).await?;
             }
             // Nothing of the range changes any more: these are the last changes.
@@ -242,34 +242,47 @@ impl<R: Rados> Storage<R> {
         Ok([parent, child])
     }
 
-    async fn copy_rows(&self, bucket: BucketId, parent: u64, child: u64, driver: u64) -> Result<(), OpError> {
-        let mut absorbed = None;
-        loop {
-            let ask = SplitPage { driver, absorbed: absorbed.take(), bytes_max: PAGE_BYTES };
+    async fn copy_rows(&self, bucket: BucketId, parent: u64, split: &Split, driver: u64) -> Result<(), OpError> {
+        let mut cursor = split.cursor.clone();
+        let mut copied = split.copied;
+        while !copied {
+            let ask = SplitPage { driver, after: cursor.clone(), bytes_max: PAGE_BYTES };
             let page: RowPage = self.call_shard(bucket, parent, "split_page", to_bytes(&ask)).await?;
-            if page.done {
-                return Ok(());
+            copied = page.done;
+            if let Some((last, _)) = page.rows.last() {
+                cursor = last.clone();
+                let rows = page.rows.into_iter().map(|(row, value)| (row, Some(value))).collect();
+                self.absorb(bucket, split.child, driver, rows).await?;
             }
-            absorbed = page.rows.last().map(|(row, _)| row.clone());
-            let rows = page.rows.into_iter().map(|(row, value)| (row, Some(value))).collect();
-            let _: Done = self.call_shard(bucket, child, "absorb", to_bytes(&Absorb { driver, rows })).await?;
+            let mark = SplitMark { driver, cursor: cursor.clone(), copied };
+            let _: Done = self.call_shard(bucket, parent, "split_mark", to_bytes(&mark)).await?;
         }
+        Ok(())
+    }
+
+    async fn absorb(
+        &self,
+        bucket: BucketId,
+        child: u64,
+        driver: u64,
+        rows: Vec<(Bytes, Option<Bytes>)>,
+    ) -> Result<(), OpError> {
+        let Done = self.call_shard(bucket, child, "absorb", to_bytes(&Absorb { driver, rows })).await?;
+        Ok(())
     }
 
     /// Gives the child some changes. How many there were.
     async fn catch_up(&self, bucket: BucketId, parent: u64, child: u64, driver: u64) -> Result<usize, OpError> {
-        let ask = |absorbed| SplitDelta { driver, absorbed, max: DELTAS_MAX, bytes_max: PAGE_BYTES };
-        let page: DeltaPage =
-            self.call_shard(bucket, parent, "split_delta", to_bytes(&ask(Vec::new()))).await?;
+        let ask = SplitDelta { driver, max: DELTAS_MAX, bytes_max: PAGE_BYTES };
+        let page: DeltaPage = self.call_shard(bucket, parent, "split_delta", to_bytes(&ask)).await?;
         let n = page.changes.len();
-        if n == 0 {
-            return Ok(0);
+        if n > 0 {
+            let absorbed = page.changes.iter().map(|c| (c.row.clone(), c.stamp)).collect();
+            let rows = page.changes.into_iter().map(|c| (c.row, c.value)).collect();
+            self.absorb(bucket, child, driver, rows).await?;
+            let ack = SplitAck { driver, absorbed };
+            let _: Done = self.call_shard(bucket, parent, "split_ack", to_bytes(&ack)).await?;
         }
-        let absorbed = page.changes.iter().map(|c| (c.row.clone(), c.stamp)).collect();
-        let rows = page.changes.into_iter().map(|c| (c.row, c.value)).collect();
-        let _: Done = self.call_shard(bucket, child, "absorb", to_bytes(&Absorb { driver, rows })).await?;
-        let acknowledge = SplitDelta { driver, absorbed, max: 0, bytes_max: 0 };
-        let _: DeltaPage = self.call_shard(bucket, parent, "split_delta", to_bytes(&acknowledge)).await?;
         Ok(n)
     }
 
