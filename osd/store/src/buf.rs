@@ -21,7 +21,10 @@ unsafe impl Sync for AlignedBuf {}
 impl AlignedBuf {
     /// An empty buffer with room for at least `bytes`.
     pub fn with_capacity(bytes: usize) -> AlignedBuf {
-        let capacity = bytes.max(1).next_multiple_of(UNIT_BYTES);
+        let capacity = pool::capacity_for(bytes.max(1).next_multiple_of(UNIT_BYTES));
+        if let Some(start) = pool::take(capacity) {
+            return AlignedBuf { start, len: 0, capacity };
+        }
         let layout = Self::layout(capacity);
         // SAFETY: the layout has a size above zero.
         let raw = unsafe { alloc(layout) };
@@ -101,13 +104,88 @@ impl AsRef<[u8]> for AlignedBuf {
 }
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        // SAFETY: allocated in `with_capacity` with this very layout, and freed once.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) }
+        if !pool::keep(self.start, self.capacity) {
+            // SAFETY: allocated in `with_capacity` with this very layout, and freed once: the pool refused it.
+            unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) }
+        }
     }
 }
 impl std::fmt::Debug for AlignedBuf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AlignedBuf({} bytes)", self.len)
+    }
+}
+
+/// Large buffers that this thread freed and will soon want again: to fault in the pages of a 4 MiB buffer
+/// costs more than to copy 4 MiB into it.
+mod pool {
+    use super::AlignedBuf;
+    use std::alloc::dealloc;
+    use std::cell::RefCell;
+    use std::ptr::NonNull;
+
+    /// Capacities kept are powers of two in this range, bytes.
+    const LEAST: usize = 64 << 10;
+    const MOST: usize = 8 << 20;
+    /// What a thread keeps at most, bytes.
+    const KEPT_MAX: usize = 16 << 20;
+    const CLASSES: usize = (MOST / LEAST).ilog2() as usize + 1;
+
+    #[derive(Default)]
+    struct Pool {
+        kept: [Vec<NonNull<u8>>; CLASSES],
+        bytes: usize,
+    }
+
+    thread_local! {
+        static POOL: RefCell<Pool> = RefCell::default();
+    }
+
+    fn class(capacity: usize) -> Option<usize> {
+        let pooled = capacity.is_power_of_two() && (LEAST..=MOST).contains(&capacity);
+        pooled.then(|| (capacity / LEAST).ilog2() as usize)
+    }
+
+    /// The capacity that a buffer of so many bytes gets.
+    pub(super) fn capacity_for(bytes: usize) -> usize {
+        if (LEAST..=MOST).contains(&bytes) { bytes.next_power_of_two() } else { bytes }
+    }
+
+    /// Memory of exactly this capacity, if some is kept.
+    pub(super) fn take(capacity: usize) -> Option<NonNull<u8>> {
+        let class = class(capacity)?;
+        POOL.with_borrow_mut(|pool| {
+            let start = pool.kept[class].pop()?;
+            pool.bytes -= capacity;
+            Some(start)
+        })
+    }
+
+    /// Keeps a buffer's memory; false if the caller must free it.
+    pub(super) fn keep(start: NonNull<u8>, capacity: usize) -> bool {
+        let Some(class) = class(capacity) else { return false };
+        let keep = |pool: &RefCell<Pool>| {
+            let mut pool = pool.borrow_mut();
+            let fits = pool.bytes + capacity <= KEPT_MAX;
+            if fits {
+                pool.bytes += capacity;
+                pool.kept[class].push(start);
+            }
+            fits
+        };
+        // While a thread ends its pool is gone.
+        POOL.try_with(keep).unwrap_or(false)
+    }
+
+    impl Drop for Pool {
+        fn drop(&mut self) {
+            for (class, kept) in self.kept.iter().enumerate() {
+                for start in kept {
+                    // SAFETY: allocated with the layout of this capacity, and owned by the pool alone.
+                    unsafe { dealloc(start.as_ptr(), AlignedBuf::layout(LEAST << class)) }
+                }
+            }
+        }
     }
 }
 
@@ -119,6 +197,21 @@ pub(crate) fn is_direct(data: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_buffers_are_used_again_and_small_ones_are_not_kept() {
+        let first = AlignedBuf::with_capacity(1_000_000);
+        let at = first.as_ptr();
+        drop(first);
+        let mut again = AlignedBuf::zeroed(900_000);
+        assert_eq!(again.as_ptr(), at, "the same class, so the same memory");
+        again.fill(7);
+        drop(again);
+        assert!(AlignedBuf::zeroed(1 << 20).iter().all(|b| *b == 0), "zeroed means zeroed");
+        // More than is kept, and from another thread: nothing is freed twice (a sanitizer or the allocator would tell).
+        let many: Vec<AlignedBuf> = (0..20).map(|_| AlignedBuf::with_capacity(4 << 20)).collect();
+        std::thread::spawn(move || drop(many)).join().unwrap();
+    }
 
     #[test]
     fn buffers_stay_aligned_while_they_grow() {

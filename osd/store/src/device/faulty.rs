@@ -88,6 +88,19 @@ struct State {
 }
 
 impl State {
+    fn begin(&mut self, tag: u64, kind: Kind) -> u64 {
+        self.operations += 1;
+        self.pending.push(Pending { operation: self.operations, tag, kind });
+        self.operations
+    }
+
+    fn begin_flush(&mut self, tag: u64) {
+        let covered = self.unflushed.iter().filter(|w| w.done && !self.drop_flushes);
+        let covers = covered.map(|w| w.operation).collect();
+        let operation = self.begin(tag, Kind::Flush { covers });
+        self.steps.push(Step::FlushBegun { operation });
+    }
+
     /// Counts an effect; an error once the power is gone.
     fn effect(&mut self) -> Result<(), DeviceError> {
         match &mut self.effects_left {
@@ -116,6 +129,8 @@ struct Pending {
 
 enum Kind {
     Write,
+    /// A write whose flush begins when it is done.
+    WriteDurably,
     Read { offset: u64, len: usize },
     /// The writes that were done when it was handed over.
     Flush { covers: Vec<u64> },
@@ -228,12 +243,21 @@ impl FaultyDevice {
         FaultyDevice { disk: disk.clone(), event: new_event_fd() }
     }
 
-    fn begin(&mut self, tag: u64, kind: Kind) -> u64 {
-        let mut s = self.disk.state.borrow_mut();
-        s.operations += 1;
-        let operation = s.operations;
-        s.pending.push(Pending { operation, tag, kind });
-        operation
+    fn begin_write(&mut self, tag: u64, offset: u64, data: Bytes, kind: Kind) {
+        assert!(is_direct(&data), "O_DIRECT would refuse these bytes");
+        let s = &mut *self.disk.state.borrow_mut();
+        let operation = s.begin(tag, kind);
+        let at = offset as usize;
+        let overlaps = |w: &Write| !w.done && w.offset < at + data.len() && at < w.offset + w.data.len();
+        assert!(!s.unflushed.iter().any(overlaps), "two writes to the same place at once: either may win");
+        // A read that does not wait for the write may see any part of it.
+        for (i, sector) in data.chunks(SECTOR).enumerate() {
+            if s.rng.chance(1, 2) {
+                s.visible[at + i * SECTOR..at + i * SECTOR + sector.len()].copy_from_slice(sector);
+            }
+        }
+        s.steps.push(Step::WriteBegun { operation, offset, len: data.len() as u64 });
+        s.unflushed.push(Write { operation, offset: at, data, done: false });
     }
 
     fn finish_one(&mut self) -> Option<Event> {
@@ -255,7 +279,7 @@ impl FaultyDevice {
         }
         let Pending { operation, tag, kind } = s.pending.remove(i);
         let name = match kind {
-            Kind::Write => "write",
+            Kind::Write | Kind::WriteDurably => "write",
             Kind::Read { .. } => "read",
             Kind::Flush { .. } => "flush",
         };
@@ -266,12 +290,16 @@ impl FaultyDevice {
         }
         let mut result_buf = None;
         match kind {
-            Kind::Write => {
+            Kind::Write | Kind::WriteDurably => {
                 let write = s.unflushed.iter_mut().find(|w| w.operation == operation);
                 let write = write.expect("a write stays until a flush that came after it");
                 write.done = true;
                 s.visible[write.offset..write.offset + write.data.len()].copy_from_slice(&write.data);
                 s.steps.push(Step::WriteDone { operation });
+                if let Kind::WriteDurably = kind {
+                    s.begin_flush(tag);
+                    return None;
+                }
             }
             Kind::Read { offset, len } => {
                 let at = offset as usize;
@@ -301,32 +329,16 @@ impl Device for FaultyDevice {
         lower(self.event.as_fd());
     }
     fn write(&mut self, tag: u64, offset: u64, data: Bytes) {
-        assert!(is_direct(&data), "O_DIRECT would refuse these bytes");
-        let operation = self.begin(tag, Kind::Write);
-        let s = &mut *self.disk.state.borrow_mut();
-        let at = offset as usize;
-        let overlaps = |w: &Write| !w.done && w.offset < at + data.len() && at < w.offset + w.data.len();
-        assert!(!s.unflushed.iter().any(overlaps), "two writes to the same place at once: either may win");
-        // A read that does not wait for the write may see any part of it.
-        for (i, sector) in data.chunks(SECTOR).enumerate() {
-            if s.rng.chance(1, 2) {
-                s.visible[at + i * SECTOR..at + i * SECTOR + sector.len()].copy_from_slice(sector);
-            }
-        }
-        s.steps.push(Step::WriteBegun { operation, offset, len: data.len() as u64 });
-        s.unflushed.push(Write { operation, offset: at, data, done: false });
+        self.begin_write(tag, offset, data, Kind::Write);
+    }
+    fn write_durably(&mut self, tag: u64, offset: u64, data: Bytes) {
+        self.begin_write(tag, offset, data, Kind::WriteDurably);
     }
     fn read(&mut self, tag: u64, offset: u64, len: usize) {
-        self.begin(tag, Kind::Read { offset, len });
+        self.disk.state.borrow_mut().begin(tag, Kind::Read { offset, len });
     }
     fn flush(&mut self, tag: u64) {
-        let covers = {
-            let s = self.disk.state.borrow();
-            let covered = s.unflushed.iter().filter(|w| w.done && !s.drop_flushes);
-            covered.map(|w| w.operation).collect()
-        };
-        let operation = self.begin(tag, Kind::Flush { covers });
-        self.disk.state.borrow_mut().steps.push(Step::FlushBegun { operation });
+        self.disk.state.borrow_mut().begin_flush(tag);
     }
     fn submit(&mut self) -> Result<(), DeviceError> {
         if !self.disk.state.borrow().pending.is_empty() {

@@ -55,6 +55,9 @@ impl Device for MemoryDevice {
         self.damage(offset, &data);
         self.done.push_back(Event { tag, result: Ok(()), buf: None });
     }
+    fn write_durably(&mut self, tag: u64, offset: u64, data: Bytes) {
+        self.write(tag, offset, data);
+    }
     fn read(&mut self, tag: u64, offset: u64, len: usize) {
         let mut buf = AlignedBuf::zeroed(len);
         let result = self.read_now(offset, &mut buf);

@@ -19,7 +19,8 @@ pub struct UringDevice {
     file: OwnedFd,
     event: OwnedFd,
     size_bytes: u64,
-    /// By slot, which is the kernel's user data. A buffer lives here until its operation is back.
+    /// By slot; the kernel's user data is twice the slot, plus one for the flush of a durable write.
+    /// A buffer lives here until its operation is back.
     operations: Vec<Option<Operation>>,
     free_slots: Vec<usize>,
     /// Slots not yet handed to the kernel.
@@ -34,10 +35,17 @@ struct Operation {
     /// Bytes done so far: the kernel may do less than it was asked to.
     done: usize,
     kind: Kind,
+    /// Entries that the kernel still holds of it.
+    entries: u32,
+    /// The flush of a durable write succeeded, and came after all of the write.
+    flushed: bool,
+    error: Option<io::Error>,
 }
 
 enum Kind {
     Write(Bytes),
+    /// A write and a flush, linked: the kernel begins the second when the first is done.
+    WriteDurably(Bytes),
     Read { buf: AlignedBuf, len: usize },
     Flush,
 }
@@ -45,14 +53,14 @@ enum Kind {
 impl Kind {
     fn name(&self) -> &'static str {
         match self {
-            Kind::Write(_) => "write",
+            Kind::Write(_) | Kind::WriteDurably(_) => "write",
             Kind::Read { .. } => "read",
             Kind::Flush => "flush",
         }
     }
     fn len(&self) -> usize {
         match self {
-            Kind::Write(data) => data.len(),
+            Kind::Write(data) | Kind::WriteDurably(data) => data.len(),
             Kind::Read { len, .. } => *len,
             Kind::Flush => 0,
         }
@@ -87,7 +95,7 @@ impl UringDevice {
     fn queue(&mut self, tag: u64, offset: u64, kind: Kind) {
         let end = offset + kind.len() as u64;
         assert!(offset.is_multiple_of(crate::layout::UNIT) && end <= self.size_bytes, "I/O outside the device");
-        let operation = Some(Operation { tag, offset, done: 0, kind });
+        let operation = Some(Operation { tag, offset, done: 0, kind, entries: 0, flushed: false, error: None });
         let slot = match self.free_slots.pop() {
             Some(slot) => {
                 self.operations[slot] = operation;
@@ -104,22 +112,35 @@ impl UringDevice {
     /// Moves queued operations into the submission ring, up to its depth.
     fn fill(&mut self) {
         let file = types::Fd(self.file.as_raw_fd());
-        while self.in_flight < DEPTH as usize
+        let flush = || opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build();
+        // Two entries fit whenever one more operation begins: a linked pair must go in together.
+        while self.in_flight + 2 <= DEPTH as usize
             && let Some(slot) = self.queued.pop_front()
         {
             let op = self.operations[slot].as_mut().expect("a queued slot is taken");
             let at = op.offset + op.done as u64;
             let left = u32::try_from(op.kind.len() - op.done).expect("one operation stays below 4 GiB");
-            let entry = match &mut op.kind {
-                Kind::Write(data) => opcode::Write::new(file, data[op.done..].as_ptr(), left).offset(at).build(),
+            let data = slot as u64 * 2;
+            let entries = match &mut op.kind {
+                Kind::Write(bytes) => {
+                    (opcode::Write::new(file, bytes[op.done..].as_ptr(), left).offset(at).build(), None)
+                }
+                Kind::WriteDurably(bytes) => {
+                    let write = opcode::Write::new(file, bytes[op.done..].as_ptr(), left).offset(at).build();
+                    (write.flags(squeue::Flags::IO_LINK), Some(flush().user_data(data + 1)))
+                }
                 Kind::Read { buf, .. } => {
                     let to = buf.as_mut_ptr().wrapping_add(op.done);
-                    opcode::Read::new(file, to, left).offset(at).build()
+                    (opcode::Read::new(file, to, left).offset(at).build(), None)
                 }
-                Kind::Flush => opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build(),
+                Kind::Flush => (flush(), None),
             };
-            self.push(entry.user_data(slot as u64));
-            self.in_flight += 1;
+            op.entries = 1 + u32::from(entries.1.is_some());
+            self.in_flight += op.entries as usize;
+            self.push(entries.0.user_data(data));
+            if let Some(second) = entries.1 {
+                self.push(second);
+            }
         }
     }
 
@@ -148,37 +169,62 @@ impl UringDevice {
     /// Takes completions off the ring. Partial ones are queued again for the rest.
     fn collect(&mut self) {
         while let Some(entry) = self.ring.completion().next() {
-            let (slot, result) = (entry.user_data() as usize, entry.result());
+            let (slot, is_flush) = ((entry.user_data() / 2) as usize, entry.user_data() % 2 == 1);
             self.in_flight -= 1;
             let op = self.operations[slot].as_mut().expect("a completion of an operation in flight");
-            let len = op.kind.len();
-            let outcome = match result {
-                n if n >= 0 && op.done + n as usize == len => Ok(()),
-                n if n > 0 => {
-                    op.done += n as usize;
-                    self.queued.push_back(slot);
-                    continue;
-                }
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                e if e == -libc::EINTR || e == -libc::EAGAIN => {
-                    self.queued.push_back(slot);
-                    continue;
-                }
-                e => Err(io::Error::from_raw_os_error(-e)),
-            };
+            op.entries -= 1;
+            op.take(entry.result(), is_flush);
+            if op.entries > 0 {
+                continue;
+            }
+            if !op.is_finished() {
+                self.queued.push_back(slot);
+                continue;
+            }
             let op = self.operations[slot].take().expect("checked above");
             self.free_slots.push(slot);
-            let result = outcome.map_err(|e| DeviceError::new(op.kind.name(), op.offset, len as u64, e));
-            let buf = match op.kind {
-                Kind::Read { mut buf, len } if result.is_ok() => {
-                    // SAFETY: the buffer was made with room for `len` bytes, and the kernel has written them all.
-                    unsafe { buf.set_len(len) };
-                    Some(buf)
-                }
-                _ => None,
-            };
-            self.done.push_back(Event { tag: op.tag, result, buf });
+            self.done.push_back(op.into_event());
         }
+    }
+}
+
+impl Operation {
+    /// What one entry of the operation came to.
+    fn take(&mut self, result: i32, is_flush: bool) {
+        let all = self.kind.len();
+        match result {
+            _ if self.error.is_some() => {}
+            // The write before it was partial, so the kernel did not begin the flush; both are queued again.
+            e if is_flush && e == -libc::ECANCELED && self.done < all => {}
+            0 if is_flush => self.flushed = true,
+            n if n > 0 || (n == 0 && all == 0) => self.done += n as usize,
+            0 => self.error = Some(io::ErrorKind::UnexpectedEof.into()),
+            // Reads and writes that were interrupted are queued again; a flush that failed never is.
+            e if (e == -libc::EINTR || e == -libc::EAGAIN) && all > 0 && !is_flush => {}
+            e => self.error = Some(io::Error::from_raw_os_error(-e)),
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        let flushed = self.flushed || !matches!(self.kind, Kind::WriteDurably(_));
+        self.error.is_some() || (self.done == self.kind.len() && flushed)
+    }
+
+    fn into_event(self) -> Event {
+        let (name, len) = (self.kind.name(), self.kind.len());
+        let result = match self.error {
+            Some(e) => Err(DeviceError::new(name, self.offset, len as u64, e)),
+            None => Ok(()),
+        };
+        let buf = match self.kind {
+            Kind::Read { mut buf, len } if result.is_ok() => {
+                // SAFETY: the buffer was made with room for `len` bytes, and the kernel has written them all.
+                unsafe { buf.set_len(len) };
+                Some(buf)
+            }
+            _ => None,
+        };
+        Event { tag: self.tag, result, buf }
     }
 }
 
@@ -195,6 +241,10 @@ impl Device for UringDevice {
     fn write(&mut self, tag: u64, offset: u64, data: Bytes) {
         assert!(is_direct(&data), "O_DIRECT needs aligned memory and whole units");
         self.queue(tag, offset, Kind::Write(data));
+    }
+    fn write_durably(&mut self, tag: u64, offset: u64, data: Bytes) {
+        assert!(is_direct(&data), "O_DIRECT needs aligned memory and whole units");
+        self.queue(tag, offset, Kind::WriteDurably(data));
     }
     fn read(&mut self, tag: u64, offset: u64, len: usize) {
         assert!(len > 0 && len.is_multiple_of(crate::layout::UNIT_BYTES), "O_DIRECT needs whole units");
@@ -309,6 +359,52 @@ mod tests {
         let mut buf = AlignedBuf::zeroed(8192);
         d.read_now(4096, &mut buf).unwrap();
         assert_eq!((buf[0], buf[4096]), (1, 2));
+    }
+
+    #[test]
+    fn durable_writes_come_back_once_among_others() {
+        let (_f, mut d) = file(4096 * 600);
+        for i in 0..600u64 {
+            if i % 3 == 0 { d.write_durably(i, i * 4096, unit(i as u8)) } else { d.write(i, i * 4096, unit(i as u8)) }
+        }
+        let mut seen = vec![false; 600];
+        while seen.iter().any(|s| !s) {
+            d.wait().unwrap();
+            while let Some(e) = d.reap() {
+                e.result.unwrap();
+                assert!(!std::mem::replace(&mut seen[e.tag as usize], true));
+            }
+        }
+        assert_eq!(d.in_flight, 0);
+    }
+
+    /// Results that this machine's kernel does not give on demand.
+    #[test]
+    fn partial_and_failed_parts_of_a_durable_write() {
+        let op = || Operation {
+            tag: 1,
+            offset: 0,
+            done: 0,
+            kind: Kind::WriteDurably(unit(1)),
+            entries: 0,
+            flushed: false,
+            error: None,
+        };
+        let after = |results: &[(i32, bool)]| {
+            let mut o = op();
+            results.iter().for_each(|(r, f)| o.take(*r, *f));
+            o
+        };
+        let short = after(&[(512, false), (-libc::ECANCELED, true)]);
+        assert!(!short.is_finished() && short.done == 512, "the rest is written, then flushed");
+        let resumed = after(&[(512, false), (-libc::ECANCELED, true), (3584, false), (0, true)]);
+        assert!(resumed.is_finished() && resumed.into_event().result.is_ok());
+        assert!(!after(&[(-libc::EAGAIN, false), (-libc::ECANCELED, true)]).is_finished());
+        for failed in [&[(4096, false), (-libc::EIO, true)], &[(4096, false), (-libc::ECANCELED, true)]] {
+            let failed = after(failed);
+            assert!(failed.is_finished() && failed.into_event().result.is_err(), "a failed flush is not retried");
+        }
+        assert!(after(&[(-libc::EIO, false), (-libc::ECANCELED, true)]).into_event().result.is_err());
     }
 
     #[test]

@@ -114,16 +114,31 @@ impl Store {
         let data = Bytes::from_owner(batch.buf);
         let len = data.len() as u64;
         assert!(len <= self.ring.free(), "a batch overruns the log: room was counted before it was accepted");
-        let (mut from, mut log_writes) = (0, 0);
-        for (offset, len) in self.ring.ranges(at, len) {
-            let tag = self.operations.insert(Operation::BatchWrite);
-            self.device.write(tag, offset, data.slice(from..from + len as usize));
-            from += len as usize;
-            log_writes += 1;
+        let ranges: Vec<_> = self.ring.ranges(at, len).collect();
+        // With one write and no fresh data to wait for, write and flush go to the device together.
+        let at_once = self.limits.volatile_cache
+            && ranges.len() == 1
+            && batch.progress.fresh_writes == 0
+            && !sabotage::is(Sabotage::AcknowledgeUnflushed);
+        let mut from = 0;
+        for (offset, len) in &ranges {
+            let part = data.slice(from..from + *len as usize);
+            from += *len as usize;
+            if at_once {
+                let tag = self.operations.insert(Operation::BatchWriteDurably);
+                self.device.write_durably(tag, *offset, part);
+            } else {
+                let tag = self.operations.insert(Operation::BatchWrite);
+                self.device.write(tag, *offset, part);
+            }
         }
         self.ring.head = header.next(at);
-        self.commit.flight =
-            Some(Flight { number: batch.number, progress: batch.progress, log_writes, flushing: false });
+        self.commit.flight = Some(Flight {
+            number: batch.number,
+            progress: batch.progress,
+            log_writes: ranges.len(),
+            flushing: at_once,
+        });
         Ok(())
     }
 
@@ -131,6 +146,11 @@ impl Store {
         let flight = self.commit.flight.as_mut().expect("only a batch in flight is written");
         flight.log_writes -= 1;
         self.flush_batch();
+    }
+
+    pub(super) fn batch_written_durably(&mut self) {
+        self.commit.flight.as_mut().expect("only a batch in flight is written").log_writes -= 1;
+        self.batch_durable();
     }
 
     pub(super) fn fresh_done(&mut self, start: u64, batch: u64) {

@@ -123,6 +123,7 @@ pub struct Store {
 /// What a device operation under way is for.
 enum Operation {
     BatchWrite,
+    BatchWriteDurably,
     BatchFlush,
     Fresh { start: u64, batch: u64 },
     Apply { start: u64, lsns: Vec<u64> },
@@ -214,6 +215,7 @@ impl Store {
                 event.result?;
                 match operation {
                     Operation::BatchWrite => self.batch_write_done(),
+                    Operation::BatchWriteDurably => self.batch_written_durably(),
                     Operation::BatchFlush => self.batch_durable(),
                     Operation::Fresh { start, batch } => self.fresh_done(start, batch),
                     Operation::Apply { start, lsns } => self.overlay.applied(start, &lsns),
