@@ -18,6 +18,8 @@ pub(crate) struct Peer {
     pub(crate) again_at: Time,
     /// When to send again the writes that were not acknowledged.
     pub(crate) resend_at: Time,
+    /// The row names it.
+    pub(crate) in_sync: bool,
     /// Its acknowledgements and leases count: it is in sync, or is proposed to be, or is about to.
     pub(crate) required: bool,
     /// It has all writes through this one, durably. Of a joiner before `Ready`: those it was sent.
@@ -65,6 +67,7 @@ impl Peer {
             stage: Stage::Asked,
             again_at: now,
             resend_at: now,
+            in_sync: false,
             required: false,
             durable_to: 0,
             progress_at: now,

@@ -24,6 +24,9 @@ pub(crate) struct Primary {
     pub(crate) serving: bool,
     pub(crate) peers: BTreeMap<OsdId, Peer>,
     pub(crate) proposal: Option<Proposal>,
+    /// Joiners offered to the monitors since the row last changed: they may be in sync by now, so nothing is
+    /// certain without them.
+    pub(crate) offered: BTreeSet<OsdId>,
     /// Writes that some follower has not acknowledged, or that are not committed; contiguous, up to the head.
     pub(crate) in_flight: VecDeque<InFlight>,
     /// Bytes that those carry, and the part of it that is not committed.
@@ -59,6 +62,7 @@ impl Pg {
             serving: false,
             peers: BTreeMap::new(),
             proposal: None,
+            offered: BTreeSet::new(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             uncommitted_bytes: 0,
@@ -75,7 +79,7 @@ impl Pg {
         self.info.interval = self.interval;
         self.store_info();
         self.durability.then(Then::IntervalNoted(self.interval));
-        self.match_peers(true);
+        self.match_peers();
     }
 
     /// The row names another interval: everything of the tenure is void, and clients aim anew.
@@ -93,8 +97,9 @@ impl Pg {
         if let Some(p) = self.primary.as_mut().filter(|_| revised) {
             // The monitors take proposals only from the row as it was: those under way are void.
             p.proposal = None;
+            p.offered.clear();
         }
-        self.match_peers(revised);
+        self.match_peers();
         self.row_activated();
     }
 
@@ -111,7 +116,7 @@ impl Pg {
 
     /// Lets the peers be who the map says: until the activation the in-sync members that are up, afterwards
     /// the up set's joiners too.
-    fn match_peers(&mut self, revised: bool) {
+    fn match_peers(&mut self) {
         let Some(p) = self.primary.as_mut() else { return };
         let wanted = |osd: &OsdId| {
             let member = self.row.in_sync.contains(osd) || (self.row.activated && self.up.contains(osd));
@@ -135,15 +140,17 @@ impl Pg {
             }
             let in_sync = self.row.in_sync.contains(&osd);
             let p = self.primary.as_mut().expect("still in office");
+            let offered = p.offered.contains(&osd);
             let peer = p.peers.get_mut(&osd).expect("just seen");
-            // A joiner that stopped being level counts on while a proposal to add it may still be taken.
-            peer.required = in_sync || (peer.required && (peer.is_ready() || !revised));
+            let dropped = peer.in_sync && !in_sync;
+            peer.in_sync = in_sync;
+            peer.required = in_sync || offered || (peer.required && peer.is_ready());
             if !self.row.activated {
                 continue;
             }
             // Left out by an activation or dropped since: from here on it is filled as a joiner.
             let staged = peer.recovery().is_some_and(|r| r.staged);
-            if matches!(peer.stage, Stage::Refused) || staged {
+            if matches!(peer.stage, Stage::Refused) || staged || dropped {
                 self.ask(osd);
             }
         }
@@ -159,7 +166,8 @@ impl Pg {
         let attempt = p.attempts;
         let peer = p.peers.get_mut(&osd).expect("only peers are asked");
         *peer = Peer {
-            required: peer.required,
+            required: peer.in_sync || p.offered.contains(&osd),
+            in_sync: peer.in_sync,
             lease_until: peer.lease_until,
             lease_asked: peer.lease_asked,
             again_at,
@@ -210,6 +218,11 @@ impl Pg {
 
     fn advance_peer(&mut self, osd: OsdId, view: &dyn osd_object::ObjectRead) {
         let (now, interval, resend) = (self.now, self.interval, self.config.resend);
+        if self.holds_up_writes(osd) {
+            // A joiner that was level and then went silent: writes go on without it, and it is asked anew.
+            self.ask(osd);
+            return;
+        }
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         let due = peer.again_at <= now;
         let attempt = peer.attempt;
@@ -228,5 +241,14 @@ impl Pg {
             _ => {}
         }
         self.resend_writes(osd);
+    }
+
+    /// Whether a joiner that counts already, but was not offered yet, acknowledges nothing for long.
+    fn holds_up_writes(&self, osd: OsdId) -> bool {
+        let Some(p) = &self.primary else { return false };
+        let Some(peer) = p.peers.get(&osd) else { return false };
+        let waits = peer.is_ready() && peer.required && peer.durable_to < self.log.head().seq;
+        let late = self.now.since(peer.progress_at) > self.config.laggard / 10;
+        waits && late && !peer.in_sync && !p.offered.contains(&osd)
     }
 }

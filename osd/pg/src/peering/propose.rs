@@ -34,6 +34,9 @@ impl Pg {
         }
         // Another kind than before may be computed from the same revision: whichever the monitors take
         // first voids the other.
+        if let RowChangeKind::Grow { add } = &kind {
+            p.offered.extend(add);
+        }
         p.proposal = Some(Proposal { kind: kind.clone(), made_at });
         self.effect(Effect::Propose(RowChange { pg, from, revision, kind }));
     }

@@ -77,6 +77,7 @@ impl Pg {
         let followers: Vec<OsdId> =
             p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
         for osd in followers {
+            self.expect_answer(osd, prev.seq);
             let index = self.primary.as_ref().expect("as before").in_flight.len() - 1;
             self.send_write(osd, index);
         }
@@ -105,9 +106,20 @@ impl Pg {
         self.meta.info(transaction, &self.info);
     }
 
+    /// A write behind `prev` is about to be sent for the first time: the clock for its answer starts, unless
+    /// it runs already for an earlier one.
+    fn expect_answer(&mut self, osd: OsdId, prev: u64) {
+        let (now, resend) = (self.now, self.config.resend);
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
+        if peer.durable_to >= prev {
+            peer.resend_at = now + resend;
+            peer.progress_at = now;
+        }
+    }
+
     fn send_write(&mut self, osd: OsdId, index: usize) {
-        let (now, interval, lease, resend) = (self.now, self.interval, self.config.lease, self.config.resend);
-        let p = self.primary.as_mut().expect("only a primary sends writes");
+        let (now, interval, lease) = (self.now, self.interval, self.config.lease);
+        let p = self.primary.as_ref().expect("only a primary sends writes");
         let committed_to = p.committed_to;
         let w = &p.in_flight[index];
         let transaction = if w.bare.contains(&osd) { Transaction::new() } else { w.transaction.clone() };
@@ -121,12 +133,6 @@ impl Pg {
             lease,
             transaction,
         };
-        let peer = p.peers.get_mut(&osd).expect("a follower is a peer");
-        if peer.durable_to >= w.prev.seq {
-            // Nothing was waited for before.
-            peer.resend_at = now + resend;
-            peer.progress_at = now;
-        }
         self.send(osd, message);
     }
 

@@ -283,6 +283,9 @@ impl Bench {
     pub(crate) fn full(&mut self, n: usize, full: bool) {
         self.feed(n, Event::Full(full));
     }
+    pub(crate) fn may_recover(&mut self, n: usize, may: bool) {
+        self.feed(n, Event::MayRecover(may));
+    }
     pub(crate) fn rot(&mut self, n: usize, name: &str) {
         self.nodes[n].rotten.insert(object(name));
     }

@@ -360,3 +360,67 @@ fn a_pg_that_was_given_up_starts_over() {
     b.settle();
     assert!(b.answer(stat).is_some());
 }
+
+#[test]
+fn a_restarted_primary_does_not_go_on_in_the_interval_of_its_former_life() {
+    let mut b = Bench::active();
+    let w = b.op(0, "o", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    b.stop(0);
+    b.start(0);
+    b.map(row(1, &[0, 1, 2], Some(0), true), &[0, 1, 2]);
+    let r = b.op(0, "o", read());
+    b.pass(Duration::from_secs(10));
+    assert_eq!(b.answer(r), None, "the monitors will see the restart and give out a new interval");
+    b.map(row(3, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert_eq!(b.answer(r), Some(data("x")));
+}
+
+#[test]
+fn a_member_whose_disk_hangs_is_dropped_and_fetched_again() {
+    let mut b = Bench::active();
+    b.hold_disk(2);
+    let w = b.op(0, "o", write("x"));
+    b.pass(Duration::from_secs(15));
+    assert_eq!(b.answer(w), None);
+    b.pass(Duration::from_secs(15));
+    assert!(b.answer(w).is_some(), "two copies are enough to go on");
+    assert_eq!(b.row().in_sync, [osd(0), osd(1)]);
+    b.release_disk(2);
+    b.pass(Duration::from_secs(2));
+    assert_eq!(b.row().in_sync.len(), 3);
+    assert_eq!(&b.node(2).durable.read(&object("o"), 0, 0).unwrap()[..], b"x");
+}
+
+#[test]
+fn a_closed_throttle_holds_back_joiners_but_not_peering() {
+    let mut b = Bench::active();
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    let w = b.op(0, "o", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    b.may_recover(0, false);
+    b.start(2);
+    b.map(b.row(), &[0, 1, 2]);
+    b.pass(Duration::from_secs(5));
+    assert_eq!(b.row().in_sync.len(), 2);
+    b.may_recover(0, true);
+    b.settle();
+    assert_eq!(b.row().in_sync.len(), 3);
+    // osd.1 has a write that osd.0, the next primary, has not: it is rolled back though the throttle is closed.
+    b.may_recover(1, false);
+    b.cut(1);
+    let w = b.op(0, "o", append("y"));
+    b.settle();
+    assert_eq!(b.answer(w), None);
+    b.join_link(1);
+    b.stop(0);
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert!(b.row().activated);
+    assert_eq!(b.row().in_sync, [osd(1), osd(2)]);
+    assert_eq!(&b.node(2).durable.read(&object("o"), 0, 0).unwrap()[..], b"x");
+}
