@@ -8,6 +8,11 @@ use wire_transport::{Frame, PeerName, Sessions};
 
 /// How often a boot is said again until the map shows it.
 const BOOT_AGAIN: Duration = Duration::from_secs(1);
+/// A monitor that said nothing for so long is asked whether it is there.
+const QUIET: Duration = Duration::from_secs(1);
+/// A monitor that does not answer for so long hangs, though its link stands: another one is needed while this
+/// OSD's beacons still count as recent (`mon_osd_beacon_grace`, 6 s).
+const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// The monitors, and the link to one of them.
 pub(crate) struct Monitors {
@@ -15,6 +20,8 @@ pub(crate) struct Monitors {
     current: usize,
     boot_said: Option<Time>,
     next_id: u64,
+    /// When the current one said anything; none before its link stands.
+    heard: Option<Time>,
 }
 
 impl Monitors {
@@ -23,7 +30,7 @@ impl Monitors {
         assert!(!known.is_empty(), "a cluster has monitors");
         let current = salt % known.len();
         sessions.aim(&known[current].0, known[current].1);
-        Monitors { known, current, boot_said: None, next_id: 1 }
+        Monitors { known, current, boot_said: None, next_id: 1, heard: None }
     }
 
     /// Whether `peer` is the monitor that is talked to.
@@ -39,11 +46,33 @@ impl Monitors {
             sessions.aim(&self.known[self.current].0, self.known[self.current].1);
         }
         self.boot_said = None;
+        self.heard = None;
     }
 
     /// A link exists again: what was said on the old one may be lost.
-    pub(crate) fn relinked(&mut self) {
+    pub(crate) fn relinked(&mut self, now: Time) {
         self.boot_said = None;
+        self.heard = Some(now);
+    }
+
+    /// The current one said something.
+    pub(crate) fn heard(&mut self, now: Time) {
+        self.heard = Some(now);
+    }
+
+    /// Asks a quiet monitor whether it is there, and leaves one that does not answer for another. With one
+    /// monitor there is no other, and it may take its time.
+    pub(crate) fn watch(&mut self, now: Time, sessions: &mut Sessions) {
+        let Some(quiet) = self.heard.filter(|_| self.known.len() > 1).map(|at| now.since(at)) else { return };
+        if quiet >= SILENCE_MAX {
+            tracing::warn!(monitor = %self.known[self.current].0, "a monitor does not answer; trying another");
+            self.next(sessions);
+        } else if quiet >= QUIET {
+            let frame = Frame::of(&Message::Ping { stamp: now.0 }).expect("a ping is small");
+            if let Err(error) = sessions.try_send(&self.known[self.current].0, frame) {
+                tracing::debug!(%error, "not asked now");
+            }
+        }
     }
 
     /// Sends, if there is a link. Whatever matters is said again when there is one.

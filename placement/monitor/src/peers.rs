@@ -6,7 +6,10 @@ use placement_map::Command;
 use placement_map::status::Query;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use wire_codec::{Message, MonMessage};
 use wire_transport::{Frame, PeerName, Security, SessionEvent, Sessions};
 
@@ -14,6 +17,8 @@ use wire_transport::{Frame, PeerName, Security, SessionEvent, Sessions};
 const ASKS_MAX: usize = 1024;
 /// Answers awaited at once; more are refused. Raft itself has one a peer, sessions bound the rest.
 const PENDING_MAX: usize = 8192;
+/// An answer no older than this counts as recent; a leader asks every 150 ms.
+const ANSWER_LATELY: Duration = Duration::from_secs(2);
 /// Messages waiting to be taken from the links.
 const EVENTS_MAX: usize = 1024;
 
@@ -47,7 +52,17 @@ struct Ask {
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
     asks: mpsc::Sender<Ask>,
-    connected: watch::Receiver<BTreeSet<u64>>,
+    answered: Answered,
+}
+
+/// When each monitor last answered anything.
+#[derive(Clone, Debug, Default)]
+struct Answered(Arc<Mutex<BTreeMap<u64, Instant>>>);
+
+impl Answered {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A monitor's name by its Raft number.
@@ -64,16 +79,16 @@ impl Peers {
     /// Starts the task that owns the links. It ends when all clones are dropped.
     pub(crate) fn start(security: Security) -> Peers {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
-        let (connected, seen) = watch::channel(BTreeSet::new());
+        let answered = Answered::default();
         let (events_in, events) = mpsc::channel(EVENTS_MAX);
         let task = Task {
             sessions: Sessions::new(security, events_in),
             pending: BTreeMap::new(),
             next: 1,
-            connected,
+            answered: answered.clone(),
         };
         tokio::spawn(task.run(asked, events));
-        Peers { asks, connected: seen }
+        Peers { asks, answered }
     }
 
     /// Asks monitor `to` at `addr` and waits for its answer. The caller bounds the wait.
@@ -95,9 +110,11 @@ impl Peers {
         let _ = self.asks.try_send(Ask { to, addr, question, answer });
     }
 
-    /// Monitors with a link that is up.
-    pub(crate) fn connected(&self) -> BTreeSet<u64> {
-        self.connected.borrow().clone()
+    /// Monitors that answered lately. Only a leader asks all of them all the time. A link alone says little: a
+    /// monitor that hangs keeps its link.
+    pub(crate) fn answering(&self) -> BTreeSet<u64> {
+        let lately = |at: &Instant| at.elapsed() < ANSWER_LATELY;
+        self.answered.lock().iter().filter(|(_, at)| lately(at)).map(|(id, _)| *id).collect()
     }
 }
 
@@ -106,7 +123,7 @@ struct Task {
     /// Answers awaited: by number, from whom, for whom.
     pending: BTreeMap<u64, (u64, oneshot::Sender<MonMessage>)>,
     next: u64,
-    connected: watch::Sender<BTreeSet<u64>>,
+    answered: Answered,
 }
 
 impl Task {
@@ -157,11 +174,6 @@ impl Task {
         match event {
             SessionEvent::Connected { peer, .. } => {
                 tracing::debug!(%peer, "linked with a monitor");
-                if let Some(id) = id_of(&peer) {
-                    self.connected.send_modify(|set| {
-                        set.insert(id);
-                    });
-                }
             }
             SessionEvent::Lost { peer, error, .. } => {
                 tracing::info!(%peer, %error, "lost the link to a monitor");
@@ -181,6 +193,9 @@ impl Task {
                         return;
                     }
                 };
+                if let Some(peer) = id_of(&peer) {
+                    self.answered.lock().insert(peer, Instant::now());
+                }
                 if let Some((from, answer)) = self.pending.remove(&id)
                     && Some(from) == id_of(&peer)
                 {
@@ -196,6 +211,6 @@ impl Task {
     fn gone(&mut self, peer: &PeerName) {
         let Some(gone) = id_of(peer) else { return };
         self.pending.retain(|_, (from, _)| *from != gone);
-        self.connected.send_if_modified(|set| set.remove(&gone));
+        self.answered.lock().remove(&gone);
     }
 }

@@ -131,12 +131,12 @@ impl Router {
         self.view.with(|state| state.map().epoch.0 > 0)
     }
 
-    /// The leader's view of who takes part: itself, and members it has a link to.
+    /// The leader's view of who takes part: itself, and members that answer it.
     fn quorum(&self) -> Quorum {
         let metrics = self.raft.server_metrics();
         let voters: Vec<u64> = metrics.borrow().membership_config.membership().voter_ids().collect();
-        let connected = self.peers.connected();
-        let members = voters.into_iter().filter(|id| *id == self.me || connected.contains(id));
+        let answering = self.peers.answering();
+        let members = voters.into_iter().filter(|id| *id == self.me || answering.contains(id));
         Quorum {
             leader: Some(name_of(self.me).as_str().to_owned()),
             members: members.map(|id| name_of(id).as_str().to_owned()).collect(),

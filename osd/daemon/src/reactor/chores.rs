@@ -16,6 +16,7 @@ impl Reactor {
         if now.since(self.pinged) >= PING_INTERVAL {
             self.pinged = now;
             self.heartbeats(now);
+            self.monitors.watch(now, &mut self.sessions);
             self.watch_space();
             self.boot_if_needed();
             self.forget_removed();

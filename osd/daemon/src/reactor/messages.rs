@@ -97,7 +97,7 @@ impl Reactor {
         match event {
             SessionEvent::Connected { peer, .. } => {
                 if self.monitors.is_current(&peer) {
-                    self.monitors.relinked();
+                    self.monitors.relinked(self.clock.now());
                     let subscribe = self.view.subscription();
                     self.monitors.send(&self.sessions, MonMessage::Subscribe(subscribe));
                 } else if let Some(osd) = osd_of(&peer) {
@@ -105,14 +105,19 @@ impl Reactor {
                     self.beats.heard(self.clock.now(), osd);
                 }
             }
-            SessionEvent::Message { peer, message, .. } => match message {
-                Message::Mon(message) if peer.role() == Role::Mon => self.monitor(message),
-                message => {
-                    if let Some(osd) = osd_of(&peer) {
-                        self.peer(osd, message);
+            SessionEvent::Message { peer, message, .. } => {
+                if self.monitors.is_current(&peer) {
+                    self.monitors.heard(self.clock.now());
+                }
+                match message {
+                    Message::Mon(message) if peer.role() == Role::Mon => self.monitor(message),
+                    message => {
+                        if let Some(osd) = osd_of(&peer) {
+                            self.peer(osd, message);
+                        }
                     }
                 }
-            },
+            }
             SessionEvent::Lost { peer, error, .. } => {
                 tracing::debug!(%peer, %error, "link lost");
                 if self.monitors.is_current(&peer) {
