@@ -47,8 +47,8 @@ impl Default for PgConfig {
             in_flight_max: 512,
             in_flight_bytes_max: 32 << 20,
             write_results_max: 64 << 10,
-            pushes_max: 4,
-            push_bytes_max: 1 << 20,
+            pushes_max: 3,
+            push_bytes_max: 512 << 10,
             push_window: 2,
             scan_max: 512,
         }

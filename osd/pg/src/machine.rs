@@ -144,7 +144,7 @@ impl Pg {
         self.again = false;
         match event {
             Event::Map { epoch, row, up, alive, pool } => self.on_map(epoch, row, up, alive, pool),
-            Event::PoolDeleted => self.on_pool_deleted(view),
+            Event::PoolDeleted => self.on_pool_deleted(),
             Event::Full(full) => self.full = full,
             Event::MayRecover(may) => self.may_recover = may,
             Event::ClientOp { session, op } => self.on_client_op(session, op),
@@ -183,7 +183,7 @@ impl Pg {
     /// thereby committed, what may be proposed or served, then new work, clients before recovery.
     fn settle(&mut self, view: &dyn ObjectRead) {
         while let Some(then) = self.durability.ready() {
-            self.became_durable(then, view);
+            self.became_durable(then);
         }
         self.try_serve();
         self.advance_commit();
@@ -197,12 +197,12 @@ impl Pg {
         self.advance_removal(view);
         // Replies and acknowledgements that needed no disk.
         while let Some(then) = self.durability.ready() {
-            self.became_durable(then, view);
+            self.became_durable(then);
         }
         self.advance_commit();
     }
 
-    fn became_durable(&mut self, then: Then, view: &dyn ObjectRead) {
+    fn became_durable(&mut self, then: Then) {
         match then {
             Then::Send(to, message) => {
                 // What was promised to an earlier primary is not told to it any more.
@@ -225,7 +225,7 @@ impl Pg {
                     p.noted = true;
                 }
             }
-            Then::RemoveMore => self.remove_more(view),
+            Then::RemoveMore => self.remove_more(),
         }
     }
 

@@ -21,7 +21,11 @@ pub(crate) struct Removal {
 }
 
 impl Pg {
-    pub(crate) fn on_pool_deleted(&mut self, _view: &dyn ObjectRead) {
+    /// The pool is gone, and with it all of this.
+    pub(crate) fn on_pool_deleted(&mut self) {
+        if self.removal.as_ref().is_some_and(|r| r.for_good) {
+            return;
+        }
         self.end_tenure();
         self.turn_away();
         self.begin_removal(true);
@@ -131,7 +135,7 @@ impl Pg {
     }
 
     /// A step is durable.
-    pub(crate) fn remove_more(&mut self, _view: &dyn ObjectRead) {
+    pub(crate) fn remove_more(&mut self) {
         if let Some(removal) = self.removal.as_mut() {
             removal.stepping = false;
             self.again = true;

@@ -63,6 +63,8 @@ impl Pg {
         let p = self.primary.as_mut().expect("only a primary writes");
         if changed {
             p.uncommitted.insert(object.clone(), version.seq);
+            // Perhaps it was written anew; if not, copying it finds out again.
+            p.unreadable.remove(&object);
         }
         let bare: BTreeSet<OsdId> = p
             .peers

@@ -51,7 +51,9 @@ pub(crate) struct Bench {
     now: Time,
     epoch: u32,
     row: PgRow,
+    up: Vec<u32>,
     alive: Vec<u32>,
+    pool: PoolSpec,
     nodes: Vec<Node>,
     mail: VecDeque<(OsdId, OsdId, PgMessage)>,
     requests: u64,
@@ -85,7 +87,9 @@ impl Bench {
             now,
             epoch: 1,
             row: PgRow::default(),
+            up: vec![],
             alive: vec![],
+            pool: POOL,
             nodes: (0..3).map(node).collect(),
             mail: VecDeque::new(),
             requests: 0,
@@ -106,23 +110,29 @@ impl Bench {
         self.row.clone()
     }
 
-    /// The monitors say: this row, these OSDs up (the first three of which are the up set).
-    pub(crate) fn map(&mut self, mut row: PgRow, alive: &[u32]) {
+    /// The monitors say: this row, these OSDs up and all of them members.
+    pub(crate) fn map(&mut self, row: PgRow, alive: &[u32]) {
+        self.map_of(row, alive, alive);
+    }
+
+    /// The monitors say: this row, this up set, these OSDs alive.
+    pub(crate) fn map_of(&mut self, mut row: PgRow, up: &[u32], alive: &[u32]) {
         row.revision = self.row.revision + 1;
         self.row = row;
+        self.up = up.to_vec();
         self.alive = alive.to_vec();
         self.epoch += 1;
         self.publish();
     }
 
     fn publish(&mut self) {
-        let up: Vec<OsdId> = self.alive.iter().copied().map(OsdId).collect();
-        let life = |o: &OsdId| Epoch(self.nodes[o.0 as usize].life);
-        let alive: BTreeMap<OsdId, Epoch> = up.iter().map(|o| (*o, life(o))).collect();
+        let up: Vec<OsdId> = self.up.iter().copied().map(OsdId).collect();
+        let life = |o: OsdId| Epoch(self.nodes[o.0 as usize].life);
+        let alive: BTreeMap<OsdId, Epoch> = self.alive.iter().map(|o| (OsdId(*o), life(OsdId(*o)))).collect();
         for n in 0..3 {
             if self.nodes[n].up && !self.nodes[n].deaf {
                 let (row, up, alive) = (self.row.clone(), up.clone(), alive.clone());
-                self.feed(n, Event::Map { epoch: Epoch(self.epoch), row, up, alive, pool: POOL });
+                self.feed(n, Event::Map { epoch: Epoch(self.epoch), row, up, alive, pool: self.pool });
             }
         }
     }
@@ -138,8 +148,8 @@ impl Bench {
             RowChangeKind::Shrink { drop } => row.in_sync.retain(|o| !drop.contains(o)),
             RowChangeKind::Grow { add } => row.in_sync.extend(add),
         }
-        let alive = self.alive.clone();
-        self.map(row, &alive);
+        let (up, alive) = (self.up.clone(), self.alive.clone());
+        self.map_of(row, &up, &alive);
     }
 
     fn feed(&mut self, n: usize, event: Event) {
@@ -282,6 +292,12 @@ impl Bench {
     }
     pub(crate) fn full(&mut self, n: usize, full: bool) {
         self.feed(n, Event::Full(full));
+    }
+    pub(crate) fn pool_size(&mut self, size: u32) {
+        self.pool.size = size;
+    }
+    pub(crate) fn pool_deleted(&mut self, n: usize) {
+        self.feed(n, Event::PoolDeleted);
     }
     pub(crate) fn may_recover(&mut self, n: usize, may: bool) {
         self.feed(n, Event::MayRecover(may));

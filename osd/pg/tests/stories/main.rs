@@ -424,3 +424,38 @@ fn a_closed_throttle_holds_back_joiners_but_not_peering() {
     assert_eq!(b.row().in_sync, [osd(1), osd(2)]);
     assert_eq!(&b.node(2).durable.read(&object("o"), 0, 0).unwrap()[..], b"x");
 }
+
+#[test]
+fn a_deleted_pool_leaves_nothing_behind() {
+    let mut b = Bench::active();
+    for n in ["a", "b", "c"] {
+        b.op(0, n, write("x"));
+    }
+    b.settle();
+    for n in 0..3 {
+        b.pool_deleted(n);
+        b.pool_deleted(n);
+    }
+    let late = b.op(0, "a", read());
+    b.settle();
+    assert_eq!(b.answer(late), Some(OsdOutcome::NotPrimary));
+    for n in 0..3 {
+        assert!(b.node(n).pg.status().removed && b.node(n).durable.objects.is_empty(), "osd.{n}");
+    }
+}
+
+#[test]
+fn a_stray_copy_goes_only_when_the_primary_can_do_without() {
+    let mut b = Bench::active();
+    let w = b.op(0, "o", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    // By this map osd.2 is no member any more, but the PG is not whole without it.
+    b.map_of(row(1, &[0, 1], Some(0), true), &[0, 1], &[0, 1, 2]);
+    b.pass(Duration::from_secs(10));
+    assert!(!b.node(2).durable.objects.is_empty());
+    b.pool_size(2);
+    b.map_of(row(1, &[0, 1], Some(0), true), &[0, 1], &[0, 1, 2]);
+    b.pass(Duration::from_secs(10));
+    assert!(b.node(2).pg.status().removed && b.node(2).durable.objects.is_empty());
+}
