@@ -74,9 +74,11 @@ pub(crate) fn part_checksum_to_bytes(checksum: Option<&Checksum>) -> Bytes {
 }
 
 pub(crate) fn part_info(part: &Part) -> PartInfo {
-    let checksum = part.checksum.first().and_then(|n| ChecksumAlgorithm::from_number(*n)).map(|algorithm| {
-        Checksum { algorithm, value: part.checksum.slice(1..) }
-    });
+    let checksum = part
+        .checksum
+        .first()
+        .and_then(|n| ChecksumAlgorithm::from_number(*n))
+        .map(|algorithm| Checksum { algorithm, value: part.checksum.slice(1..) });
     PartInfo {
         number: part.number,
         size: part.size,

@@ -2,9 +2,7 @@
 
 use super::Storage;
 use super::convert;
-use super::types::{
-    Bucket, ListQuery, Listing, UploadId, UploadListing, UploadQuery,
-};
+use super::types::{Bucket, ListQuery, Listing, UploadId, UploadListing, UploadQuery};
 use crate::error::S3Error;
 use bytes::Bytes;
 use gateway_client::Rados;
@@ -17,7 +15,8 @@ use stdx::codec::to_bytes;
 /// prefix of this listing. None: behind everything.
 fn start_after(after: &str, prefix: &str, delimiter: Option<&str>) -> Option<Bytes> {
     let common = delimiter.filter(|d| !d.is_empty()).is_some_and(|d| {
-        after.strip_prefix(prefix).and_then(|rest| rest.find(d).map(|at| at + d.len() == rest.len())) == Some(true)
+        after.strip_prefix(prefix).and_then(|rest| rest.find(d).map(|at| at + d.len() == rest.len()))
+            == Some(true)
     });
     if common { after_prefix(after.as_bytes()) } else { Some(after_key(after.as_bytes())) }
 }
@@ -141,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_marker_that_is_a_common_prefix_skips_all_of_it() {
-        let at = |after, prefix, d| start_after(after, prefix, d).map(|b| String::from_utf8(b.to_vec()).unwrap());
+        let at =
+            |after, prefix, d| start_after(after, prefix, d).map(|b| String::from_utf8(b.to_vec()).unwrap());
         assert_eq!(at("a/", "", Some("/")).as_deref(), Some("a0"));
         assert_eq!(at("a/b", "", Some("/")).as_deref(), Some("a/b\0"));
         assert_eq!(at("a/", "a/", Some("/")).as_deref(), Some("a/\0"));

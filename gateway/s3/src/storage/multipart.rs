@@ -6,8 +6,8 @@ use super::data::Collected;
 use super::index::IndexError;
 use super::objects::part_of;
 use super::types::{
-    Body, Bucket, CompletePart, Conditions, ETag, ObjectAttrs, ObjectChecksum, PartInfo, PartListing, PutDone,
-    UploadId, UploadInfo,
+    Body, Bucket, CompletePart, Conditions, ETag, ObjectAttrs, ObjectChecksum, PartInfo, PartListing,
+    PutDone, UploadId, UploadInfo,
 };
 use crate::checksum::{ChecksumAlgorithm, ChecksumKind};
 use crate::error::{Code, S3Error};
@@ -37,9 +37,8 @@ impl<R: Rados> Storage<R> {
         let attrs = convert::attrs_to_bytes(&attrs, None);
         let row = UploadRow { initiated_ms, attrs, checksum_algorithm, checksum_kind };
         let name = Bytes::copy_from_slice(key.as_bytes());
-        let input = |generation| {
-            to_bytes(&UploadCreate { generation, key: name.clone(), upload, row: row.clone() })
-        };
+        let input =
+            |generation| to_bytes(&UploadCreate { generation, key: name.clone(), upload, row: row.clone() });
         let stat: Stat = self.call_index(bucket.id, &name, "upload_create", input).await?;
         self.note_stat(bucket, &name, &stat);
         Ok(UploadId(upload))
@@ -54,14 +53,18 @@ impl<R: Rados> Storage<R> {
         max: u32,
     ) -> Result<PartPage, IndexError> {
         let name = Bytes::copy_from_slice(key.as_bytes());
-        let input = |generation| {
-            to_bytes(&PartList { generation, key: name.clone(), upload: upload.0, after, max })
-        };
+        let input =
+            |generation| to_bytes(&PartList { generation, key: name.clone(), upload: upload.0, after, max });
         self.call_index(bucket.id, &name, "part_list", input).await
     }
 
     /// An upload that is under way. `NoSuchUpload`.
-    pub async fn upload_get(&self, bucket: &Bucket, key: &str, upload: UploadId) -> Result<UploadInfo, S3Error> {
+    pub async fn upload_get(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        upload: UploadId,
+    ) -> Result<UploadInfo, S3Error> {
         let page = self.parts(bucket, key, upload, 0, 0).await?;
         convert::upload_info(key, upload, page.upload)
     }
@@ -227,9 +230,7 @@ impl<R: Rados> Storage<R> {
     /// Ends an upload and frees its parts. `NoSuchUpload`.
     pub async fn upload_abort(&self, bucket: &Bucket, key: &str, upload: UploadId) -> Result<(), S3Error> {
         let name = Bytes::copy_from_slice(key.as_bytes());
-        let input = |generation| {
-            to_bytes(&UploadAbort { generation, key: name.clone(), upload: upload.0 })
-        };
+        let input = |generation| to_bytes(&UploadAbort { generation, key: name.clone(), upload: upload.0 });
         let stat: Stat = self.call_index(bucket.id, &name, "upload_abort", input).await?;
         self.note_stat(bucket, &name, &stat);
         Ok(())

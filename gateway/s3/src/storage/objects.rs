@@ -4,7 +4,7 @@ use super::Storage;
 use super::convert::{self, Owner};
 use super::data::{Collected, RunWriter};
 use super::index::IndexError;
-use super::types::{Body, Bucket, BodySummary, Conditions, Entry, ObjectAttrs, ObjectChecksum, PutDone};
+use super::types::{Body, BodySummary, Bucket, Conditions, Entry, ObjectAttrs, ObjectChecksum, PutDone};
 use crate::checksum::ChecksumKind;
 use crate::error::{Code, S3Error};
 use bytes::Bytes;

@@ -206,6 +206,10 @@ async fn checksums_of_the_whole() {
             (head.header(algorithm.header()), head.header("x-amz-checksum-type")),
             (expected.as_str(), kind)
         );
+        let second = call("GET", "/bucket/k?partNumber=2").header("x-amz-checksum-mode", "ENABLED");
+        let second = w.call(second).await;
+        assert_eq!(second.header(algorithm.header()), sums[1].base64());
+        assert_eq!(second.header("x-amz-checksum-type"), kind);
     }
     w.stop().await;
 }

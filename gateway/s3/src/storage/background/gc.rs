@@ -120,7 +120,10 @@ impl<R: Rados> Storage<R> {
             _ => {}
         }
         let keys = vec![Bytes::copy_from_slice(&bucket.0.to_be_bytes())];
-        self.inner.rados.operate(meta, ObjectName::new(names::DEAD_BUCKETS), vec![Op::OmapRm { keys }]).await?;
+        self.inner
+            .rados
+            .operate(meta, ObjectName::new(names::DEAD_BUCKETS), vec![Op::OmapRm { keys }])
+            .await?;
         Ok(())
     }
 

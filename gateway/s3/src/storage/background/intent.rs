@@ -167,7 +167,8 @@ impl<R: Rados> Storage<R> {
                 match state.as_mut().filter(|h| h.instance == instance) {
                     Some(held) => held.row = new,
                     None => {
-                        *state = Some(Held { instance, next: new.next, unsettled: BTreeSet::new(), row: new });
+                        *state =
+                            Some(Held { instance, next: new.next, unsettled: BTreeSet::new(), row: new });
                     }
                 }
                 Ok(())
@@ -195,7 +196,11 @@ impl<R: Rados> Storage<R> {
         let ops = vec![
             Op::Create { exclusive: false },
             Op::CmpOmap { key: key.clone(), compare: Compare::Eq, value: old },
-            if new.is_empty() { Op::OmapRm { keys: vec![key] } } else { Op::OmapSet { rows: vec![(key, new)] } },
+            if new.is_empty() {
+                Op::OmapRm { keys: vec![key] }
+            } else {
+                Op::OmapSet { rows: vec![(key, new)] }
+            },
         ];
         let pool = &self.inner.config.meta_pool;
         match self.inner.rados.operate(pool, ObjectName::new(names::INTENTS), ops).await {
@@ -221,7 +226,9 @@ impl<R: Rados> Storage<R> {
                 }
             }
             Ok(false) => {
-                tracing::warn!("this gateway stood still for too long and was revoked; puts under way may fail");
+                tracing::warn!(
+                    "this gateway stood still for too long and was revoked; puts under way may fail"
+                );
                 intent.abandon(instance);
             }
             Err(e) => {

@@ -17,7 +17,12 @@ impl<R: Rados> Storage<R> {
     /// after dead gateways) until `shutdown` is done. Any number of gateways may run it at once.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         let work = async {
-            tokio::join!(self.keep_intent(), self.keep_splitting(), self.keep_collecting(), self.keep_sweeping())
+            tokio::join!(
+                self.keep_intent(),
+                self.keep_splitting(),
+                self.keep_collecting(),
+                self.keep_sweeping()
+            )
         };
         tokio::select! {
             _ = work => {}
@@ -38,7 +43,10 @@ impl<R: Rados> Storage<R> {
         loop {
             ticks.tick().await;
             if let Err(e) = self.collect_garbage().await {
-                tracing::warn!("garbage collection stopped, goes on in {:?}: {e}", self.inner.config.gc_every);
+                tracing::warn!(
+                    "garbage collection stopped, goes on in {:?}: {e}",
+                    self.inner.config.gc_every
+                );
             }
         }
     }

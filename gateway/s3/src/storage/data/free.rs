@@ -72,8 +72,7 @@ impl<R: Rados> Storage<R> {
 
     /// Fences a run (or its whole instance) in the shard of its key; whether the run is in use there.
     pub(crate) async fn fence(&self, owner: &Owner, tag: Tag, instance: bool) -> Result<bool, OpError> {
-        let input =
-            |generation| to_bytes(&Fence { generation, key: owner.key.clone(), tag, instance });
+        let input = |generation| to_bytes(&Fence { generation, key: owner.key.clone(), tag, instance });
         match self.call_index(BucketId(owner.bucket), &owner.key, "fence", input).await {
             Ok(referred) => Ok(referred),
             Err(IndexError::Failed(e)) => Err(e),
@@ -93,7 +92,9 @@ impl<R: Rados> Storage<R> {
         match self.inner.rados.operate(pool, names::shard(bucket, 0), vec![Op::AssertExists]).await {
             Err(e) if e.code == Errno::ENOENT => Ok(false),
             Err(e) => Err(e),
-            Ok(_) => Err(OpError::new(Errno::EAGAIN).with_context(format!("bucket {bucket} is being deleted"))),
+            Ok(_) => {
+                Err(OpError::new(Errno::EAGAIN).with_context(format!("bucket {bucket} is being deleted")))
+            }
         }
     }
 

@@ -82,8 +82,7 @@ impl<R: Rados> RunWriter<R> {
             let inner = self.storage.inner.clone();
             let keep = if data.is_empty() { share.take() } else { None };
             self.in_flight.push_back(tokio::spawn(async move {
-                let done =
-                    inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
+                let done = inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
                 drop(keep);
                 done.map(|_| ())
             }));
@@ -220,10 +219,7 @@ struct Intake<'a, R: Rados> {
 
 impl<R: Rados> Intake<'_, R> {
     /// Waits for the client. While memory is short, one that takes its time does not keep a buffer.
-    async fn wait_for<T>(
-        &mut self,
-        next: impl Future<Output = Result<T, S3Error>>,
-    ) -> Result<T, S3Error> {
+    async fn wait_for<T>(&mut self, next: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
         let mut next = pin!(next);
         loop {
             if self.buffer.is_empty() {

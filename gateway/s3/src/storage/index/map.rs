@@ -58,8 +58,7 @@ impl ShardMap {
             before.to = Some(header.from.clone());
         }
         ranges.retain(|from, _| *from < header.from || header.to.as_ref().is_some_and(|to| from >= to));
-        let range =
-            Range { to: header.to.clone(), shard: header.shard, generation: header.generation };
+        let range = Range { to: header.to.clone(), shard: header.shard, generation: header.generation };
         ranges.insert(header.from.clone(), range);
     }
 

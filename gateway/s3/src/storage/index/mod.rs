@@ -138,7 +138,8 @@ impl<R: Rados> Storage<R> {
                 None => return Err(IndexError::Failed(error)),
             };
         }
-        let e = OpError::new(Errno::EAGAIN).with_context(format!("the shards of bucket {bucket} keep moving"));
+        let e =
+            OpError::new(Errno::EAGAIN).with_context(format!("the shards of bucket {bucket} keep moving"));
         Err(IndexError::Failed(e))
     }
 

@@ -9,8 +9,8 @@ use crate::storage::types::BucketId;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{
-    Absorb, DeltaPage, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitAck, SplitDelta, SplitMark,
-    SplitPage, SplitStep, SplitTake, State,
+    Absorb, DeltaPage, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitAck, SplitDelta,
+    SplitMark, SplitPage, SplitStep, SplitTake, State,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -161,15 +161,16 @@ impl<R: Rados> Storage<R> {
         match self.split(bucket, shard, keys_max, bytes_max).await {
             Ok(true) => {}
             Ok(false) => self.inner.splits.leave_alone((bucket, shard), LEAVE_ALONE),
-            Err(e) => tracing::warn!("split of shard {shard:x} of bucket {bucket} stopped, to be resumed: {e}"),
+            Err(e) => {
+                tracing::warn!("split of shard {shard:x} of bucket {bucket} stopped, to be resumed: {e}")
+            }
         }
     }
 
     /// False for a shard that is too full and yet cannot be split: all of it is one key.
     async fn split(&self, bucket: BucketId, shard: u64, keys: u64, bytes: u64) -> Result<bool, S3Error> {
         let driver = names::random_id()?;
-        let take =
-            SplitTake { child: names::random_id()?, driver, keys_max: keys, row_bytes_max: bytes };
+        let take = SplitTake { child: names::random_id()?, driver, keys_max: keys, row_bytes_max: bytes };
         let parent: ShardStat = match self.call_shard(bucket, shard, "split_take", to_bytes(&take)).await {
             Ok(stat) => stat,
             Err(e) => {
@@ -187,7 +188,12 @@ impl<R: Rados> Storage<R> {
                 for half in halves {
                     if half.counters.keys > keys || half.counters.row_bytes > bytes {
                         let shard = half.header.shard;
-                        self.inner.splits.again(SplitJob { bucket, shard, split_keys: keys, split_bytes: bytes });
+                        self.inner.splits.again(SplitJob {
+                            bucket,
+                            shard,
+                            split_keys: keys,
+                            split_bytes: bytes,
+                        });
                     }
                 }
                 Ok(true)
@@ -242,7 +248,13 @@ impl<R: Rados> Storage<R> {
         Ok([parent, child])
     }
 
-    async fn copy_rows(&self, bucket: BucketId, parent: u64, split: &Split, driver: u64) -> Result<(), OpError> {
+    async fn copy_rows(
+        &self,
+        bucket: BucketId,
+        parent: u64,
+        split: &Split,
+        driver: u64,
+    ) -> Result<(), OpError> {
         let mut cursor = split.cursor.clone();
         let mut copied = split.copied;
         while !copied {
@@ -272,7 +284,13 @@ impl<R: Rados> Storage<R> {
     }
 
     /// Gives the child some changes. How many there were.
-    async fn catch_up(&self, bucket: BucketId, parent: u64, child: u64, driver: u64) -> Result<usize, OpError> {
+    async fn catch_up(
+        &self,
+        bucket: BucketId,
+        parent: u64,
+        child: u64,
+        driver: u64,
+    ) -> Result<usize, OpError> {
         let ask = SplitDelta { driver, max: DELTAS_MAX, bytes_max: PAGE_BYTES };
         let page: DeltaPage = self.call_shard(bucket, parent, "split_delta", to_bytes(&ask)).await?;
         let n = page.changes.len();
@@ -299,7 +317,9 @@ impl<R: Rados> Storage<R> {
             while self.catch_up(bucket, parent, child, driver).await? as u64 >= u64::from(DELTAS_MAX / 4) {}
             match self.call_shard::<Done>(bucket, parent, "split_commit", step.clone()).await {
                 Ok(Done) => return Ok(()),
-                Err(e) if e.code == Errno::EAGAIN && refusal(&e).is_none() && tries < COMMITS_MAX => tries += 1,
+                Err(e) if e.code == Errno::EAGAIN && refusal(&e).is_none() && tries < COMMITS_MAX => {
+                    tries += 1
+                }
                 Err(e) => return Err(e),
             }
         }

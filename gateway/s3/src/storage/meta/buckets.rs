@@ -37,9 +37,7 @@ pub(super) enum Phase {
     /// In use.
     Ready,
     /// Being deleted, by the attempt of that token.
-    Deleting {
-        token: u64,
-    },
+    Deleting { token: u64 },
 }
 stdx::codec_enum!(Phase { 0 => Making, 1 => Ready, 2 => Deleting { token } });
 
@@ -155,7 +153,12 @@ impl<R: Rados> Storage<R> {
         }
     }
 
-    async fn carry_on(&self, name: &str, mut record: Record, version: u64) -> Result<Option<Bucket>, S3Error> {
+    async fn carry_on(
+        &self,
+        name: &str,
+        mut record: Record,
+        version: u64,
+    ) -> Result<Option<Bucket>, S3Error> {
         match record.phase {
             Phase::Ready => Ok(Some(record.bucket(name, version))),
             Phase::Deleting { .. } => {
@@ -300,7 +303,13 @@ impl<R: Rados> Storage<R> {
     }
 
     /// Takes a bucket off its owner's list, if the row is of that bucket.
-    pub(super) async fn unlist(&self, name: &str, owner: &str, id: u64, created: WallTime) -> Result<(), S3Error> {
+    pub(super) async fn unlist(
+        &self,
+        name: &str,
+        owner: &str,
+        id: u64,
+        created: WallTime,
+    ) -> Result<(), S3Error> {
         let key = Bytes::copy_from_slice(name.as_bytes());
         let value = to_bytes(&ListRow { id, created });
         let ops = vec![

@@ -203,8 +203,7 @@ impl<R: Rados> Storage<R> {
         change: impl Fn(&mut UserRow) -> Result<Vec<Op>, S3Error>,
     ) -> Result<(), S3Error> {
         for _ in 0..TRIES {
-            let (mut row, value) =
-                self.user_row(uid).await?.ok_or_else(|| S3Error::new(Code::NoSuchUser))?;
+            let (mut row, value) = self.user_row(uid).await?.ok_or_else(|| S3Error::new(Code::NoSuchUser))?;
             let mut ops = vec![Op::CmpOmap { key: user_key(uid), compare: Compare::Eq, value }];
             ops.extend(change(&mut row)?);
             match self.users_op(ops).await {

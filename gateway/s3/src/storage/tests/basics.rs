@@ -217,9 +217,7 @@ async fn small_requests_are_one_operation_and_a_page_is_one_per_shard() {
     let s = Storage::new(r.clone(), config);
     let b = user_and_bucket(&s).await;
     let mut before = r.operations();
-    let mut cost = |r: &MemoryRados| {
-        r.operations() - std::mem::replace(&mut before, r.operations())
-    };
+    let mut cost = |r: &MemoryRados| r.operations() - std::mem::replace(&mut before, r.operations());
     put(&s, &b, "k", b"small").await.unwrap();
     assert_eq!(cost(&r), 1);
     get(&s, &b, "k").await.unwrap();

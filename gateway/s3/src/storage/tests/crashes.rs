@@ -47,7 +47,10 @@ fn a_gateway_dies_at_any_operation_and_another_takes_over() {
                     found.uploads.retain(|id, parts| world.uploads.contains_key(id) || !parts.is_empty());
                 }
                 let happened = died_in.as_ref().map(|step| world.after(step));
-                assert!(found == world || Some(&found) == happened.as_ref(), "{died_in:?}\n{found:?}\n{world:?}");
+                assert!(
+                    found == world || Some(&found) == happened.as_ref(),
+                    "{died_in:?}\n{found:?}\n{world:?}"
+                );
                 settle(&s, std::slice::from_ref(&b)).await;
                 let refs = audit(&r);
                 assert!(refs.garbage.is_empty(), "{:?}", refs.garbage);
@@ -90,7 +93,8 @@ async fn a_gateway_that_was_only_asleep_commits_nothing_whose_data_was_freed() {
         Gated { inner: TestBody::new(vec![1; 555], 100), reached: reached.clone(), open: open.clone() };
     let task = {
         let (s, b) = (asleep.clone(), b.clone());
-        let put = async move { s.put(&b, "k", ObjectAttrs::default(), Conditions::default(), &mut body).await };
+        let put =
+            async move { s.put(&b, "k", ObjectAttrs::default(), Conditions::default(), &mut body).await };
         tokio::spawn(put)
     };
     reached.notified().await;
@@ -121,7 +125,8 @@ async fn a_lost_answer_to_a_commit_is_settled_either_way() {
         let b = user_and_bucket(&s).await;
         put(&s, &b, "k", &[1; 250]).await.unwrap();
         // Three data objects, then the row.
-        let fault = if happens { Fault::LoseReply(Errno::ETIMEDOUT) } else { Fault::Refuse(Errno::ETIMEDOUT) };
+        let fault =
+            if happens { Fault::LoseReply(Errno::ETIMEDOUT) } else { Fault::Refuse(Errno::ETIMEDOUT) };
         r.inject(3, 1, fault);
         let e = put(&s, &b, "k", &[2; 250]).await.unwrap_err();
         assert_eq!(e.code(), Code::ServiceUnavailable);

@@ -44,7 +44,10 @@ async fn a_put_given_up_at_any_point_is_whole_or_nothing() {
             assert!(old || new, "after {times} polls: {} bytes", now.len());
             s.collect_garbage().await.unwrap();
             audit_data(&r);
-            assert_eq!(objects(&r, 2).len(), if old { 2 } else { size / 100 + usize::from(size > 16 && size % 100 > 0) });
+            assert_eq!(
+                objects(&r, 2).len(),
+                if old { 2 } else { size / 100 + usize::from(size > 16 && size % 100 > 0) }
+            );
             if let Some(done) = done {
                 done.unwrap();
                 points = times;

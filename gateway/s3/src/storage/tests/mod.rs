@@ -176,7 +176,8 @@ pub(super) fn audit(r: &MemoryRados) -> References {
                 bytes += (row.len() + value.len()) as u64;
             }
         }
-        let told = (counters.keys, counters.uploads, counters.garbage, counters.row_bytes, counters.object_bytes);
+        let told =
+            (counters.keys, counters.uploads, counters.garbage, counters.row_bytes, counters.object_bytes);
         assert_eq!(told, (keys, uploads, garbage, bytes, sizes), "counters of shard {name}");
     }
     refs

@@ -127,7 +127,8 @@ impl World {
         let delimiter = q.delimiter.as_deref();
         for name in names.filter(|k| k.starts_with(&q.prefix)) {
             let rest = &name[q.prefix.len()..];
-            let common = delimiter.and_then(|d| rest.find(d).map(|at| &name[..q.prefix.len() + at + d.len()]));
+            let common =
+                delimiter.and_then(|d| rest.find(d).map(|at| &name[..q.prefix.len() + at + d.len()]));
             let item = common.map_or((name.clone(), false), |c| (c.to_string(), true));
             let behind = q.after.as_ref().is_none_or(|a| name > *a && (!item.1 || item.0 != *a));
             if behind && out.last() != Some(&item) {
@@ -150,10 +151,13 @@ impl World {
                 let was = s.delete(b, key, Conditions::default()).await?;
                 assert_eq!(was, self.objects.contains_key(key), "delete {key:?}");
             }
-            Step::Get(key) => assert_eq!(get(s, b, key).await?.as_ref(), self.objects.get(key), "get {key:?}"),
+            Step::Get(key) => {
+                assert_eq!(get(s, b, key).await?.as_ref(), self.objects.get(key), "get {key:?}")
+            }
             Step::List(q) => {
                 let got = s.list(b, q).await?;
-                let mut items: Vec<(String, bool)> = got.entries.iter().map(|e| (e.key.clone(), false)).collect();
+                let mut items: Vec<(String, bool)> =
+                    got.entries.iter().map(|e| (e.key.clone(), false)).collect();
                 items.extend(got.common_prefixes.iter().map(|p| (p.clone(), true)));
                 items.sort();
                 let (want, cut) = self.listing(self.objects.keys().cloned(), q);

@@ -117,7 +117,8 @@ fn a_split_goes_on_wherever_its_driver_died() {
             for i in 0..21 {
                 assert_eq!(get(&s, &b, &format!("{i:02}")).await.unwrap().unwrap(), data(i + 1), "at {at}");
             }
-            let uploads = s.upload_list(&b, &UploadQuery { max: 10, ..UploadQuery::default() }).await.unwrap();
+            let uploads =
+                s.upload_list(&b, &UploadQuery { max: 10, ..UploadQuery::default() }).await.unwrap();
             assert_eq!(uploads.uploads.len(), 1);
             audit_data(&r);
         });

@@ -97,12 +97,13 @@ impl Answer {
             set(headers, "content-range", &format!("bytes {offset}-{}/{}", offset + length - 1, entry.size));
         }
         let parts = entry.etag.parts;
-        if self.part.is_some() && parts > 0 {
+        let of_a_part = self.part.is_some() && parts > 0;
+        if of_a_part {
             set(headers, "x-amz-mp-parts-count", &parts.to_string());
         }
         let wanted = rq.header("x-amz-checksum-mode").is_some_and(|m| m.eq_ignore_ascii_case("ENABLED"));
         if let (true, Some(checksum)) = (wanted, &self.checksum) {
-            set_checksum(headers, checksum, parts);
+            set_checksum(headers, checksum, if of_a_part { 0 } else { parts });
         }
         Ok(())
     }
@@ -129,10 +130,9 @@ fn part_span(entry: &Entry, number: u16) -> Result<(Span, Option<ObjectChecksum>
     let mut offset = 0;
     for part in &entry.parts {
         if part.number == number {
-            let checksum = part
-                .checksum
-                .clone()
-                .map(|checksum| ObjectChecksum { checksum, kind: crate::checksum::ChecksumKind::FullObject });
+            // The part's own value, and the type that the whole's is of.
+            let checksum = part.checksum.clone().zip(entry.checksum.as_ref());
+            let checksum = checksum.map(|(checksum, whole)| ObjectChecksum { checksum, kind: whole.kind });
             return Ok((Span { offset, length: part.size }, checksum));
         }
         offset += part.size;

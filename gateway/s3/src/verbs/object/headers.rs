@@ -1,6 +1,7 @@
 //! The headers that describe an object in answers.
 
 use super::attrs::DEFAULT_CONTENT_TYPE;
+use crate::checksum::ChecksumKind;
 use crate::dates;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -53,7 +54,7 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
     }
 }
 
-/// Sets an object's additional checksum. `parts` is its number of parts, 0 for an object of a single put.
+/// Sets the additional checksum of an object of so many parts; 0 for one part, or for an object of a single put.
 pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum, parts: u16) {
     let name = checksum.checksum.algorithm.header();
     set(headers, name, &checksum_text(checksum, parts));
@@ -63,7 +64,7 @@ pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum, p
 /// A checksum as headers and documents carry it: a composite one ends with the number of parts.
 pub(crate) fn checksum_text(checksum: &ObjectChecksum, parts: u16) -> String {
     match checksum.kind {
-        crate::checksum::ChecksumKind::FullObject => checksum.checksum.base64(),
-        crate::checksum::ChecksumKind::Composite => format!("{}-{parts}", checksum.checksum.base64()),
+        ChecksumKind::Composite if parts > 0 => format!("{}-{parts}", checksum.checksum.base64()),
+        ChecksumKind::Composite | ChecksumKind::FullObject => checksum.checksum.base64(),
     }
 }
