@@ -29,9 +29,9 @@ pub(crate) async fn run(global: &Global, command: &ConfigCommand) -> Result<(), 
 
 async fn get(global: &Global, daemon: &str, key: &str) -> Result<(), Failure> {
     let map = session::open(global).await?.map();
-    let value = map
-        .setting(daemon, key)
-        .ok_or_else(|| Failure::no(format!("there is no setting {key:?}; `nacre config ls` shows those there are")))?;
+    let value = map.setting(daemon, key).ok_or_else(|| {
+        Failure::no(format!("there is no setting {key:?}; `nacre config ls` shows those there are"))
+    })?;
     match global.format {
         Format::Plain => println!("{value}"),
         Format::Json => println!("{}", serde_json::json!({ "daemon": daemon, "key": key, "value": value })),

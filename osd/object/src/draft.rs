@@ -172,7 +172,8 @@ impl<'a> Draft<'a> {
     }
     /// Bytes at an offset. EFBIG past `OBJECT_BYTES_MAX`.
     pub fn write(&mut self, offset: u64, data: Bytes) -> Result<(), Errno> {
-        let end = offset.checked_add(data.len() as u64).filter(|e| *e <= OBJECT_BYTES_MAX).ok_or(Errno::EFBIG)?;
+        let end =
+            offset.checked_add(data.len() as u64).filter(|e| *e <= OBJECT_BYTES_MAX).ok_or(Errno::EFBIG)?;
         self.touch();
         if !data.is_empty() {
             self.size = self.size.max(end);

@@ -71,7 +71,10 @@ impl Model {
         }
         let o = self.objects.entry(m.object().clone()).or_default();
         match m {
-            Mutation::Touch { .. } | Mutation::Remove { .. } | Mutation::Clone { .. } | Mutation::Rename { .. } => {}
+            Mutation::Touch { .. }
+            | Mutation::Remove { .. }
+            | Mutation::Clone { .. }
+            | Mutation::Rename { .. } => {}
             Mutation::Write { offset, data, .. } => {
                 let end = *offset as usize + data.len();
                 if o.data.len() < end && !data.is_empty() {

@@ -158,7 +158,9 @@ mod tests {
     fn random(rng: &mut Rng) -> ObjectId {
         let mut text = || {
             let n = rng.below(4) as usize;
-            (0..n).map(|_| ['\0', '\u{1}', 'a', 'b', 'é', '\u{ff}'][rng.below(6) as usize]).collect::<String>()
+            (0..n)
+                .map(|_| ['\0', '\u{1}', 'a', 'b', 'é', '\u{ff}'][rng.below(6) as usize])
+                .collect::<String>()
         };
         let name = ObjectName { namespace: text(), locator: text(), name: text() };
         let hash = [0, 1, 0x8000_0000, 7][rng.below(4) as usize];

@@ -72,7 +72,13 @@ impl OmapRange {
     }
     /// Every key, up to the default limits of a page (1,000 rows, 1 MiB).
     pub fn all() -> OmapRange {
-        OmapRange { start: Bound::Unbounded, end: Bound::Unbounded, rows_max: 1000, bytes_max: 1 << 20, reverse: false }
+        OmapRange {
+            start: Bound::Unbounded,
+            end: Bound::Unbounded,
+            rows_max: 1000,
+            bytes_max: 1 << 20,
+            reverse: false,
+        }
     }
     /// The same range, starting after `key`.
     pub fn after(mut self, key: &[u8]) -> OmapRange {

@@ -12,7 +12,11 @@ const IMAGE_OBJECTS: u64 = 64;
 const OBJECT_BYTES: u64 = 4 << 20;
 
 fn object(n: u64) -> ObjectId {
-    ObjectId::head(PoolId(1), (n as u32).wrapping_mul(0x9e37_79b9), ObjectName::new(format!("rbd_data.1.{n:016x}")))
+    ObjectId::head(
+        PoolId(1),
+        (n as u32).wrapping_mul(0x9e37_79b9),
+        ObjectName::new(format!("rbd_data.1.{n:016x}")),
+    )
 }
 
 fn write(n: u64, offset: u64, len: u64) -> Transaction {
@@ -53,7 +57,8 @@ fn drive(store: &mut Store, name: &str, depth: u64, seconds: u64, mut issue: imp
             done += 1;
         }
         if done == before && done < issued {
-            let mut fds = [rustix::event::PollFd::from_borrowed_fd(store.event_fd(), rustix::event::PollFlags::IN)];
+            let mut fds =
+                [rustix::event::PollFd::from_borrowed_fd(store.event_fd(), rustix::event::PollFlags::IN)];
             rustix::event::poll(&mut fds, None).unwrap();
         }
     }
@@ -131,5 +136,11 @@ fn main() {
     println!("open after a crash {:.1?}", start.elapsed());
     let start = Instant::now();
     let report = store.fsck().unwrap();
-    println!("fsck {:.1?}: {} objects, {} units, clean {}", start.elapsed(), report.objects, report.units, report.is_clean());
+    println!(
+        "fsck {:.1?}: {} objects, {} units, clean {}",
+        start.elapsed(),
+        report.objects,
+        report.units,
+        report.is_clean()
+    );
 }

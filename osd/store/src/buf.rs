@@ -44,7 +44,9 @@ impl AlignedBuf {
         let end = self.len + data.len();
         self.reserve(end);
         // SAFETY: `reserve` made room for `end` bytes; `data` is borrowed, so it lies elsewhere.
-        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), self.start.as_ptr().add(self.len), data.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(data.as_ptr(), self.start.as_ptr().add(self.len), data.len())
+        };
         self.len = end;
     }
 
@@ -191,7 +193,9 @@ mod pool {
 
 /// Whether O_DIRECT takes these bytes as they are: aligned start, whole units.
 pub(crate) fn is_direct(data: &[u8]) -> bool {
-    !data.is_empty() && data.len().is_multiple_of(UNIT_BYTES) && (data.as_ptr() as usize).is_multiple_of(UNIT_BYTES)
+    !data.is_empty()
+        && data.len().is_multiple_of(UNIT_BYTES)
+        && (data.as_ptr() as usize).is_multiple_of(UNIT_BYTES)
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// mkfs or open met a store of another cluster or another OSD.
-    #[error("{path} holds the store of {found}, not of {wanted}: use another directory, or move that store away")]
+    #[error(
+        "{path} holds the store of {found}, not of {wanted}: use another directory, or move that store away"
+    )]
     Foreign {
         /// The store.
         path: PathBuf,
@@ -25,7 +27,9 @@ pub enum StoreError {
         wanted: String,
     },
     /// mkfs met bytes that no store of ours wrote, or a store whose superblocks are all damaged.
-    #[error("{path} is not empty and not a store this build can read: wipe it by hand if nothing on it is needed")]
+    #[error(
+        "{path} is not empty and not a store this build can read: wipe it by hand if nothing on it is needed"
+    )]
     NotEmpty {
         /// The device or file.
         path: PathBuf,
@@ -37,7 +41,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// No two superblock copies agree.
-    #[error("the superblock of {path} is damaged ({detail}): restore the disk, or remake this OSD and let it refill from its peers")]
+    #[error(
+        "the superblock of {path} is damaged ({detail}): restore the disk, or remake this OSD and let it refill from its peers"
+    )]
     DamagedSuperblock {
         /// The device or file.
         path: PathBuf,
@@ -53,7 +59,9 @@ pub enum StoreError {
         detail: String,
     },
     /// The log is broken below what it promised to be durable.
-    #[error("the log is damaged at {detail}, below what was promised durable: remake this OSD and let it refill from its peers")]
+    #[error(
+        "the log is damaged at {detail}, below what was promised durable: remake this OSD and let it refill from its peers"
+    )]
     DamagedLog {
         /// Where and how.
         detail: String,

@@ -37,7 +37,11 @@ impl Geometry {
 
     /// Byte offset of a unit of the data area.
     pub(crate) fn unit_offset(&self, unit: u64) -> u64 {
-        assert!(unit > 0 && unit < self.data_units, "unit {unit} outside the data area of {} units", self.data_units);
+        assert!(
+            unit > 0 && unit < self.data_units,
+            "unit {unit} outside the data area of {} units",
+            self.data_units
+        );
         WAL_OFFSET + self.wal_bytes + unit * UNIT
     }
 

@@ -128,7 +128,8 @@ impl Superblock {
                 Err(CopyFault::Damaged) => blank += usize::from(copy.iter().all(|b| *b == 0)),
             }
         }
-        let agreed = valid.iter().filter(|s| valid.iter().filter(|o| o == s).count() >= 2).max_by_key(|s| s.sequence);
+        let agreed =
+            valid.iter().filter(|s| valid.iter().filter(|o| o == s).count() >= 2).max_by_key(|s| s.sequence);
         let highest = valid.iter().map(|s| s.sequence).max().unwrap_or(0);
         match (agreed, too_new) {
             (Some(s), _) => Found::Valid(Box::new(s.clone()), highest),
@@ -136,7 +137,9 @@ impl Superblock {
             (None, None) if blank == total => Found::Blank,
             // mkfs was cut short while it wrote the copies: there is no store yet.
             (None, None) if blank + 1 == total && highest == 0 && valid.len() == 1 => Found::Blank,
-            (None, None) => Found::Damaged(format!("{} of {total} copies readable, no two agree", valid.len())),
+            (None, None) => {
+                Found::Damaged(format!("{} of {total} copies readable, no two agree", valid.len()))
+            }
         }
     }
 }

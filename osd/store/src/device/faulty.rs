@@ -131,9 +131,14 @@ enum Kind {
     Write,
     /// A write whose flush begins when it is done.
     WriteDurably,
-    Read { offset: u64, len: usize },
+    Read {
+        offset: u64,
+        len: usize,
+    },
     /// The writes that were done when it was handed over.
-    Flush { covers: Vec<u64> },
+    Flush {
+        covers: Vec<u64>,
+    },
 }
 
 impl FaultyDisk {
@@ -269,7 +274,8 @@ impl FaultyDevice {
             let write = s.unflushed.iter().find(|w| w.operation == p.operation);
             write.is_some_and(|w| s.held.contains(&(w.offset as u64)))
         };
-        let free: Vec<usize> = (0..s.pending.len()).filter(|i| s.held.is_empty() || !is_held(&s.pending[*i])).collect();
+        let free: Vec<usize> =
+            (0..s.pending.len()).filter(|i| s.held.is_empty() || !is_held(&s.pending[*i])).collect();
         let newest = free.last().copied()?;
         let any = free[s.rng.below(free.len() as u64) as usize];
         let i = if s.newest_first && s.rng.chance(3, 4) { newest } else { any };

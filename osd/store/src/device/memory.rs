@@ -19,7 +19,11 @@ impl MemoryDevice {
     /// `size_bytes` zeros.
     pub fn new(size_bytes: u64) -> MemoryDevice {
         let contents = vec![0; usize::try_from(size_bytes).expect("a test device fits into memory")];
-        MemoryDevice { contents: Rc::new(RefCell::new(contents)), done: VecDeque::new(), event: new_event_fd() }
+        MemoryDevice {
+            contents: Rc::new(RefCell::new(contents)),
+            done: VecDeque::new(),
+            event: new_event_fd(),
+        }
     }
 
     /// Changes bytes behind the store's back, as bit rot would.

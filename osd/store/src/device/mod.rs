@@ -73,7 +73,8 @@ impl DeviceError {
 /// An eventfd that simulated devices raise.
 pub(crate) fn new_event_fd() -> std::os::fd::OwnedFd {
     use rustix::event::{EventfdFlags, eventfd};
-    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("the process may open one more descriptor")
+    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .expect("the process may open one more descriptor")
 }
 
 pub(crate) fn raise(fd: BorrowedFd<'_>) {

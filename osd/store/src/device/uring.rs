@@ -46,7 +46,10 @@ enum Kind {
     Write(Bytes),
     /// A write and a flush, linked: the kernel begins the second when the first is done.
     WriteDurably(Bytes),
-    Read { buf: AlignedBuf, len: usize },
+    Read {
+        buf: AlignedBuf,
+        len: usize,
+    },
     Flush,
 }
 
@@ -94,8 +97,12 @@ impl UringDevice {
 
     fn queue(&mut self, tag: u64, offset: u64, kind: Kind) {
         let end = offset + kind.len() as u64;
-        assert!(offset.is_multiple_of(crate::layout::UNIT) && end <= self.size_bytes, "I/O outside the device");
-        let operation = Some(Operation { tag, offset, done: 0, kind, entries: 0, flushed: false, error: None });
+        assert!(
+            offset.is_multiple_of(crate::layout::UNIT) && end <= self.size_bytes,
+            "I/O outside the device"
+        );
+        let operation =
+            Some(Operation { tag, offset, done: 0, kind, entries: 0, flushed: false, error: None });
         let slot = match self.free_slots.pop() {
             Some(slot) => {
                 self.operations[slot] = operation;
@@ -160,7 +167,9 @@ impl UringDevice {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // The kernel is short of memory for requests, or the completion ring is full: completions
                 // free both, and `submit` will be called again.
-                Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) && want == 0 => return Ok(()),
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) && want == 0 => {
+                    return Ok(());
+                }
                 Err(e) => return Err(DeviceError::new("submit", 0, 0, e)),
             }
         }
@@ -277,7 +286,14 @@ impl Device for UringDevice {
         while done < len {
             let at = offset + done as u64;
             match rustix::io::pread(&self.file, &mut buf[done..], at) {
-                Ok(0) => return Err(DeviceError::new("read", at, len as u64, io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => {
+                    return Err(DeviceError::new(
+                        "read",
+                        at,
+                        len as u64,
+                        io::ErrorKind::UnexpectedEof.into(),
+                    ));
+                }
                 Ok(n) => done += n,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(DeviceError::new("read", at, len as u64, e.into())),
@@ -345,7 +361,8 @@ mod tests {
         let mut tags = Vec::new();
         while tags.len() < 2 {
             // What the reactor does: sleep on the descriptor, then reap.
-            let mut fds = [rustix::event::PollFd::from_borrowed_fd(d.event_fd(), rustix::event::PollFlags::IN)];
+            let mut fds =
+                [rustix::event::PollFd::from_borrowed_fd(d.event_fd(), rustix::event::PollFlags::IN)];
             rustix::event::poll(&mut fds, None).unwrap();
             d.acknowledge();
             while let Some(e) = d.reap() {
@@ -365,7 +382,11 @@ mod tests {
     fn durable_writes_come_back_once_among_others() {
         let (_f, mut d) = file(4096 * 600);
         for i in 0..600u64 {
-            if i % 3 == 0 { d.write_durably(i, i * 4096, unit(i as u8)) } else { d.write(i, i * 4096, unit(i as u8)) }
+            if i % 3 == 0 {
+                d.write_durably(i, i * 4096, unit(i as u8))
+            } else {
+                d.write(i, i * 4096, unit(i as u8))
+            }
         }
         let mut seen = vec![false; 600];
         while seen.iter().any(|s| !s) {
@@ -402,7 +423,10 @@ mod tests {
         assert!(!after(&[(-libc::EAGAIN, false), (-libc::ECANCELED, true)]).is_finished());
         for failed in [&[(4096, false), (-libc::EIO, true)], &[(4096, false), (-libc::ECANCELED, true)]] {
             let failed = after(failed);
-            assert!(failed.is_finished() && failed.into_event().result.is_err(), "a failed flush is not retried");
+            assert!(
+                failed.is_finished() && failed.into_event().result.is_err(),
+                "a failed flush is not retried"
+            );
         }
         assert!(after(&[(-libc::EIO, false), (-libc::ECANCELED, true)]).into_event().result.is_err());
     }

@@ -79,7 +79,9 @@ impl<'a> Ops<'a> {
 
     fn take(&mut self) -> Option<IndexOp<'a>> {
         let (header, rest) = self.rest.split_first_chunk::<HEADER_BYTES>()?;
-        let len = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]) as usize;
+        let len = |at: usize| {
+            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]) as usize
+        };
         let family = Family::from_u8(header[1])?;
         let (a, rest) = rest.split_at_checked(len(2))?;
         let (b, rest) = rest.split_at_checked(len(6))?;

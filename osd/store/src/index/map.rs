@@ -106,7 +106,8 @@ impl Index for MapIndex {
                     let family = &mut self.families[f as usize];
                     if start < end {
                         let range = (Bound::Included(start), Bound::Excluded(end));
-                        let gone: Vec<Bytes> = family.range::<[u8], _>(range).map(|(k, _)| k.clone()).collect();
+                        let gone: Vec<Bytes> =
+                            family.range::<[u8], _>(range).map(|(k, _)| k.clone()).collect();
                         for k in gone {
                             family.remove(&k);
                         }

@@ -4,8 +4,8 @@ use super::batch::Ops;
 use super::{APPLIED_KEY, Family, Index, IndexBatch, IndexError, IndexOp, Visit, applied_of};
 use bytes::Bytes;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, FlushOptions, LogLevel,
-    Options, ReadOptions, ReadTier, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, FlushOptions,
+    LogLevel, Options, ReadOptions, ReadTier, WriteBatch, WriteOptions,
 };
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,8 @@ impl RocksIndex {
         let cache = Cache::new_lru_cache((memory_bytes / 4) as usize);
         let names = Family::ALL.map(Family::name).into_iter().chain(["default"]);
         let families = names.map(|name| ColumnFamilyDescriptor::new(name, family_options(&cache)));
-        let db = DB::open_cf_descriptors(&options, path, families).map_err(|e| IndexError::new("open the index", e))?;
+        let db = DB::open_cf_descriptors(&options, path, families)
+            .map_err(|e| IndexError::new("open the index", e))?;
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         Ok(RocksIndex { db, path: path.to_path_buf(), unlogged })
@@ -90,7 +91,11 @@ impl Index for RocksIndex {
             how.set_iterate_upper_bound(end);
         }
         let mut rows = self.db.raw_iterator_cf_opt(self.family(family), how);
-        if reverse { rows.seek_to_last() } else { rows.seek_to_first() }
+        if reverse {
+            rows.seek_to_last()
+        } else {
+            rows.seek_to_first()
+        }
         while let Some((key, value)) = rows.item() {
             if !visit(key, value) {
                 break;
@@ -220,7 +225,12 @@ mod tests {
         assert_eq!(index.get(Family::Rows, b"c").unwrap().as_deref(), Some(&b"3"[..]));
         assert_eq!(index.get(Family::Rows, b"d").unwrap(), None);
         let mut seen = Vec::new();
-        index.scan(Family::Rows, b"", None, true, &mut |k, _| { seen.push(k.to_vec()); true }).unwrap();
+        index
+            .scan(Family::Rows, b"", None, true, &mut |k, _| {
+                seen.push(k.to_vec());
+                true
+            })
+            .unwrap();
         assert_eq!(seen, [b"c".to_vec(), b"a".to_vec()]);
         assert!(index.disk_bytes() > 0);
     }

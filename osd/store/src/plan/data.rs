@@ -22,7 +22,12 @@ fn place(unit: u64) -> (u32, usize) {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn write(&mut self, object: &'a ObjectId, offset: u64, data: &Bytes) -> Result<(), StoreError> {
+    pub(super) fn write(
+        &mut self,
+        object: &'a ObjectId,
+        offset: u64,
+        data: &Bytes,
+    ) -> Result<(), StoreError> {
         let mut row = self.touch(object)?;
         if data.is_empty() {
             return Ok(());
@@ -140,7 +145,12 @@ impl<'a> Planner<'a> {
     }
 
     /// A range becomes zeros: whole units are freed, partial ones rewritten.
-    fn clear_range(&mut self, object: &ObjectId, row: &ObjectRow, range: Range<u64>) -> Result<(), StoreError> {
+    fn clear_range(
+        &mut self,
+        object: &ObjectId,
+        row: &ObjectRow,
+        range: Range<u64>,
+    ) -> Result<(), StoreError> {
         let (first, last) = (range.start / UNIT, range.end / UNIT);
         if first == last {
             return self.clear_part(object, row.number, first, range.start % UNIT..range.end % UNIT);
@@ -191,12 +201,17 @@ impl<'a> Planner<'a> {
     }
 
     /// Chunks that may hold data within a range of units, in order.
-    pub(super) fn chunks_with_data(&mut self, number: u64, units: &Range<u64>) -> Result<Vec<u32>, StoreError> {
+    pub(super) fn chunks_with_data(
+        &mut self,
+        number: u64,
+        units: &Range<u64>,
+    ) -> Result<Vec<u32>, StoreError> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
         let (first, last) = (place(units.start).0, place(units.end - 1).0);
-        let mut found: Vec<u32> = self.chunks.range((number, first)..=(number, last)).map(|((_, c), _)| *c).collect();
+        let mut found: Vec<u32> =
+            self.chunks.range((number, first)..=(number, last)).map(|((_, c), _)| *c).collect();
         if !self.is_new(number) {
             let (start, end) = (chunk_key(number, first), chunk_key(number, last + 1));
             self.from.index.scan(Family::Extents, &start, Some(&end), false, &mut |key, _| {

@@ -14,7 +14,12 @@ use std::collections::BTreeMap;
 const POINT_DELETES_MAX: usize = 64;
 
 impl<'a> Planner<'a> {
-    pub(super) fn set_xattr(&mut self, object: &'a ObjectId, name: &str, value: &Bytes) -> Result<(), StoreError> {
+    pub(super) fn set_xattr(
+        &mut self,
+        object: &'a ObjectId,
+        name: &str,
+        value: &Bytes,
+    ) -> Result<(), StoreError> {
         let row = self.touch_rows(object)?;
         self.plan.index.put(Family::Rows, &row_key(row.number, RowKind::Xattr, name.as_bytes()), value);
         Ok(())
@@ -29,7 +34,11 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    pub(super) fn omap_set(&mut self, object: &'a ObjectId, rows: &[(Bytes, Bytes)]) -> Result<(), StoreError> {
+    pub(super) fn omap_set(
+        &mut self,
+        object: &'a ObjectId,
+        rows: &[(Bytes, Bytes)],
+    ) -> Result<(), StoreError> {
         let row = self.touch_rows(object)?;
         for (key, value) in rows {
             self.plan.index.put(Family::Rows, &row_key(row.number, RowKind::Omap, key), value);

@@ -94,7 +94,8 @@ impl Store {
     /// Starts the next batch if none is in flight. While too much logged data waits to be written in
     /// place, only `urgent` batches start: late acknowledgements are how writers are slowed down.
     pub(super) fn start_batch(&mut self, urgent: bool) -> Result<(), StoreError> {
-        let full = self.overlay.bytes() > 2 * self.limits.overlay_bytes_max && self.overlay.writes_in_flight() > 0;
+        let full =
+            self.overlay.bytes() > 2 * self.limits.overlay_bytes_max && self.overlay.writes_in_flight() > 0;
         if self.commit.flight.is_some() || (full && !urgent) {
             return Ok(());
         }

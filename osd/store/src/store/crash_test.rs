@@ -1,14 +1,16 @@
 //! Crashes at random effects, with any part of what was not flushed lost or torn. After each: what was
 //! acknowledged is there, what is there was issued, in order and without gaps, and nothing leaks.
 
-use super::store_test::{IDENTITY, assert_same, object, open_map, random_transaction, read_now, small_limits};
+use super::store_test::{
+    IDENTITY, assert_same, object, open_map, random_transaction, read_now, small_limits,
+};
 use super::{Completion, Limits, Store};
 use crate::device::faulty::{CrashMode, FaultyDevice, FaultyDisk};
 use crate::error::StoreError;
 use crate::index::map::MapDisk;
 use crate::sabotage::Sabotage;
-use osd_object::model::Model;
 use osd_object::Transaction;
+use osd_object::model::Model;
 use std::path::Path;
 use stdx::{Errno, Rng};
 
@@ -39,7 +41,16 @@ impl World {
         let mut limits = small_limits();
         limits.index_dirty_bytes_max = 4 << rng.below(14);
         limits.overlay_bytes_max = 4096 << rng.below(7);
-        World { rng, disk, index, limits, base: (0, Model::new()), issued: Vec::new(), model: Model::new(), acknowledged: 0 }
+        World {
+            rng,
+            disk,
+            index,
+            limits,
+            base: (0, Model::new()),
+            issued: Vec::new(),
+            model: Model::new(),
+            acknowledged: 0,
+        }
     }
 
     fn last_issued(&self) -> u64 {

@@ -105,7 +105,8 @@ impl Store {
             for piece in chunk.pieces() {
                 let end = u64::from(c) * CHUNK_BYTES + (piece.at as u64 + piece.run.len) * UNIT;
                 if end > row.meta.size.next_multiple_of(UNIT) {
-                    report.problem(format!("object number {number} has data behind its end {}", row.meta.size));
+                    report
+                        .problem(format!("object number {number} has data behind its end {}", row.meta.size));
                 }
                 for (unit, crc) in (piece.run.start..).zip(chunk.crcs(piece.at, piece.run.len as usize)) {
                     let owner = owners.entry(unit).or_insert((*crc, 0));
@@ -122,7 +123,11 @@ impl Store {
         Ok(owners)
     }
 
-    fn check_rows(&self, report: &mut FsckReport, objects: &BTreeMap<u64, ObjectRow>) -> Result<(), StoreError> {
+    fn check_rows(
+        &self,
+        report: &mut FsckReport,
+        objects: &BTreeMap<u64, ObjectRow>,
+    ) -> Result<(), StoreError> {
         self.index.scan(Family::Rows, &[], None, false, &mut |key, _| {
             report.rows += 1;
             let number = key.first_chunk::<8>().map(|n| u64::from_be_bytes(*n));

@@ -14,7 +14,8 @@ impl Store {
     /// Makes a store for an OSD; returns its identity. Leaves a store of the same OSD and cluster as it is,
     /// and refuses anything else that is there.
     pub fn mkfs(config: &StoreConfig, osd_id: u32, fsid: [u8; 16]) -> Result<Uuid16, StoreError> {
-        std::fs::create_dir_all(&config.path).map_err(|e| StoreError::file("cannot make", &config.path, e))?;
+        std::fs::create_dir_all(&config.path)
+            .map_err(|e| StoreError::file("cannot make", &config.path, e))?;
         let device_path = config.device_path();
         if config.device.is_none() {
             preallocate(&device_path, config.size_bytes)?;

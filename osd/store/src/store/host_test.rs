@@ -86,7 +86,8 @@ fn a_reactor_that_only_wakes_for_the_descriptor_gets_every_acknowledgement() {
             done += 1;
         }
         if done < next {
-            let mut fds = [rustix::event::PollFd::from_borrowed_fd(store.event_fd(), rustix::event::PollFlags::IN)];
+            let mut fds =
+                [rustix::event::PollFd::from_borrowed_fd(store.event_fd(), rustix::event::PollFlags::IN)];
             rustix::event::poll(&mut fds, None).unwrap();
         }
     }

@@ -8,23 +8,23 @@
 mod apply;
 mod checkpoint;
 mod commit;
+#[cfg(test)]
+mod crash_test;
 mod fsck;
 mod host;
+#[cfg(test)]
+mod host_test;
 mod mkfs;
 mod open;
+#[cfg(test)]
+mod order_test;
 mod read;
 mod replay;
+#[cfg(test)]
+mod store_test;
 mod submit;
 mod usage;
 mod view;
-#[cfg(test)]
-mod crash_test;
-#[cfg(test)]
-mod host_test;
-#[cfg(test)]
-mod order_test;
-#[cfg(test)]
-mod store_test;
 
 pub use fsck::{FsckReport, fsck};
 pub use usage::Usage;

@@ -114,7 +114,8 @@ fn check_index(index: &dyn Index, superblock: &Superblock) -> Result<(), StoreEr
     match index.get(Family::Misc, UUID_KEY)? {
         Some(found) if found[..] == uuid => {}
         found => {
-            let found = found.and_then(|f| f[..].try_into().ok()).map_or("none".to_string(), |u| uuid_text(&u));
+            let found =
+                found.and_then(|f| f[..].try_into().ok()).map_or("none".to_string(), |u| uuid_text(&u));
             let detail = format!("it belongs to store {found}, not to {}", uuid_text(&uuid));
             return Err(StoreError::DamagedIndex { detail });
         }

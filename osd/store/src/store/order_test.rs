@@ -87,7 +87,10 @@ fn torn_superblocks_are_survived() -> Result<(), String> {
         world.limits = Limits::new(256 << 20, true);
         let mut store = world.open().map_err(|e| e.to_string())?;
         let touch = Mutation::Touch { object: object(1) };
-        store.submit(1, Transaction { mutations: vec![touch] }).and_then(|()| store.drain()).map_err(|e| e.to_string())?;
+        store
+            .submit(1, Transaction { mutations: vec![touch] })
+            .and_then(|()| store.drain())
+            .map_err(|e| e.to_string())?;
         world.disk.fail_power_after(first);
         let cut = store.flush_index();
         drop(store);
@@ -201,12 +204,14 @@ fn each_acknowledgement_follows_a_flush_that_follows_its_writes() {
         }
         let steps = world.disk.steps()[from..].to_vec();
         let acknowledged = steps.iter().position(|s| *s == Step::Acknowledged(ticket)).unwrap();
-        let flush_done = steps[..acknowledged].iter().rposition(|s| matches!(s, Step::FlushDone { .. })).unwrap();
+        let flush_done =
+            steps[..acknowledged].iter().rposition(|s| matches!(s, Step::FlushDone { .. })).unwrap();
         let Step::FlushDone { operation } = steps[flush_done] else { unreachable!() };
         let flush_begun = steps.iter().position(|s| *s == Step::FlushBegun { operation }).unwrap();
         for step in &steps[..flush_done] {
             if let Step::WriteBegun { operation, offset, .. } = step {
-                let done = steps.iter().position(|s| *s == Step::WriteDone { operation: *operation }).unwrap();
+                let done =
+                    steps.iter().position(|s| *s == Step::WriteDone { operation: *operation }).unwrap();
                 assert!(done < flush_begun, "ticket {ticket}: {steps:?}");
                 if *offset < log_end { log_writes += 1 } else { data_writes += 1 }
             }

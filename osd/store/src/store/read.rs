@@ -63,7 +63,8 @@ impl Layout {
 
     /// Adds units to be read from the device, to the segment before them if they continue it.
     fn add_device(&mut self, at: usize, more: Run, more_crcs: &[u32]) {
-        if let Some(Segment { at: first, source: Source::Device { run, crcs, .. } }) = self.segments.last_mut()
+        if let Some(Segment { at: first, source: Source::Device { run, crcs, .. } }) =
+            self.segments.last_mut()
             && run.end() == more.start
             && *first + crcs.len() == at
         {
@@ -106,7 +107,15 @@ impl Store {
         match self.alive().map_err(|_| Errno::EIO).and_then(|()| self.lay_out(object, offset, len)) {
             Err(e) => self.completions.push_back(Completion::Read { ticket, result: Err(e) }),
             Ok(layout) => {
-                let op = ReadOp { ticket, object: object.clone(), offset, len, layout, waiting: 0, damaged: false };
+                let op = ReadOp {
+                    ticket,
+                    object: object.clone(),
+                    offset,
+                    len,
+                    layout,
+                    waiting: 0,
+                    damaged: false,
+                };
                 let read = self.reads.insert(op);
                 self.start_read(read);
             }

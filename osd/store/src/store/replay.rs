@@ -7,9 +7,9 @@ use crate::buf::AlignedBuf;
 use crate::error::StoreError;
 use crate::layout::{UNIT, UNIT_BYTES};
 use crate::sabotage::{self, Sabotage};
+use crate::wal::Position;
 use crate::wal::batch::{BatchHeader, HEADER_BYTES};
 use crate::wal::record::{self, Record};
-use crate::wal::Position;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use stdx::checksum::crc32c;
@@ -40,7 +40,10 @@ impl Store {
             if self.fresh_data_is_there(&records)? || sabotage::is(Sabotage::AcceptUncheckedFreshData) {
                 self.redo(header, records)?;
             } else {
-                tracing::info!(sequence = header.sequence, "the last log batch was never completed and is cut");
+                tracing::info!(
+                    sequence = header.sequence,
+                    "the last log batch was never completed and is cut"
+                );
             }
         }
         self.next_lsn = self.durable_lsn + 1;
@@ -142,7 +145,9 @@ impl Store {
             }
             self.device.read_now(self.geometry().unit_offset(run.unit), &mut buf)?;
             let units = buf.chunks_exact(UNIT_BYTES).zip(&run.crcs);
-            let good = (run.unit..).zip(units).all(|(u, (data, crc))| (logged.contains(&u) && !all) || crc32c(data) == *crc);
+            let good = (run.unit..)
+                .zip(units)
+                .all(|(u, (data, crc))| (logged.contains(&u) && !all) || crc32c(data) == *crc);
             if !good {
                 return Ok(false);
             }
@@ -157,7 +162,8 @@ impl Store {
         let span = self.ring.free().min(LOOK_AHEAD_BYTES);
         let ahead = self.read_ring(head.at, span)?;
         for at in (0..span).step_by(UNIT_BYTES) {
-            let Some(header) = BatchHeader::read(&self.superblock.identity.uuid, &ahead[at as usize..]) else {
+            let Some(header) = BatchHeader::read(&self.superblock.identity.uuid, &ahead[at as usize..])
+            else {
                 continue;
             };
             if header.incarnation == self.superblock.incarnation && header.sequence > head.sequence {

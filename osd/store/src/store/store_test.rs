@@ -47,7 +47,12 @@ fn fresh(bytes: u64) -> (MemoryDevice, MapDisk, Store) {
 
 pub(crate) fn object(n: u64) -> ObjectId {
     let snap = if n.is_multiple_of(3) { SnapId(n) } else { SnapId::HEAD };
-    ObjectId { pool: PoolId(1), hash: (n as u32).wrapping_mul(0x9e37_79b9), name: ObjectName::new(format!("o{n}")), snap }
+    ObjectId {
+        pool: PoolId(1),
+        hash: (n as u32).wrapping_mul(0x9e37_79b9),
+        name: ObjectName::new(format!("o{n}")),
+        snap,
+    }
 }
 
 fn data(rng: &mut Rng, max: u64) -> Bytes {
@@ -71,7 +76,11 @@ pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> 
         let key = |rng: &mut Rng| Bytes::from(format!("k{}", rng.below(90)));
         let m = match rng.below(20) {
             0..=3 => Mutation::Write { object: o, offset, data: data(rng, 9000) },
-            4..=5 => Mutation::Write { object: o, offset: offset / 4096 * 4096, data: vec![rng.below(256) as u8; 4096].into() },
+            4..=5 => Mutation::Write {
+                object: o,
+                offset: offset / 4096 * 4096,
+                data: vec![rng.below(256) as u8; 4096].into(),
+            },
             6..=7 => Mutation::Write { object: o, offset, data: data(rng, 150_000) },
             8 => Mutation::Zero { object: o, offset, len: rng.below(100_000) },
             9 => Mutation::Truncate { object: o, size: rng.below(300_000) },
@@ -92,7 +101,11 @@ pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> 
                 if !present.contains(&o) {
                     continue;
                 }
-                if o != to && rng.chance(1, 2) { Mutation::Rename { from: o, to } } else { Mutation::Clone { from: o, to } }
+                if o != to && rng.chance(1, 2) {
+                    Mutation::Rename { from: o, to }
+                } else {
+                    Mutation::Clone { from: o, to }
+                }
             }
             18 => Mutation::Touch { object: o },
             _ => {
@@ -244,10 +257,8 @@ fn a_full_store_refuses_writes_but_reads_and_deletes_go_on() {
     assert_eq!(read_now(&mut store, &object(5), 0, 0), Ok(vec![5; 200 << 10].into()));
     for n in 0..kept / 2 {
         let rows = vec![(Bytes::from(format!("gc{n}")), Bytes::from_static(b"entry"))];
-        let mutations = vec![
-            Mutation::Remove { object: object(n) },
-            Mutation::OmapSet { object: object(1000), rows },
-        ];
+        let mutations =
+            vec![Mutation::Remove { object: object(n) }, Mutation::OmapSet { object: object(1000), rows }];
         store.submit(n, Transaction { mutations }).unwrap();
         store.poll().unwrap();
     }
@@ -293,7 +304,8 @@ fn clones_share_units_until_they_are_written() {
     };
     let write = |offset, len, b| Mutation::Write { object: object(1), offset, data: vec![b; len].into() };
     go(&mut store, vec![write(0, 1 << 20, 1)]);
-    let report = go(&mut store, vec![Mutation::Clone { from: object(1), to: object(3) }, write(4096, 4096, 2)]);
+    let report =
+        go(&mut store, vec![Mutation::Clone { from: object(1), to: object(3) }, write(4096, 4096, 2)]);
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.units, report.shared_units), (257, 255));
     let report = go(&mut store, vec![Mutation::Remove { object: object(3) }]);
@@ -333,9 +345,11 @@ fn mkfs_leaves_its_own_store_and_refuses_anything_else() {
     for copy in 0..3 {
         device.damage(copy * (64 << 10), &[1; 64]);
     }
-    let opened = Store::open_on(Box::new(device.clone()), || open_map(&disk), small_limits(), Path::new("memory"));
+    let opened =
+        Store::open_on(Box::new(device.clone()), || open_map(&disk), small_limits(), Path::new("memory"));
     assert!(matches!(opened, Err(StoreError::DamagedSuperblock { .. })));
-    let made = Store::mkfs_on(&mut device, || panic!("not over a damaged one"), IDENTITY, Path::new("memory"));
+    let made =
+        Store::mkfs_on(&mut device, || panic!("not over a damaged one"), IDENTITY, Path::new("memory"));
     assert!(matches!(made, Err(StoreError::NotEmpty { .. })));
     let blank = MemoryDevice::new(16 << 20);
     let opened = Store::open_on(Box::new(blank), || open_map(&disk), small_limits(), Path::new("memory"));
@@ -354,7 +368,8 @@ fn a_hole_in_the_durable_log_is_reported() {
     let at = crate::layout::WAL_OFFSET + first + 4 * 4096;
     let saved = device.image()[at as usize..at as usize + 8].to_vec();
     device.damage(at, b"rot rot ");
-    let opened = Store::open_on(Box::new(device.clone()), || open_map(&disk), small_limits(), Path::new("memory"));
+    let opened =
+        Store::open_on(Box::new(device.clone()), || open_map(&disk), small_limits(), Path::new("memory"));
     assert!(matches!(opened, Err(StoreError::DamagedLog { .. })));
     device.damage(at, &saved);
     assert_eq!(open(&device, &disk).list(PoolId(1), None, 100).unwrap().len(), 10);

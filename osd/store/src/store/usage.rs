@@ -50,7 +50,8 @@ impl Store {
 
     /// Units that ordinary writes must leave free: the reserve, and what the index takes.
     pub(super) fn spare_units(&self) -> u64 {
-        self.geometry().data_units / RESERVE_PART + (self.index_disk_bytes + self.index_dirty_bytes).div_ceil(UNIT)
+        self.geometry().data_units / RESERVE_PART
+            + (self.index_disk_bytes + self.index_dirty_bytes).div_ceil(UNIT)
     }
 
     /// Refuses large additions to the index when the store is full. Object data is counted when it is

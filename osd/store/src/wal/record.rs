@@ -77,7 +77,8 @@ pub(crate) fn decode(rest: &mut Bytes) -> Option<Record> {
         return None;
     }
     let lsn = rest.get_u64_le();
-    let (index, inline, fresh) = (rest.get_u32_le() as usize, rest.get_u32_le() as usize, rest.get_u32_le() as usize);
+    let (index, inline, fresh) =
+        (rest.get_u32_le() as usize, rest.get_u32_le() as usize, rest.get_u32_le() as usize);
     if index > rest.len() {
         return None;
     }
