@@ -379,6 +379,9 @@ impl World {
         self.faults.end();
         for id in self.osds.keys().copied().collect::<Vec<_>>() {
             self.start_osd(id);
+            // An OSD that the map calls down says so until it is heard.
+            let life = self.osds[&id].life();
+            self.at(Duration::from_millis(100), Happening::Boot { osd: id, life });
         }
         let out: Vec<OsdId> = self.osds.keys().copied().collect();
         self.command(&Command::MarkIn { osds: out });
