@@ -1,7 +1,7 @@
 //! Who may ask for what, by the role in the peer's certificate (decision D9). Pure.
 
 use placement_map::{Command, OsdId};
-use wire_codec::MonMessage;
+use wire_codec::mon::Forwarded;
 use wire_transport::{PeerName, Role};
 
 /// The client name that operators' tools use.
@@ -40,11 +40,11 @@ fn is_admin(who: &PeerName) -> bool {
 }
 
 /// Whether a beacon or a report speaks for its sender.
-pub(crate) fn speaks_for_itself(who: &PeerName, message: &MonMessage) -> bool {
+pub(crate) fn speaks_for_itself(who: &PeerName, message: &Forwarded) -> bool {
     match message {
-        MonMessage::Beacon(beacon) => osd_of(who) == Some(beacon.osd),
-        MonMessage::FailureReport(report) => osd_of(who) == Some(report.from),
-        _ => false,
+        Forwarded::Beacon(beacon) => osd_of(who) == Some(beacon.osd),
+        Forwarded::FailureReport(report) => osd_of(who) == Some(report.from),
+        Forwarded::Command { .. } | Forwarded::Query { .. } => false,
     }
 }
 

@@ -12,7 +12,7 @@ use placement_map::{Bootstrap, Command};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use wire_codec::MonMessage;
+use wire_codec::mon::Forwarded;
 
 /// The least pause between two looks that nothing but time caused: a verdict that is held back (`nodown`, too many
 /// out) must not turn into a busy loop.
@@ -47,18 +47,18 @@ impl Desk {
     }
 
     /// Takes in a beacon or a failure report.
-    pub(crate) fn hear(&self, message: &MonMessage, view: &View) {
+    pub(crate) fn hear(&self, message: &Forwarded, view: &View) {
         let now = self.clock.now();
         match message {
             // Of an incarnation that is not the map's, only silence would count.
-            MonMessage::Beacon(beacon)
+            Forwarded::Beacon(beacon)
                 if view.with(|state| state.map().incarnation(beacon.osd)) == Some(beacon.up_from) =>
             {
                 let mut duty = self.lock();
                 duty.detector.beacon(now, beacon.osd, beacon.up_from);
                 duty.seen.beacon(beacon);
             }
-            MonMessage::FailureReport(report) => {
+            Forwarded::FailureReport(report) => {
                 self.lock().detector.report(now, report);
                 self.reported.notify_one();
             }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use wire_codec::mon::Forwarded;
 use wire_codec::{Message, MonMessage};
 use wire_transport::{Frame, PeerName, Security, SessionEvent, Sessions};
 
@@ -32,7 +33,7 @@ pub(crate) enum Question {
     /// A query of `from`, for the leader.
     Query(String, Query),
     /// A beacon or a report of `from`, for the leader. Not answered.
-    Tell(String, Box<MonMessage>),
+    Tell(String, Forwarded),
 }
 
 /// There is no answer: the peer is not connected, the link broke, or too much is under way.
@@ -104,9 +105,9 @@ impl Peers {
     }
 
     /// Tells without waiting; lost if there is no link or no room.
-    pub(crate) fn tell(&self, to: u64, addr: SocketAddr, from: &str, message: MonMessage) {
+    pub(crate) fn tell(&self, to: u64, addr: SocketAddr, from: &str, message: Forwarded) {
         let (answer, _) = oneshot::channel();
-        let question = Question::Tell(from.to_owned(), Box::new(message));
+        let question = Question::Tell(from.to_owned(), message);
         let _ = self.asks.try_send(Ask { to, addr, question, answer });
     }
 
@@ -153,13 +154,15 @@ impl Task {
         }
         let id = self.next;
         self.next += 1;
-        let forward =
-            |from: String, message: MonMessage| MonMessage::Forward { from, message: Box::new(message) };
         let message = match ask.question {
             Question::Raft(body) => MonMessage::Raft { id, body },
-            Question::Command(from, command) => forward(from, MonMessage::Command { id, command }),
-            Question::Query(from, query) => forward(from, MonMessage::Query { id, query }),
-            Question::Tell(from, message) => forward(from, *message),
+            Question::Command(from, command) => {
+                MonMessage::Forward { from, message: Forwarded::Command { id, command } }
+            }
+            Question::Query(from, query) => {
+                MonMessage::Forward { from, message: Forwarded::Query { id, query } }
+            }
+            Question::Tell(from, message) => MonMessage::Forward { from, message },
         };
         let Ok(frame) = Frame::of(&Message::Mon(message)) else {
             tracing::error!(peer = %peer, "a message to a monitor is larger than a frame; it was dropped");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use wire_codec::MonMessage;
-use wire_codec::mon::MonError;
+use wire_codec::mon::{Forwarded, MonError};
 use wire_transport::PeerName;
 
 /// How long a request waits for a leader to be found before it is given back.
@@ -144,7 +144,7 @@ impl Router {
     }
 
     /// Brings a beacon or a report to the leader. Lost if there is none: they are repeated.
-    pub(crate) fn tell(&self, from: &PeerName, message: MonMessage) {
+    pub(crate) fn tell(&self, from: &PeerName, message: Forwarded) {
         if !access::speaks_for_itself(from, &message) {
             tracing::warn!(%from, "a peer reported in another's name; ignored");
             return;
@@ -157,7 +157,7 @@ impl Router {
     }
 
     /// Takes in what another monitor passed on, if this one leads.
-    pub(crate) fn told(&self, from: &PeerName, message: &MonMessage) {
+    pub(crate) fn told(&self, from: &PeerName, message: &Forwarded) {
         if access::speaks_for_itself(from, message) && matches!(self.leader(), Leader::Me) {
             self.desk.hear(message, &self.view);
         }

@@ -7,7 +7,7 @@ use crate::view::{Position, View};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wire_codec::mon::{MonError, Subscribe};
+use wire_codec::mon::{Forwarded, MonError, Subscribe};
 use wire_codec::{Message, MonMessage};
 use wire_transport::{Frame, Link, PeerName, Role, Sender};
 
@@ -50,11 +50,12 @@ pub(crate) async fn serve(router: Arc<Router>, link: Link, mut adrift: watch::Re
             }
         };
         match message {
+            Message::Mon(MonMessage::Beacon(beacon)) => router.tell(&peer, Forwarded::Beacon(beacon)),
+            Message::Mon(MonMessage::FailureReport(report)) => {
+                router.tell(&peer, Forwarded::FailureReport(report));
+            }
             Message::Mon(MonMessage::Subscribe(subscribe)) => {
                 let _ = wish.send(Some(position(&peer, subscribe)));
-            }
-            Message::Mon(message @ (MonMessage::Beacon(_) | MonMessage::FailureReport(_))) => {
-                router.tell(&peer, message);
             }
             other => {
                 let (router, peer, sender) = (router.clone(), peer.clone(), sender.clone());
@@ -94,7 +95,7 @@ async fn answer(router: &Router, peer: &PeerName, message: Message) -> Option<Me
             MonMessage::Raft { id, body: network::serve(&router.raft, &body).await? }
         }
         MonMessage::Forward { from, message } if peer.role() == Role::Mon => {
-            forwarded(router, &from.parse().ok()?, *message).await?
+            forwarded(router, &from.parse().ok()?, message).await?
         }
         other => {
             tracing::debug!(%peer, ?other, "not for this peer to say; ignored");
@@ -105,23 +106,22 @@ async fn answer(router: &Router, peer: &PeerName, message: Message) -> Option<Me
 }
 
 /// What another monitor passed on. Never passed on again: the sender looks for the leader anew.
-async fn forwarded(router: &Router, from: &PeerName, message: MonMessage) -> Option<MonMessage> {
+async fn forwarded(router: &Router, from: &PeerName, message: Forwarded) -> Option<MonMessage> {
     match message {
-        MonMessage::Command { id, command } => {
+        Forwarded::Command { id, command } => {
             let result = match access::command(from, &command) {
                 Ok(()) => router.command_here(*command).await,
                 Err(text) => Err(MonError::Denied { text }),
             };
             Some(MonMessage::CommandReply { id, result })
         }
-        MonMessage::Query { id, query } => {
+        Forwarded::Query { id, query } => {
             Some(MonMessage::QueryReply { id, result: router.query_here(&query).await })
         }
-        message @ (MonMessage::Beacon(_) | MonMessage::FailureReport(_)) => {
-            router.told(from, &message);
+        report => {
+            router.told(from, &report);
             None
         }
-        _ => None,
     }
 }
 

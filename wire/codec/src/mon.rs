@@ -61,8 +61,8 @@ pub enum MonMessage {
     Forward {
         /// Who sent it (`osd.3`, `client.admin`).
         from: String,
-        /// The message: Command, Query, Beacon or FailureReport.
-        message: Box<MonMessage>,
+        /// The message.
+        message: Forwarded,
     },
 }
 codec_enum!(MonMessage {
@@ -76,6 +76,36 @@ codec_enum!(MonMessage {
     7 => Beacon(beacon),
     8 => FailureReport(report),
     9 => Forward { from, message },
+});
+
+/// What monitors pass on to the leader. A type of its own: a message that could hold any message would let a peer
+/// nest a million of them, and the reader's stack would pay.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Forwarded {
+    /// As [`MonMessage::Command`].
+    Command {
+        /// Echoed in the reply.
+        id: u64,
+        /// What.
+        command: Box<Command>,
+    },
+    /// As [`MonMessage::Query`].
+    Query {
+        /// Echoed in the reply.
+        id: u64,
+        /// What.
+        query: Query,
+    },
+    /// As [`MonMessage::Beacon`].
+    Beacon(Box<Beacon>),
+    /// As [`MonMessage::FailureReport`].
+    FailureReport(FailureReport),
+}
+codec_enum!(Forwarded {
+    0 => Command { id, command },
+    1 => Query { id, query },
+    2 => Beacon(beacon),
+    3 => FailureReport(report),
 });
 
 /// Keep me up to date.
@@ -159,3 +189,64 @@ impl std::fmt::Display for MonError {
     }
 }
 impl std::error::Error for MonError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use placement_map::stats::OsdStats;
+    use placement_map::{ClusterState, PgRow, PoolId, RefusalKind};
+    use stdx::codec::{from_bytes, to_bytes};
+
+    fn samples() -> Vec<MonMessage> {
+        let pg = PgId { pool: PoolId(3), seed: 7 };
+        let map = ClusterState::default().map().clone();
+        let row = PgRow { interval: 4, in_sync: vec![OsdId(1)], primary: Some(OsdId(1)), ..PgRow::default() };
+        let update = |map| Update { map, rows: vec![(pg, row.clone())], rows_version: 9 };
+        let refusal = Refusal::new(RefusalKind::Unsafe, "no");
+        let beacon = Beacon {
+            osd: OsdId(1),
+            up_from: Epoch(3),
+            epoch: Epoch(5),
+            stats: OsdStats::default(),
+            pgs: vec![],
+        };
+        let report = FailureReport {
+            from: OsdId(1),
+            target: OsdId(2),
+            incarnation: Epoch(3),
+            refused: true,
+            withdrawn: false,
+        };
+        let command = Command::PoolRm { name: "a".to_owned() };
+        vec![
+            MonMessage::Raft { id: 1, body: Bytes::from_static(b"raft") },
+            MonMessage::Subscribe(Subscribe { have_epoch: Epoch(2), rows: true, have_rows: 8 }),
+            MonMessage::Update(Box::new(update(MapUpdate::Same))),
+            MonMessage::Update(Box::new(update(MapUpdate::Incrementals(vec![])))),
+            MonMessage::Update(Box::new(update(MapUpdate::Full(Box::new(map))))),
+            MonMessage::Command { id: 2, command: Box::new(command.clone()) },
+            MonMessage::CommandReply { id: 2, result: Ok(CommandReply::Done { epoch: Epoch(6) }) },
+            MonMessage::CommandReply { id: 2, result: Err(MonError::Refused(refusal)) },
+            MonMessage::Query { id: 3, query: Query::PgQuery(pg) },
+            MonMessage::QueryReply { id: 3, result: Ok(Answer::PgLs { pgs: vec![] }) },
+            MonMessage::QueryReply { id: 3, result: Err(MonError::NoQuorum) },
+            MonMessage::Beacon(Box::new(beacon)),
+            MonMessage::FailureReport(report),
+            MonMessage::Forward {
+                from: "client.admin".to_owned(),
+                message: Forwarded::Command { id: 4, command: Box::new(command) },
+            },
+        ]
+    }
+
+    #[test]
+    fn messages_come_back_and_every_cut_is_an_error() {
+        for message in samples() {
+            let whole = to_bytes(&message);
+            assert_eq!(from_bytes::<MonMessage>(whole.clone()).as_ref(), Ok(&message));
+            for cut in 0..whole.len() {
+                assert!(from_bytes::<MonMessage>(whole.slice(..cut)).is_err(), "{message:?} cut at {cut}");
+            }
+        }
+    }
+}
