@@ -47,6 +47,9 @@ pub enum Event {
     /// clients come first and memory is bounded. True until told otherwise. What a PG needs in order to
     /// serve is never held back.
     MayRecover(bool),
+    /// This process is about to stop in order: serve nobody any more, and let whoever comes next not wait
+    /// for our leases to end. Cannot be undone.
+    Resign,
     /// A client asks something.
     ClientOp {
         /// Where the answer goes.

@@ -35,6 +35,8 @@ pub struct Pg {
     pub(crate) pool: PoolSpec,
     pub(crate) full: bool,
     pub(crate) may_recover: bool,
+    /// The process is about to stop.
+    pub(crate) resigned: bool,
 
     /// The latest interval known, by a row or a query. Never goes back.
     pub(crate) interval: u64,
@@ -114,6 +116,7 @@ impl Pg {
             pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1 },
             full: false,
             may_recover: true,
+            resigned: false,
             interval: loaded.info.interval,
             former_life: loaded.info.interval,
             info: loaded.info,
@@ -146,6 +149,7 @@ impl Pg {
             Event::Map { epoch, row, up, alive, pool } => self.on_map(epoch, row, up, alive, pool),
             Event::PoolDeleted => self.on_pool_deleted(),
             Event::Full(full) => self.full = full,
+            Event::Resign => self.resign(),
             Event::MayRecover(may) => self.may_recover = may,
             Event::ClientOp { session, op } => self.on_client_op(session, op),
             Event::SessionGone { session } => self.on_session_gone(session),
@@ -264,6 +268,7 @@ impl Pg {
                 self.granted.grant(self.now, from, lease);
                 self.send(from, PgMessage::LeaseGrant { interval, stamp });
             }
+            PgMessage::Resigned { .. } => self.granted.stopped(from),
             PgMessage::LeaseGrant { stamp, .. } => self.lease_granted(from, stamp),
             PgMessage::Push(push) => self.on_push(from, push),
             PgMessage::Pushed { attempt, push, chunk, .. } => {

@@ -64,6 +64,6 @@ impl Pg {
     /// objects that are not what the log says: such a member cannot be in sync.
     fn may_lead(&self) -> bool {
         let fresh = self.row.interval > self.former_life && !self.row.activated;
-        fresh && self.info.condition == Condition::Complete && self.removal.is_none()
+        fresh && !self.resigned && self.info.condition == Condition::Complete && self.removal.is_none()
     }
 }

@@ -205,6 +205,11 @@ pub enum PgMessage {
         /// The primary's last attempt with anybody.
         attempt: u64,
     },
+    /// Primary to member: I have stopped answering for good, so nobody need wait for my lease to end.
+    Resigned {
+        /// The interval.
+        interval: u64,
+    },
 }
 
 codec_enum!(PgMessage {
@@ -227,6 +232,7 @@ codec_enum!(PgMessage {
     16 => Scanned { interval, attempt, after, objects, more },
     17 => Stray { interval },
     18 => Remove { interval, attempt },
+    19 => Resigned { interval },
 });
 
 impl PgMessage {
@@ -251,7 +257,8 @@ impl PgMessage {
             | PgMessage::Scan { interval, .. }
             | PgMessage::Scanned { interval, .. }
             | PgMessage::Stray { interval }
-            | PgMessage::Remove { interval, .. } => *interval,
+            | PgMessage::Remove { interval, .. }
+            | PgMessage::Resigned { interval } => *interval,
         }
     }
 }

@@ -167,7 +167,7 @@ fn payload(op: &OsdOp) -> u64 {
 
 impl Pg {
     pub(crate) fn on_client_op(&mut self, session: SessionId, op: OsdOp) {
-        if self.row.primary != Some(self.me) || self.removal.is_some() {
+        if self.row.primary != Some(self.me) || self.removal.is_some() || self.resigned {
             self.reply_not_primary(session, op.request);
             return;
         }

@@ -48,7 +48,28 @@ pub(crate) struct Primary {
 impl Pg {
     /// Whether clients are served: activated, and nothing later is known.
     pub(crate) fn serving(&self) -> bool {
-        self.primary.as_ref().is_some_and(|p| p.serving && p.interval == self.interval)
+        !self.resigned && self.primary.as_ref().is_some_and(|p| p.serving && p.interval == self.interval)
+    }
+
+    /// Stops serving for good. The row stays ours until the monitors learn that the process stopped; nothing
+    /// that was not answered is answered any more, so the leases that members granted can be given back.
+    pub(crate) fn resign(&mut self) {
+        self.resigned = true;
+        let members: Vec<OsdId> = self.primary.iter().flat_map(|p| p.peers.keys()).copied().collect();
+        for osd in &members {
+            self.abandon(*osd);
+        }
+        self.turn_away();
+        let Some(p) = self.primary.as_mut() else { return };
+        let waiting = std::mem::take(&mut p.replies);
+        for reply in waiting.into_all() {
+            self.reply_not_primary(reply.session, reply.request);
+        }
+        if self.primary.as_ref().is_some_and(|p| p.interval == self.interval) {
+            for osd in members {
+                self.send(osd, PgMessage::Resigned { interval: self.interval });
+            }
+        }
     }
 
     /// The row says it is our turn.
@@ -192,7 +213,7 @@ impl Pg {
 
     /// When some peer must be spoken to again.
     pub(crate) fn peers_timeout(&self) -> Option<Time> {
-        let p = self.primary.as_ref().filter(|p| p.interval == self.interval)?;
+        let p = self.primary.as_ref().filter(|p| p.interval == self.interval && !self.resigned)?;
         p.peers.values().filter_map(|peer| self.peer_timeout(p, peer)).min()
     }
 
@@ -209,6 +230,9 @@ impl Pg {
 
     /// Says again what was not answered in time, and goes on with copying.
     pub(crate) fn advance_peers(&mut self, view: &dyn osd_object::ObjectRead) {
+        if self.resigned {
+            return;
+        }
         let Some(p) = self.primary.as_ref().filter(|p| p.interval == self.interval) else { return };
         let osds: Vec<OsdId> = p.peers.keys().copied().collect();
         for osd in osds {

@@ -16,7 +16,7 @@ pub(crate) struct Proposal {
 impl Pg {
     /// Proposes what is due, unless it is proposed already.
     pub(crate) fn propose(&mut self) {
-        if self.row.primary != Some(self.me) || self.row.interval != self.interval {
+        if self.row.primary != Some(self.me) || self.row.interval != self.interval || self.resigned {
             return;
         }
         let Some(kind) = self.due_change() else {
@@ -95,7 +95,7 @@ impl Pg {
 
     /// When the proposal under way must be made again.
     pub(crate) fn proposal_timeout(&self) -> Option<Time> {
-        let p = self.primary.as_ref().filter(|p| p.interval == self.interval)?;
+        let p = self.primary.as_ref().filter(|p| p.interval == self.interval && !self.resigned)?;
         let q = p.proposal.as_ref()?;
         Some(q.made_at + self.config.propose_again)
     }

@@ -41,9 +41,9 @@ impl World {
         }
         let kinds = match self.plan {
             Plan::Calm => return,
-            Plan::Crashes => 4,
-            Plan::Everything => 12,
-            Plan::Moves => 15,
+            Plan::Crashes => 5,
+            Plan::Everything => 13,
+            Plan::Moves => 16,
         };
         let client = self.rng.below(self.clients.len() as u64) as usize;
         let osds: Vec<OsdId> = self.osds.keys().copied().collect();
@@ -52,29 +52,30 @@ impl World {
         match self.rng.below(kinds) {
             0 | 1 => self.crash(osd),
             2 | 3 => self.start_osd(osd),
-            4 => self.cut(osd, other),
-            5 => {
+            4 => self.stop_in_order(osd),
+            5 => self.cut(osd, other),
+            6 => {
                 self.cut(osd, other);
                 self.cut(other, osd);
             }
-            6 => self.faults.cut.clear(),
-            7 => {
+            7 => self.faults.cut.clear(),
+            8 => {
                 self.summary.cuts += 1;
                 self.faults.lost_to_monitors.insert(osd);
                 let life = self.osds[&osd].life();
                 self.at(Duration::from_millis(2500), Happening::NoticeDown { osd, life });
             }
-            8 => self.faults.lost_to_monitors.clear(),
-            9 => {
+            9 => self.faults.lost_to_monitors.clear(),
+            10 => {
                 // A false alarm.
                 self.command(&Command::MarkDown { osds: vec![(osd, None)] });
             }
-            10 => {
+            11 => {
                 self.faults.deaf_clients.insert(client);
             }
-            11 => self.faults.deaf_clients.clear(),
-            12 => self.command(&Command::MarkOut { osds: vec![osd], automatic: false }),
-            13 => self.command(&Command::MarkIn { osds: vec![osd] }),
+            12 => self.faults.deaf_clients.clear(),
+            13 => self.command(&Command::MarkOut { osds: vec![osd], automatic: false }),
+            14 => self.command(&Command::MarkIn { osds: vec![osd] }),
             _ => {
                 let affinity = (self.rng.below(3) * 0x8000) as u32;
                 self.command(&Command::PrimaryAffinity { osd, affinity });
@@ -97,7 +98,20 @@ impl World {
         }
     }
 
-    fn crash(&mut self, id: OsdId) {
+    /// An OSD resigns, tells the monitors, and stops soon after: before or after they have noted it.
+    fn stop_in_order(&mut self, osd: OsdId) {
+        self.with_osd(osd, |osd, io| osd.resign(io));
+        let life = self.osds[&osd].life();
+        if self.faults.sees_monitors(osd) && self.osds[&osd].running() {
+            // As if it was gone: it asked for it itself.
+            let after = Duration::from_millis(1 + self.rng.below(20));
+            self.at(after, Happening::NoticeDown { osd, life: life + 1 });
+        }
+        let after = Duration::from_millis(1 + self.rng.below(60));
+        self.at(after, Happening::Stop { osd });
+    }
+
+    pub(crate) fn crash(&mut self, id: OsdId) {
         let osd = self.osds.get_mut(&id).expect("one of ours");
         if !osd.running() {
             return;
@@ -130,6 +144,8 @@ impl World {
         });
         let wiped = self.plan == Plan::Everything && !self.healing && others_have_it && self.rng.chance(1, 6);
         let wiped = wiped && self.pgs().all(|pg| self.monitors.row(pg).expect("a row").activated);
+        // Nor before its stop was noted: another member could be dropped in its favour meanwhile.
+        let wiped = wiped && !self.monitors.map().is_up(id);
         let osd = self.osds.get_mut(&id).expect("one of ours");
         osd.start(wiped);
         let life = osd.life();

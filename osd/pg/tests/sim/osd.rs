@@ -115,6 +115,13 @@ impl Osd {
         self.pending.is_empty()
     }
 
+    /// About to stop in order.
+    pub(crate) fn resign(&mut self, io: &mut Io) {
+        for pg in self.pgs.keys().copied().collect::<Vec<_>>() {
+            self.feed(io, pg, Event::Resign);
+        }
+    }
+
     /// Loses all that was not durable; some of what was on its way made it.
     pub(crate) fn crash(&mut self) {
         self.running = false;
@@ -250,8 +257,12 @@ impl Osd {
 
     fn feed(&mut self, io: &mut Io, pg: PgId, event: Event) {
         let now = self.clock(io.now);
-        // The shell's throttle, closed now and then; the next event opens it again.
+        // The shell's throttle, closed now and then; the next event opens it again, a tick at the latest.
         let throttle = self.rng.chance(1, 40);
+        if throttle {
+            let event = OsdEvent::Tick { pg };
+            io.out.push(Out::Later { after: Duration::from_millis(50), event });
+        }
         let Some(machine) = self.pgs.get_mut(&pg) else { return };
         machine.handle(now, Event::MayRecover(!throttle), &self.view);
         self.drain(io, pg);

@@ -52,6 +52,8 @@ pub(crate) enum Happening {
     Boot { osd: OsdId, life: u64 },
     /// The monitors notice that an OSD is gone.
     NoticeDown { osd: OsdId, life: u64 },
+    /// An OSD that resigned stops.
+    Stop { osd: OsdId },
     /// A crashed OSD comes back.
     Start { osd: OsdId },
     /// The next fault.
@@ -219,6 +221,12 @@ impl World {
             Happening::Boot { osd, life } => self.booted(osd, life),
             Happening::NoticeDown { osd, life } => self.notice_down(osd, life),
             Happening::Start { osd } => self.start_osd(osd),
+            Happening::Stop { osd } => {
+                self.crash(osd);
+                if self.healing {
+                    self.start_osd(osd);
+                }
+            }
             Happening::Fault => self.fault(),
         }
     }
@@ -248,6 +256,7 @@ impl World {
             Happening::Boot { osd, life } => format!("boot of {osd} life {life}"),
             Happening::NoticeDown { osd, life } => format!("{osd} life {life} is missed"),
             Happening::Start { osd } => format!("start of {osd}"),
+            Happening::Stop { osd } => format!("stop of {osd}"),
             Happening::Fault => "a fault".into(),
         }
     }
@@ -258,7 +267,7 @@ impl World {
         self.agenda.insert((self.now + after, self.scheduled), happening);
     }
 
-    fn with_osd(&mut self, id: OsdId, act: impl FnOnce(&mut Osd, &mut Io)) {
+    pub(crate) fn with_osd(&mut self, id: OsdId, act: impl FnOnce(&mut Osd, &mut Io)) {
         let mut io = Io { now: self.now, out: Vec::new() };
         let Some(osd) = self.osds.get_mut(&id) else { return };
         if !osd.running() {

@@ -293,6 +293,9 @@ impl Bench {
     pub(crate) fn full(&mut self, n: usize, full: bool) {
         self.feed(n, Event::Full(full));
     }
+    pub(crate) fn resign(&mut self, n: usize) {
+        self.feed(n, Event::Resign);
+    }
     pub(crate) fn pool_size(&mut self, size: u32) {
         self.pool.size = size;
     }

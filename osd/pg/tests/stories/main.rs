@@ -459,3 +459,23 @@ fn a_stray_copy_goes_only_when_the_primary_can_do_without() {
     b.pass(Duration::from_secs(10));
     assert!(b.node(2).pg.status().removed && b.node(2).durable.objects.is_empty());
 }
+
+#[test]
+fn nobody_waits_for_the_lease_of_a_primary_that_resigned() {
+    let mut b = Bench::active();
+    let w = b.op(0, "o", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    let waiting = b.op(0, "o", append("y"));
+    b.resign(0);
+    assert_eq!(b.answer(waiting), Some(OsdOutcome::NotPrimary));
+    b.settle();
+    let late = b.op(0, "o", read());
+    assert_eq!(b.answer(late), Some(OsdOutcome::NotPrimary));
+    b.stop(0);
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    let again = b.replay(1, waiting);
+    b.settle();
+    assert!(matches!(b.answer(again), Some(OsdOutcome::Done { outcome: Ok(_), .. })), "at once");
+    assert_eq!(&b.node(2).durable.read(&object("o"), 0, 0).unwrap()[..], b"xy", "appended once");
+}

@@ -70,6 +70,7 @@ fn samples() -> Vec<PgMessage> {
         PgMessage::Adopted { interval: 4, attempt: 1, head: 9 },
         PgMessage::Rejoin { interval: 4, attempt: 1 },
         PgMessage::Stray { interval: 4 },
+        PgMessage::Resigned { interval: 4 },
         PgMessage::Remove { interval: 4, attempt: 3 },
         PgMessage::Scan { interval: 4, attempt: 1, after: None, max: 100 },
         PgMessage::Scanned {
