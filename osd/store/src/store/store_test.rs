@@ -255,6 +255,16 @@ fn a_full_store_refuses_writes_but_reads_and_deletes_go_on() {
     assert!(store.submit(900, write(900, 200 << 10)).unwrap_err().is_refusal());
     assert_eq!((store.usage(), store.meta(&object(900))), (before, Ok(None)), "a refusal changes nothing");
     assert_eq!(read_now(&mut store, &object(5), 0, 0), Ok(vec![5; 200 << 10].into()));
+    let note = Mutation::OmapSet {
+        object: object(1001),
+        rows: vec![(Bytes::from_static(b"k"), Bytes::from_static(b"v"))],
+    };
+    store.submit(901, Transaction { mutations: vec![note] }).unwrap();
+    let large = (0..20).map(|i| (Bytes::from(format!("k{i}")), Bytes::from(vec![0; 5000]))).collect();
+    let large = Mutation::OmapSet { object: object(1001), rows: large };
+    let available = store.usage().available_bytes;
+    let refused = store.submit(902, Transaction { mutations: vec![large] }).is_err();
+    assert_eq!(refused, available < 100_000, "{available}");
     for n in 0..kept / 2 {
         let rows = vec![(Bytes::from(format!("gc{n}")), Bytes::from_static(b"entry"))];
         let mutations =

@@ -27,7 +27,8 @@ pub struct Usage {
 /// A share of the store that ordinary writes leave free, so that deletes (which need index and log) and
 /// recovery always work: one part in this many.
 const RESERVE_PART: u64 = 33;
-/// Small transactions (deletes with their log entries) go on when the reserve is reached.
+/// Transactions that add no more than this to the index go on when the reserve is reached: until half of it
+/// is used, and deletes with their log entries always.
 const SMALL_BYTES: u64 = 64 << 10;
 
 impl Store {
@@ -73,7 +74,11 @@ impl Store {
         };
         let bytes = transaction.payload_bytes();
         let available = self.usage().available_bytes;
-        if bytes <= available || (bytes <= SMALL_BYTES && transaction.mutations.iter().any(frees)) {
+        // What a PG notes of itself must go on for a while after client data is refused.
+        let left = self.space.free.units() + self.space.waiting_units();
+        let within_reserve = left > self.spare_units() - self.geometry().data_units / RESERVE_PART / 2;
+        let goes_on = within_reserve || transaction.mutations.iter().any(frees);
+        if bytes <= available || (bytes <= SMALL_BYTES && goes_on) {
             return Ok(());
         }
         Err(StoreError::NoSpace { wanted_bytes: bytes, free_bytes: available })
