@@ -106,12 +106,16 @@ impl Reactor {
         self.store.submit(ticket, Transaction { mutations })
     }
 
-    /// Tells the monitors that this OSD goes, and serves on until they have taken note: its PGs then change
-    /// hands without waiting for anybody's patience to end.
+    /// Tells the members of its PGs and then the monitors that this OSD goes, and stays until they have taken
+    /// note: its PGs then change hands without waiting for anybody's patience, or for its leases, to end.
     pub(super) async fn say_goodbye(&mut self) -> Result<(), OsdError> {
         let Some(incarnation) = self.view.map().incarnation(self.config.id).filter(|_| self.is_up()) else {
             return Ok(());
         };
+        for pg in self.pgs.ids() {
+            self.events.push_back((pg, osd_pg::Event::Resign));
+        }
+        self.settle()?;
         let id = self.monitors.id();
         self.goodbye = Some(id);
         let osds = vec![(self.config.id, Some(incarnation))];
