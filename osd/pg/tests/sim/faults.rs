@@ -71,7 +71,9 @@ impl World {
                 self.command(&Command::MarkDown { osds: vec![(osd, None)] });
             }
             11 => {
+                // Not for longer than the log remembers: past that a replay would run again.
                 self.faults.deaf_clients.insert(client);
+                self.at(Duration::from_secs(3), Happening::Hear { client });
             }
             12 => self.faults.deaf_clients.clear(),
             13 => self.command(&Command::MarkOut { osds: vec![osd], automatic: false }),

@@ -54,6 +54,8 @@ pub(crate) enum Happening {
     NoticeDown { osd: OsdId, life: u64 },
     /// An OSD that resigned stops.
     Stop { osd: OsdId },
+    /// A client gets news of maps again.
+    Hear { client: usize },
     /// A crashed OSD comes back.
     Start { osd: OsdId },
     /// The next fault.
@@ -221,6 +223,7 @@ impl World {
             Happening::Boot { osd, life } => self.booted(osd, life),
             Happening::NoticeDown { osd, life } => self.notice_down(osd, life),
             Happening::Start { osd } => self.start_osd(osd),
+            Happening::Hear { client } => self.faults.hear(client),
             Happening::Stop { osd } => {
                 self.crash(osd);
                 if self.healing {
@@ -256,6 +259,7 @@ impl World {
             Happening::Boot { osd, life } => format!("boot of {osd} life {life}"),
             Happening::NoticeDown { osd, life } => format!("{osd} life {life} is missed"),
             Happening::Start { osd } => format!("start of {osd}"),
+            Happening::Hear { client } => format!("client {client} hears again"),
             Happening::Stop { osd } => format!("stop of {osd}"),
             Happening::Fault => "a fault".into(),
         }
