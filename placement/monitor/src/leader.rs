@@ -96,6 +96,14 @@ pub(crate) async fn attend(
             continue;
         }
         news.mark_unchanged();
+        if !view.is_open() {
+            // It leads before it has applied what it has in its log: nothing is decided by a map of the past.
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return },
+                changed = metrics.changed() => if changed.is_err() { return },
+            }
+            continue;
+        }
         let (commands, pause) = view.with(|state| {
             if state.map().epoch.0 == 0 && !identity.founders.is_empty() {
                 return (vec![founding(&identity)], PAUSE_MIN);

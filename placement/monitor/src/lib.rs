@@ -7,10 +7,11 @@
 //! * Any monitor takes any session. One Raft entry holds all commands that were waiting for it.
 //!
 //! Invariants: nothing is acknowledged before a majority has it on disk; a vote is on disk before it is cast; every
-//! queue has a bound; a leader that takes over gives each OSD a full grace.
+//! queue has a bound; a monitor tells nothing before it has caught up; a leader that takes over gives each OSD a full grace.
 
 mod access;
 mod adrift;
+mod caught_up;
 mod clock;
 mod detector;
 #[cfg(test)]

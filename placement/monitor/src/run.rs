@@ -1,6 +1,7 @@
 //! A running monitor: its parts, started and stopped in order.
 
 use crate::adrift;
+use crate::caught_up;
 use crate::clock::Clock;
 use crate::error::MonitorError;
 use crate::leader::{self, Desk};
@@ -113,6 +114,7 @@ impl Monitor {
         let mut tasks = JoinSet::new();
         tasks.spawn(leader::attend(raft.clone(), desk.clone(), view.clone(), proposer.clone(), identity));
         let router = Arc::new(Router { me, raft: raft.clone(), view, desk, proposer, peers });
+        tasks.spawn(caught_up::watch(raft.clone(), router.view.clone()));
         let (adrift, is_adrift) = watch::channel(false);
         tasks.spawn(adrift::watch(raft.clone(), adrift));
         tasks.spawn(accept(listener, router, is_adrift));

@@ -30,6 +30,8 @@ struct Inner {
     membership: StoredMembership<u64, BasicNode>,
     /// The last epochs, in order, without a gap, up to the state's.
     steps: VecDeque<Incremental>,
+    /// The state is of the present, as far as a monitor can know: it may be told.
+    open: bool,
 }
 
 /// How far a subscriber is.
@@ -58,6 +60,16 @@ impl View {
     /// Wakes on news. The value counts announcements.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
+    }
+
+    /// The state is no longer one of the past: from now on subscribers hear of it.
+    pub(crate) fn open(&self) {
+        self.lock().open = true;
+        self.announce();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().open
     }
 
     pub(crate) fn announce(&self) {
@@ -100,7 +112,9 @@ impl View {
         last_applied: Option<LogId<u64>>,
         membership: StoredMembership<u64, BasicNode>,
     ) {
-        *self.lock() = Inner { state, last_applied, membership, steps: VecDeque::new() };
+        let mut inner = self.lock();
+        let open = inner.open;
+        *inner = Inner { state, last_applied, membership, steps: VecDeque::new(), open };
     }
 
     /// The state's bytes with what they contain, as of one moment.
@@ -109,12 +123,13 @@ impl View {
         (stdx::codec::to_bytes(&inner.state), inner.last_applied, inner.membership.clone())
     }
 
-    /// What a subscriber at `at` lacks, and where it is then. None: nothing, or this monitor is itself behind.
+    /// What a subscriber at `at` lacks, and where it is then. None: nothing, or this monitor is itself behind (of
+    /// the subscriber, or of what it knew before it was started).
     pub(crate) fn news_for(&self, at: Position) -> Option<(Update, Position)> {
         let inner = self.lock();
         let epoch = inner.state.map().epoch;
         let rows_version = inner.state.rows_version();
-        if at.epoch > epoch || at.rows.is_some_and(|have| have > rows_version) {
+        if !inner.open || at.epoch > epoch || at.rows.is_some_and(|have| have > rows_version) {
             return None;
         }
         let map = inner.map_update(at.epoch);
@@ -160,8 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_told_before_the_view_is_open_and_a_snapshot_keeps_it_open() {
+        let view = view(3);
+        let at = Position { epoch: Epoch(0), rows: None };
+        assert_eq!(view.news_for(at), None);
+        let mut news = view.subscribe();
+        news.mark_unchanged();
+        view.open();
+        assert!(news.has_changed().expect("the view is there"), "who waits is woken");
+        assert!(view.news_for(at).is_some());
+        let state = view.with(ClusterState::clone);
+        view.replace(state, None, StoredMembership::default());
+        assert!(view.news_for(at).is_some());
+    }
+
+    #[test]
     fn subscribers_get_steps_when_near_and_the_whole_map_when_far() {
         let view = view(300);
+        view.open();
         let at = |epoch| Position { epoch: Epoch(epoch), rows: None };
         let (update, end) = view.news_for(at(0)).expect("news");
         assert!(matches!(update.map, MapUpdate::Full(map) if map.epoch == Epoch(301)));
