@@ -9,6 +9,7 @@
 
 mod binary;
 mod bucket;
+mod capacity;
 mod choose_args;
 mod edit;
 mod error;
@@ -27,8 +28,9 @@ mod validate;
 
 pub use binary::{DecodeError, DecodeFault};
 pub use bucket::{Alg, Bucket, WEIGHT_ONE};
+pub use capacity::Shortfall;
 pub use choose_args::{CHOOSE_ARGS_DEFAULT, ChooseArg, ChooseArgs};
-pub use edit::{Edit, is_valid_name};
+pub use edit::{Edit, RuleShape, is_valid_name};
 pub use error::Error;
 pub use map::{BUCKETS_MAX, CrushMap, DEFAULT_TYPES, DEVICES_MAX, ITEM_NONE, RULES_MAX};
 pub use mapper::Workspace;

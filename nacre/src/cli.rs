@@ -1,6 +1,7 @@
 //! The words of the command line. What each does is in `noun/`.
 
 use crate::cluster::settings::Link;
+use crate::noun::pool::PoolShape;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -216,20 +217,18 @@ pub(crate) enum PoolCommand {
     Create {
         /// Its name.
         name: String,
-        /// Copies.
-        #[arg(long, default_value_t = 3)]
-        size: u32,
-        /// Copies that must be in sync before writes are accepted; size - size/2 if absent.
-        #[arg(long)]
-        min_size: Option<u32>,
-        /// Placement groups.
-        #[arg(long, default_value_t = 32)]
-        pg_num: u32,
-        /// Level over which copies are spread.
-        #[arg(long)]
-        failure_domain: Option<String>,
+        #[command(flatten)]
+        shape: PoolShape,
     },
-    /// Change a pool: size, min_size.
+    /// Remove a pool with all that is in it, for good.
+    Rm {
+        /// Its name.
+        name: String,
+        /// That this destroys data is understood.
+        #[arg(long)]
+        yes_i_really_really_mean_it: bool,
+    },
+    /// Change a pool: size, min_size, failure_domain, crush_rule, application, quota_bytes, quota_objects.
     Set {
         /// Its name.
         name: String,

@@ -6,6 +6,8 @@ mod settings;
 mod shadows;
 mod tree_changes;
 
+pub use rules::RuleShape;
+
 use crate::{Alg, CrushMap, Error, Mode, Rule};
 
 /// A change under way. Shadow trees and `max_devices` follow when it ends.

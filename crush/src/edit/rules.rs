@@ -3,6 +3,19 @@
 use super::{Edit, check_name};
 use crate::{Error, Mode, Op, RULE_ERASURE, RULE_REPLICATED, RULES_MAX, Rule, Step};
 
+/// A rule to be: from one root down, level by level, to a device in each of the last level's items.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleShape<'a> {
+    /// The bucket to start from, by name.
+    pub root: &'a str,
+    /// Only devices of this class.
+    pub class: Option<&'a str>,
+    /// How many of which type at each level, the widest first; 0 stands for as many as the pool has members.
+    pub levels: &'a [(i32, &'a str)],
+    /// Copies or shards.
+    pub mode: Mode,
+}
+
 impl Edit<'_> {
     /// The rule Ceph makes for a pool: copies (firstn) or shards (indep), one in each `failure_domain` (a type's
     /// name), below `root`, on devices of `class` if given. Returns its id.
@@ -17,9 +30,16 @@ impl Edit<'_> {
         class: Option<&str>,
         mode: Mode,
     ) -> Result<u32, Error> {
+        self.add_shaped_rule(name, RuleShape { root, class, levels: &[(0, failure_domain)], mode })
+    }
+
+    /// Adds a rule that descends level by level; see [`RuleShape`]. Returns its id.
+    ///
+    /// # Errors
+    /// A bad or taken name, an unknown root, type or class, no level, no id left.
+    pub fn add_shaped_rule(&mut self, name: &str, shape: RuleShape<'_>) -> Result<u32, Error> {
+        let RuleShape { root, class, levels, mode } = shape;
         let mut top = self.map.item_id(root).ok_or_else(|| Error::NoSuchName(root.to_owned()))?;
-        let kind = self.map.type_id(failure_domain);
-        let kind = kind.ok_or_else(|| Error::NoSuchType(failure_domain.to_owned()))?;
         if let Some(class) = class {
             self.map.rebuild_shadows()?;
             top = self.map.shadow(top, class).ok_or_else(|| Error::NoSuchClass(class.to_owned()))?;
@@ -29,14 +49,18 @@ impl Edit<'_> {
             steps.push(Step::new(Op::SetChooseleafTries, 5, 0));
             steps.push(Step::new(Op::SetChooseTries, 100, 0));
         }
-        let choose = match (mode, kind) {
-            (Mode::Firstn, 0) => Op::ChooseFirstn,
-            (Mode::Firstn, _) => Op::ChooseleafFirstn,
-            (Mode::Indep, 0) => Op::ChooseIndep,
-            (Mode::Indep, _) => Op::ChooseleafIndep,
-        };
         steps.push(Step::new(Op::Take, top, 0));
-        steps.push(Step::new(choose, 0, kind));
+        for (place, (count, domain)) in levels.iter().enumerate() {
+            let kind = self.map.type_id(domain).ok_or_else(|| Error::NoSuchType((*domain).to_owned()))?;
+            let leaf = place + 1 == levels.len() && kind != 0;
+            let choose = match (mode, leaf) {
+                (Mode::Firstn, false) => Op::ChooseFirstn,
+                (Mode::Firstn, true) => Op::ChooseleafFirstn,
+                (Mode::Indep, false) => Op::ChooseIndep,
+                (Mode::Indep, true) => Op::ChooseleafIndep,
+            };
+            steps.push(Step::new(choose, *count, kind));
+        }
         steps.push(Step::new(Op::Emit, 0, 0));
         let (kind, min_size, max_size) = match mode {
             Mode::Firstn => (RULE_REPLICATED, 1, 10),

@@ -5,7 +5,58 @@ use crate::cli::{Global, PoolCommand};
 use crate::exit::Failure;
 use crate::{size, table};
 use placement_map::status::{Answer, PoolRow, Query};
-use placement_map::{Command, PoolCreate};
+use placement_map::{Command, PoolCreate, PoolPlacement};
+
+/// What a new pool is like.
+#[derive(clap::Args)]
+pub(crate) struct PoolShape {
+    /// Copies; what `osd_pool_default_size` says if absent.
+    #[arg(long)]
+    size: Option<u32>,
+    /// Copies that must be in sync before writes are accepted; size - size/2 if absent.
+    #[arg(long)]
+    min_size: Option<u32>,
+    /// Placement groups; what `osd_pool_default_pg_num` says if absent.
+    #[arg(long)]
+    pg_num: Option<u32>,
+    /// Level over which copies are spread (osd, host, rack, row, datacenter, ...); if absent, the widest of host
+    /// and osd that has members enough.
+    #[arg(long, value_name = "TYPE")]
+    failure_domain: Option<String>,
+    /// The same number of copies in each of three datacenters: readable with any one of them gone.
+    #[arg(long, conflicts_with_all = ["one_zone", "rule"])]
+    multi_az: bool,
+    /// All copies in this one datacenter.
+    #[arg(long, value_name = "DATACENTER", conflicts_with = "rule")]
+    one_zone: Option<String>,
+    /// A rule that is there already (`nacre crush rule ls`).
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["failure_domain", "class"])]
+    rule: Option<String>,
+    /// Only OSDs of this device class (ssd, hdd, nvme, ...).
+    #[arg(long)]
+    class: Option<String>,
+}
+
+impl PoolShape {
+    fn pool(&self, name: &str) -> PoolCreate {
+        let placement = match (&self.one_zone, &self.rule) {
+            (Some(datacenter), _) => PoolPlacement::OneZone { datacenter: datacenter.clone() },
+            (None, Some(name)) => PoolPlacement::Rule { name: name.clone() },
+            (None, None) if self.multi_az => PoolPlacement::MultiAz,
+            (None, None) => PoolPlacement::Spread,
+        };
+        PoolCreate {
+            name: name.to_owned(),
+            size: self.size,
+            min_size: self.min_size,
+            pg_num: self.pg_num,
+            failure_domain: self.failure_domain.clone(),
+            application: String::new(),
+            placement,
+            device_class: self.class.clone(),
+        }
+    }
+}
 
 /// Carries out the command.
 pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Failure> {
@@ -15,16 +66,19 @@ pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Fa
             let Answer::PoolLs { pools } = &answer else { return Err(nonsense()) };
             show(global, &answer, || list(pools))
         }
-        PoolCommand::Create { name, size, min_size, pg_num, failure_domain } => {
-            let create = PoolCreate {
-                name: name.clone(),
-                size: Some(*size),
-                min_size: *min_size,
-                pg_num: Some(*pg_num),
-                failure_domain: failure_domain.clone(),
-                application: String::new(),
-            };
-            order(global, Command::PoolCreate(create), &format!("pool {name} made")).await.map(drop)
+        PoolCommand::Create { name, shape } => {
+            let create = Command::PoolCreate(shape.pool(name));
+            order(global, create, &format!("pool {name} made")).await.map(drop)
+        }
+        PoolCommand::Rm { name, yes_i_really_really_mean_it } => {
+            if !yes_i_really_really_mean_it {
+                return Err(Failure::unusable(format!(
+                    "this destroys all that is in pool {name}, for good; say `nacre pool rm {name} \
+                     --yes-i-really-really-mean-it` if that is what you want"
+                )));
+            }
+            let rm = Command::PoolRm { name: name.clone() };
+            order(global, rm, &format!("pool {name} is removed")).await.map(drop)
         }
         PoolCommand::Set { name, key, value } => {
             let set = Command::PoolSet { name: name.clone(), key: key.clone(), value: value.clone() };

@@ -3,6 +3,7 @@
 use crate::ids::{Epoch, OsdId, PgId, PoolId};
 use crate::osd::Uuid;
 use crate::pg_row::RowChange;
+use crate::pool_placement::PoolPlacement;
 use std::net::SocketAddr;
 
 /// A change. Carried out by [`crate::ClusterState::apply`], the same on every monitor.
@@ -67,7 +68,7 @@ pub enum Command {
     },
     /// Makes a pool.
     PoolCreate(PoolCreate),
-    /// Changes a setting of a pool: size, min_size, failure_domain, application, or an option.
+    /// Changes a setting of a pool: size, min_size, failure_domain, crush_rule, application, or an option.
     PoolSet {
         /// The pool's name.
         name: String,
@@ -191,8 +192,13 @@ pub struct PoolCreate {
     pub failure_domain: Option<String>,
     /// What it is for.
     pub application: String,
+    /// How copies are spread.
+    pub placement: PoolPlacement,
+    /// Only OSDs of this class; none: all.
+    pub device_class: Option<String>,
 }
-stdx::codec_versioned!(PoolCreate, 1 { name, size, min_size, pg_num, failure_domain, application });
+stdx::codec_versioned!(PoolCreate, 2 { name, size, min_size, pg_num, failure_domain, application }
+    since 2 { placement, device_class });
 
 /// What a command answers when it was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

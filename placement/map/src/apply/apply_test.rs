@@ -61,7 +61,7 @@ pub(super) fn ok(state: &mut ClusterState, command: &Command) -> CommandReply {
     step(state, command).reply.unwrap_or_else(|refusal| panic!("{command:?}: {refusal}"))
 }
 
-fn refused(state: &mut ClusterState, command: &Command) -> (RefusalKind, String) {
+pub(super) fn refused(state: &mut ClusterState, command: &Command) -> (RefusalKind, String) {
     let before = state.clone();
     let refusal = step(state, command).reply.expect_err("must be refused");
     assert_eq!(*state, before, "a refused command changes nothing");
@@ -77,7 +77,7 @@ pub(super) fn cluster(osds: u32) -> ClusterState {
     state
 }
 
-fn pool(name: &str) -> PoolCreate {
+pub(super) fn pool(name: &str) -> PoolCreate {
     PoolCreate { name: name.to_owned(), pg_num: Some(8), ..PoolCreate::default() }
 }
 
@@ -267,6 +267,11 @@ fn pools_take_the_widest_domain_and_refuse_what_the_map_cannot_give() {
     let (kind, text) = refused(&mut state, &Command::PoolCreate(racks));
     assert!(
         kind == RefusalKind::Impossible && text.contains("racks") && text.contains("there are 0"),
+        "{text}"
+    );
+    let (kind, text) = refused(&mut state, &Command::PoolCreate(PoolCreate { size: Some(7), ..pool("c") }));
+    assert!(
+        kind == RefusalKind::Impossible && text.contains("7 osds") && text.contains("there are 6"),
         "{text}"
     );
     assert_eq!(refused(&mut state, &Command::PoolCreate(pool("a"))).0, RefusalKind::Exists);

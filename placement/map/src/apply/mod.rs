@@ -11,6 +11,7 @@ mod config;
 mod draft;
 mod pool;
 mod pool_create;
+mod pool_rule;
 mod reports;
 mod settle;
 mod weights;
@@ -18,9 +19,11 @@ mod weights;
 #[cfg(test)]
 mod apply_test;
 #[cfg(test)]
+mod pool_rule_test;
+#[cfg(test)]
 mod property_test;
 
-pub(crate) use pool_create::widest_domain;
+pub(crate) use pool_rule::hosts_suffice;
 
 use crate::command::{Command, CommandReply};
 use crate::ids::{OsdId, PgId};

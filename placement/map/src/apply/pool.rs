@@ -2,10 +2,13 @@
 
 use super::Answer;
 use super::draft::Draft;
-use super::pool_create::{check_domain, check_sizes, rule_for};
+use super::pool_create::check_sizes;
+use super::pool_rule::{Wish, check_id, rule_for};
 use crate::ids::PoolId;
 use crate::pool::{Pool, default_min_size};
+use crate::pool_placement::PoolPlacement;
 use crate::refusal::{Refusal, RefusalKind};
+use crush::Mode;
 
 /// Options kept for other parts, with what they say.
 const OPTIONS: [(&str, &str); 2] =
@@ -22,6 +25,11 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         "size" => {
             let size = number()?;
             check_sizes(size, 1)?;
+            let (before, rule) = (pool(draft, id)?.size, pool(draft, id)?.crush_rule);
+            // Fewer are always possible, also on a map that lost members.
+            if size > before {
+                check_id(&draft.next, rule, size)?;
+            }
             let pool = pool(draft, id)?;
             pool.size = size;
             pool.min_size = default_min_size(size);
@@ -32,9 +40,11 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
             pool.min_size = min_size;
         }
         "failure_domain" => {
-            let size = pool(draft, id)?.size;
-            check_domain(&draft.next, value, size)?;
-            let rule = rule_for(draft, value)?;
+            let rule = new_rule(draft, id, &PoolPlacement::Spread, Some(value))?;
+            pool(draft, id)?.crush_rule = rule;
+        }
+        "crush_rule" => {
+            let rule = new_rule(draft, id, &PoolPlacement::Rule { name: value.to_owned() }, None)?;
             pool(draft, id)?.crush_rule = rule;
         }
         "application" => pool(draft, id)?.application = short(value)?,
@@ -50,8 +60,10 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         }
         _ => {
             let known = OPTIONS.iter().map(|(option, _)| *option);
-            let known: Vec<&str> =
-                ["size", "min_size", "failure_domain", "application"].into_iter().chain(known).collect();
+            let known: Vec<&str> = ["size", "min_size", "failure_domain", "crush_rule", "application"]
+                .into_iter()
+                .chain(known)
+                .collect();
             return Err(Refusal::not_found(format!(
                 "a pool has no setting {key:?}; it has {}",
                 known.join(", ")
@@ -65,6 +77,19 @@ pub(super) fn remove(draft: &mut Draft<'_>, name: &str) -> Result<Answer, Refusa
     let id = find(draft, name)?;
     draft.next.pools.remove(&id);
     Ok(Answer::Done)
+}
+
+/// The rule that a pool which exists would get.
+fn new_rule(
+    draft: &mut Draft<'_>,
+    id: PoolId,
+    placement: &PoolPlacement,
+    domain: Option<&str>,
+) -> Result<u32, Refusal> {
+    let pool = pool(draft, id)?;
+    let mode = if pool.can_shift() { Mode::Firstn } else { Mode::Indep };
+    let wish = Wish { placement, domain, class: None, size: pool.size, mode };
+    rule_for(draft, wish)
 }
 
 fn find(draft: &Draft<'_>, name: &str) -> Result<PoolId, Refusal> {

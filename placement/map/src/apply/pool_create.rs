@@ -1,9 +1,8 @@
-//! New pools, and where their copies may lie.
+//! New pools.
 
 use super::Answer;
-use super::cluster::ROOT;
 use super::draft::Draft;
-use crate::cluster_map::ClusterMap;
+use super::pool_rule::{Wish, rule_for};
 use crate::command::PoolCreate;
 use crate::ids::PoolId;
 use crate::pool::{PG_NUM_MAX, Pool, PoolKind, SIZE_MAX, default_min_size};
@@ -38,14 +37,14 @@ pub(super) fn create(draft: &mut Draft<'_>, wanted: &PoolCreate) -> Result<Answe
     if !(1..=PG_NUM_MAX).contains(&pg_num) {
         return Err(Refusal::invalid(format!("pg_num goes from 1 to {PG_NUM_MAX}")));
     }
-    let domain = match &wanted.failure_domain {
-        Some(domain) => {
-            check_domain(&draft.next, domain, size)?;
-            domain.clone()
-        }
-        None => widest_domain(&draft.next, size).to_owned(),
+    let wish = Wish {
+        placement: &wanted.placement,
+        domain: wanted.failure_domain.as_deref(),
+        class: wanted.device_class.as_deref(),
+        size,
+        mode: Mode::Firstn,
     };
-    let crush_rule = rule_for(draft, &domain)?;
+    let crush_rule = rule_for(draft, wish)?;
     let id = draft.next.next_pool;
     let pool = Pool {
         name: name.clone(),
@@ -73,48 +72,4 @@ pub(super) fn check_sizes(size: u32, min_size: u32) -> Result<(), Refusal> {
         return Err(Refusal::invalid(format!("min_size goes from 1 to size ({size}), not {min_size}")));
     }
     Ok(())
-}
-
-/// How many buckets of a type (or OSDs) below the root hold at least one OSD.
-pub(crate) fn members(map: &ClusterMap, domain: &str) -> Option<u32> {
-    let kind = map.crush.type_id(domain)?;
-    let Some(root) = map.crush.item_id(ROOT) else { return Some(0) };
-    let below = map.crush.under(root);
-    let of_kind = below.iter().filter(|item| {
-        map.crush.kind_of(**item) == Some(kind)
-            && !map.crush.is_shadow(**item)
-            && !map.crush.devices_under(**item).is_empty()
-    });
-    Some(u32::try_from(of_kind.count()).unwrap_or(u32::MAX))
-}
-
-/// The wider of host and osd that has `size` members.
-pub(crate) fn widest_domain(map: &ClusterMap, size: u32) -> &'static str {
-    if members(map, "host").is_some_and(|hosts| hosts >= size) { "host" } else { "osd" }
-}
-
-/// Whether a failure domain that somebody asked for can be had.
-pub(super) fn check_domain(map: &ClusterMap, domain: &str, size: u32) -> Result<(), Refusal> {
-    let Some(there) = members(map, domain) else {
-        let types: Vec<&str> = map.crush.types().map(|(_, name)| name).collect();
-        let text = format!("there is no failure domain {domain:?}; CRUSH knows {}", types.join(", "));
-        return Err(Refusal::not_found(text));
-    };
-    if there < size {
-        let text = format!(
-            "{size} copies in different {domain}s need {size} of them, and below root {ROOT} there are {there}; add \
-             OSDs in more {domain}s, ask for fewer copies, or for a narrower failure domain"
-        );
-        return Err(Refusal::new(RefusalKind::Impossible, text));
-    }
-    Ok(())
-}
-
-/// The rule for copies in different `domain`s; made when first asked for.
-pub(super) fn rule_for(draft: &mut Draft<'_>, domain: &str) -> Result<u32, Refusal> {
-    let name = format!("replicated_{domain}");
-    match draft.next.crush.rule_id(&name) {
-        Some(rule) => Ok(rule),
-        None => Ok(draft.next.crush.make_mut().add_simple_rule(&name, ROOT, domain, None, Mode::Firstn)?),
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::answer::pg_rows;
 use super::{Check, Health, PgRowView, Severity, Volatile};
-use crate::apply::widest_domain;
+use crate::apply::hosts_suffice;
 use crate::cluster_map::ClusterMap;
 use crate::flags::MapFlags;
 use crate::ids::OsdId;
@@ -252,9 +252,7 @@ fn wider_domain(map: &ClusterMap) -> Option<Check> {
     let hit: Vec<String> = map
         .pools
         .values()
-        .filter(|pool| {
-            pool.size > 1 && pool.crush_rule == osd_rule && widest_domain(map, pool.size) == "host"
-        })
+        .filter(|pool| pool.size > 1 && pool.crush_rule == osd_rule && hosts_suffice(map, pool.size))
         .map(|pool| format!("nacre pool set {} failure_domain host", pool.name))
         .collect();
     if hit.is_empty() {
