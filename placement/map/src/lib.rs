@@ -2,9 +2,11 @@
 //!
 //! * [`ClusterMap`] with [`Incremental`]s; [`ClusterMap::up_acting`] and [`Mapping`] say where PGs lie.
 //! * [`ClusterState::apply`] carries a [`Command`] out: the one place where map and rows change.
+//! * [`balance`] plans upmaps that even PGs out over OSDs.
 //! * [`status`] explains a state to people.
 
 mod apply;
+pub mod balance;
 pub mod cluster_map;
 pub mod command;
 pub mod config;

@@ -64,6 +64,14 @@ impl<'a> Placer<'a> {
         UpActing { up, up_primary, acting, acting_primary }
     }
 
+    /// What CRUSH says of a PG of `pool`, and what the upmaps make of it; OSDs that are down stay in both.
+    pub(crate) fn raw_and_upmapped(&mut self, pg: PgId, pool: &Pool) -> (Vec<OsdId>, Vec<OsdId>) {
+        let raw = self.raw(pg, pool, pool.placement_seed(pg.pool, pg.seed));
+        let mut set = raw.clone();
+        self.upmap(pg, &mut set);
+        (raw, set)
+    }
+
     /// What CRUSH says, without OSDs that do not exist.
     fn raw(&mut self, pg: PgId, pool: &Pool, seed: u32) -> Vec<OsdId> {
         self.map.crush.do_rule_into(
