@@ -3,8 +3,10 @@
 use crate::cluster::settings::DaemonSettings;
 use crate::exit::{Context, Failure};
 use crate::{session, shutdown};
+use gateway_client::Client;
 use gateway_s3::S3Config;
 use gateway_s3::storage::{Storage, StorageConfig};
+use placement_map::ClusterMap;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -33,7 +35,9 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
         client = session::connect_as_daemon(settings) => client?,
         () = until(stopped.clone()) => return Ok(()),
     };
-    let storage = Storage::new(client.clone(), storage_config(&client.map(), &settings.name));
+    let pace = garbage_pace(&client.map(), &settings.name);
+    let storage = Storage::new(client.clone(), storage_config(pace));
+    tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
     let mut config = S3Config::new(s3);
     config.domains = gateway.s3_domains.clone();
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, "serving");
@@ -45,17 +49,31 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     admin.or_unusable("admin API")
 }
 
-/// The defaults with what operators can set of them.
-fn storage_config(map: &placement_map::ClusterMap, daemon: &str) -> StorageConfig {
+/// How long garbage is kept, and how often it is looked for.
+type GarbagePace = (Duration, Duration);
+
+fn storage_config((gc_delay, gc_every): GarbagePace) -> StorageConfig {
+    StorageConfig { gc_delay, gc_every, ..StorageConfig::default() }
+}
+
+/// What operators set, or else the defaults.
+fn garbage_pace(map: &ClusterMap, daemon: &str) -> GarbagePace {
     let seconds = |key: &str, default: Duration| {
         // The monitors take only whole seconds for these keys.
         map.setting(daemon, key).and_then(|v| v.parse().ok()).map_or(default, Duration::from_secs)
     };
     let defaults = StorageConfig::default();
-    StorageConfig {
-        gc_delay: seconds("rgw_gc_obj_min_wait", defaults.gc_delay),
-        // An interval of nothing would be a busy loop.
-        gc_every: seconds("rgw_gc_processor_period", defaults.gc_every).max(Duration::from_secs(1)),
-        ..defaults
+    (
+        seconds("rgw_gc_obj_min_wait", defaults.gc_delay),
+        seconds("rgw_gc_processor_period", defaults.gc_every).max(Duration::from_secs(1)),
+    )
+}
+
+/// Settings take effect when they are set, as long as the process lives.
+async fn follow_settings(client: Client, storage: Storage<Client>, daemon: String, mut pace: GarbagePace) {
+    while let Ok(map) = client.wait_for_map(|map| garbage_pace(map, &daemon) != pace).await {
+        pace = garbage_pace(&map, &daemon);
+        storage.set_garbage_pace(pace.0, pace.1);
+        tracing::info!(delay = ?pace.0, every = ?pace.1, "garbage is collected at another pace");
     }
 }

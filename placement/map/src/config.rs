@@ -79,13 +79,13 @@ pub const SETTINGS: &[Setting] = &[
         "rgw_gc_obj_min_wait",
         Kind::Seconds,
         "3600",
-        "what deleted S3 objects held is freed after this, longer than a GET may take; read when a gateway starts",
+        "what deleted S3 objects held is freed after this, longer than a GET may take; 30 at most while writes find no space",
     ),
     setting(
         "rgw_gc_processor_period",
         Kind::Seconds,
         "300",
-        "how often a gateway looks for what it may free; read when it starts",
+        "how often a gateway looks for what it may free; 5 at most while writes find no space",
     ),
     setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
 ];

@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 impl Cluster {
-    /// Lets the gateway free garbage after seconds. It reads these settings when it starts, so it is started again.
+    /// Lets the gateways free garbage after seconds: settings reach them while they run.
     pub fn free_garbage_soon(&self) {
         for (key, seconds) in [("rgw_gc_obj_min_wait", "3"), ("rgw_gc_processor_period", "1")] {
             self.nacre(&["config", "set", "gateway", key, seconds]).ok();
         }
-        self.daemon_stop("gateway.0");
-        self.daemon_start("gateway.0");
-        self.wait_gateway();
+        for_condition("the gateway to follow its settings", Duration::from_secs(60), || {
+            let follows = self.log("gateway.0").contains("delay=3s every=1s");
+            if follows { Ok(()) } else { Err("nothing of it in its log".into()) }
+        });
     }
 
     /// The names of all data objects of S3.

@@ -15,7 +15,6 @@ const MOST: u64 = 400;
 #[test]
 fn full_disk() {
     let cluster = Cluster::start("full_disk", Options { osd_size: "256M", ..Options::default() });
-    cluster.free_garbage_soon();
     let s3 = cluster.s3();
     s3.make_bucket(BUCKET);
     let mut kept: BTreeMap<String, u64> = BTreeMap::new();

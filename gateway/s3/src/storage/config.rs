@@ -27,9 +27,10 @@ pub struct StorageConfig {
     pub split_bytes: u64,
     /// Whoever waits so long for the last step of a split drives it on itself.
     pub split_patience: Duration,
-    /// Data that lost its object is freed so much later: longer than the longest GET.
+    /// Data that lost its object is freed so much later: longer than the longest GET. (At first; see
+    /// `Storage::set_garbage_pace`.)
     pub gc_delay: Duration,
-    /// How often garbage is looked for.
+    /// How often garbage is looked for, at first.
     pub gc_every: Duration,
     /// At most so many data objects are freed per second.
     pub gc_objects_per_second: u32,

@@ -24,7 +24,7 @@ mod tests;
 pub use config::StorageConfig;
 pub use types::*;
 
-use background::{Intent, Watch};
+use background::{Intent, Pace, Watch};
 use budget::Budget;
 use gateway_client::Rados;
 use index::{ShardMap, Splits};
@@ -44,6 +44,7 @@ struct Inner<R> {
     map: Mutex<ShardMap>,
     splits: Splits,
     intent: Intent,
+    pace: Pace,
     watch: tokio::sync::Mutex<Watch>,
     keys: KeyCache,
     buckets: BucketCache,
@@ -53,6 +54,7 @@ impl<R: Rados> Storage<R> {
     /// A handle over a cluster. Starts nothing: `run` does.
     pub fn new(rados: R, config: StorageConfig) -> Storage<R> {
         let budget = Budget::new(config.buffer_bytes);
+        let pace = Pace::new(config.gc_delay, config.gc_every);
         let inner = Inner {
             rados,
             config,
@@ -60,6 +62,7 @@ impl<R: Rados> Storage<R> {
             map: Mutex::default(),
             splits: Splits::default(),
             intent: Intent::default(),
+            pace,
             watch: tokio::sync::Mutex::default(),
             keys: KeyCache::default(),
             buckets: BucketCache::default(),
@@ -69,6 +72,10 @@ impl<R: Rados> Storage<R> {
     /// The settings.
     pub fn config(&self) -> &StorageConfig {
         &self.inner.config
+    }
+    /// Changes how long garbage is kept and how often it is looked for. What is garbage already keeps its time.
+    pub fn set_garbage_pace(&self, delay: std::time::Duration, every: std::time::Duration) {
+        self.inner.pace.set(delay, every);
     }
     /// The cluster's handle.
     pub fn rados(&self) -> &R {

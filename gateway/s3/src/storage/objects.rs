@@ -183,6 +183,6 @@ impl<R: Rados> Storage<R> {
     }
 
     pub(crate) fn gc_delay_ms(&self) -> u64 {
-        u64::try_from(self.inner.config.gc_delay.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.inner.pace.delay().as_millis()).unwrap_or(u64::MAX)
     }
 }

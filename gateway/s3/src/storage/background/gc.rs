@@ -58,7 +58,9 @@ impl<R: Rados> Storage<R> {
     async fn collect_shard(&self, bucket: BucketId, shard: u64) -> Result<Option<u64>, OpError> {
         let mut after = Bytes::new();
         loop {
-            let ask = GarbageList { after, now_ms: self.inner.rados.now().millis(), max: PAGE };
+            let ahead_ms = u64::try_from(self.inner.pace.ahead().as_millis()).unwrap_or(u64::MAX);
+            let now_ms = self.inner.rados.now().millis().saturating_add(ahead_ms);
+            let ask = GarbageList { after, now_ms, max: PAGE };
             let page: GarbagePage = self.call_shard(bucket, shard, "gc_list", to_bytes(&ask)).await?;
             if !page.due.is_empty() {
                 self.free_page(&page.due).await?;

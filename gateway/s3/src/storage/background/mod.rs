@@ -3,14 +3,16 @@
 
 pub(crate) mod gc;
 pub(crate) mod intent;
+mod pace;
 mod sweeper;
 
 pub(crate) use intent::Intent;
+pub(crate) use pace::Pace;
 pub(crate) use sweeper::Watch;
 
 use super::Storage;
 use gateway_client::Rados;
-use tokio::time::{Duration, MissedTickBehavior, interval_at};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at};
 
 impl<R: Rados> Storage<R> {
     /// The background work of a gateway (renewing its intent, splitting shards, freeing garbage, clearing up
@@ -39,14 +41,11 @@ impl<R: Rados> Storage<R> {
     }
 
     async fn keep_collecting(&self) {
-        let mut ticks = ticker(self.inner.config.gc_every);
+        let pace = &self.inner.pace;
         loop {
-            ticks.tick().await;
+            pace.next_round(Instant::now()).await;
             if let Err(e) = self.collect_garbage().await {
-                tracing::warn!(
-                    "garbage collection stopped, goes on in {:?}: {e}",
-                    self.inner.config.gc_every
-                );
+                tracing::warn!("garbage collection stopped, goes on in {:?}: {e}", pace.every());
             }
         }
     }
@@ -73,7 +72,7 @@ impl<R: Rados> Storage<R> {
 /// Ticks that never bunch up, the first after one period.
 fn ticker(period: Duration) -> tokio::time::Interval {
     let period = period.max(Duration::from_millis(1));
-    let mut ticks = interval_at(tokio::time::Instant::now() + period, period);
+    let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }

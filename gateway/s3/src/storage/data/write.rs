@@ -20,6 +20,7 @@ use osd_object::Op;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
+use stdx::Errno;
 use stdx::codec::to_bytes;
 use tokio::task::JoinHandle;
 
@@ -84,6 +85,9 @@ impl<R: Rados> RunWriter<R> {
             self.in_flight.push_back(tokio::spawn(async move {
                 let done = inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
                 drop(keep);
+                if matches!(&done, Err(e) if e.code == Errno::ENOSPC) {
+                    inner.pace.space_is_short();
+                }
                 done.map(|_| ())
             }));
             // The first object must be there before any other, for it says whose they are.

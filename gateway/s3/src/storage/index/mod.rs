@@ -110,6 +110,9 @@ impl<R: Rados> Storage<R> {
                 Ok(answer) => return Ok(answer),
                 Err(e) => e,
             };
+            if error.code == Errno::ENOSPC {
+                self.inner.pace.space_is_short();
+            }
             aim = match refusal(&error) {
                 Some(Refusal::Elsewhere { header }) => {
                     self.map().learn(&header);
