@@ -18,6 +18,14 @@ fn draw_from(alphabet: &[u8], n: usize) -> Result<String, Failure> {
     Ok(bytes.iter().map(|b| char::from(alphabet[usize::from(*b) % alphabet.len()])).collect())
 }
 
+/// A random port of a range.
+pub(crate) fn draw_port(range: std::ops::Range<u16>) -> Result<u16, Failure> {
+    let mut bytes = [0u8; 4];
+    getrandom::fill(&mut bytes).or_unusable("the system gave no random bytes")?;
+    let n = u32::from_le_bytes(bytes) % u32::from(range.end - range.start);
+    Ok(range.start + n as u16)
+}
+
 /// A random cluster id in the usual form of a version 4 UUID.
 pub(crate) fn draw_fsid() -> Result<[u8; 16], Failure> {
     let mut id = [0u8; 16];

@@ -1,10 +1,12 @@
 //! What is refused before anything is changed: exit code 2 and one clear sentence each.
 
 use crate::cli::UpArgs;
+use crate::cluster::advert::FirstUser;
 use crate::cluster::layout::Layout;
 use crate::cluster::settings::ClusterSettings;
 use crate::exit::{Context, Failure};
 use crate::size;
+use gateway_s3::storage::{Secret, check_key_pair};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -56,6 +58,23 @@ pub(super) fn ports_free(args: &UpArgs) -> Result<(), Failure> {
 fn port_free(addr: SocketAddr) -> std::io::Result<()> {
     // std sets SO_REUSEADDR, so connections in TIME_WAIT of a cluster just stopped are no obstacle.
     TcpListener::bind(addr).map(drop)
+}
+
+/// Whether the key pair that was given is one that the first user can have, or has.
+pub(super) fn key_pair(args: &UpArgs, kept: Option<&FirstUser>) -> Result<(), Failure> {
+    let (Some(access), Some(secret)) = (&args.access_key, &args.secret_key) else { return Ok(()) };
+    check_key_pair(access, &Secret::new(secret))
+        .map_err(|e| Failure::unusable(format!("--access-key, --secret-key: {}", e.message())))?;
+    match kept {
+        Some(kept) if (&kept.access_key, &kept.secret_key) != (access, secret) => {
+            Err(Failure::unusable(format!(
+                "the first user of this cluster has another key pair (access key {}) since it was made; leave \
+             --access-key out, and add pairs with `nacre user key create`",
+                kept.access_key
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a new cluster needs: sensible numbers and enough disk.
@@ -118,6 +137,22 @@ mod tests {
             assert_eq!(failure.code, 2);
             assert!(failure.sentence.contains(says), "{failure}");
         }
+    }
+
+    #[test]
+    fn key_pairs_that_cannot_be_are_refused_before_anything_is_made() {
+        let given = |access, secret| args(&["--access-key", access, "--secret-key", secret]);
+        let kept = FirstUser { access_key: "akakakak".into(), secret_key: "sksksksk".into() };
+        for (pair, says) in [(given("ak", "sksksksk"), "3 to 128"), (given("akakakak", "short"), "8 to 128")]
+        {
+            let failure = key_pair(&pair, None).unwrap_err();
+            assert!(failure.code == 2 && failure.sentence.contains(says), "{failure}");
+            assert!(!failure.sentence.contains("short"), "a secret is not printed");
+        }
+        assert!(key_pair(&args(&[]), Some(&kept)).is_ok());
+        assert!(key_pair(&given("akakakak", "sksksksk"), Some(&kept)).is_ok());
+        let failure = key_pair(&given("akakakak", "another-secret"), Some(&kept)).unwrap_err();
+        assert!(failure.code == 2 && failure.sentence.contains("user key create"), "{failure}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
 
     // Everything that can be refused is refused before anything is changed.
     let existing = checks::existing_cluster(&layout)?;
+    checks::key_pair(args, FirstUser::load(&layout).filter(|_| existing.is_some()).as_ref())?;
     let _lock = match &existing {
         Some(_) => Some(lock(&layout)?),
         None => None,
@@ -112,14 +113,12 @@ fn lock(layout: &Layout) -> Result<std::fs::File, Failure> {
 
 /// The key pair of the first user: given, kept from before, or drawn.
 fn first_user(args: &UpArgs, layout: &Layout) -> Result<FirstUser, Failure> {
+    if let (Some(a), Some(s)) = (&args.access_key, &args.secret_key) {
+        return Ok(FirstUser { access_key: a.clone(), secret_key: s.clone() });
+    }
     if let Some(kept) = FirstUser::load(layout) {
         return Ok(kept);
     }
-    Ok(match (&args.access_key, &args.secret_key) {
-        (Some(a), Some(s)) => FirstUser { access_key: a.clone(), secret_key: s.clone() },
-        _ => {
-            let (access_key, secret_key) = crate::keys::draw()?;
-            FirstUser { access_key, secret_key }
-        }
-    })
+    let (access_key, secret_key) = crate::keys::draw()?;
+    Ok(FirstUser { access_key, secret_key })
 }

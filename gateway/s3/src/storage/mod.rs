@@ -22,6 +22,7 @@ pub mod types;
 mod tests;
 
 pub use config::StorageConfig;
+pub use meta::check_key_pair;
 pub use types::*;
 
 use background::{Intent, Pace, Watch};

@@ -6,6 +6,7 @@ mod users;
 
 pub(crate) use buckets::BucketCache;
 pub(crate) use users::KeyCache;
+pub use users::check_key_pair;
 
 use super::Storage;
 use bytes::Bytes;

@@ -260,14 +260,20 @@ fn key_row(uid: &str, access_key: &str, secret: &Secret) -> (Bytes, Bytes) {
     (access_key_key(access_key), to_bytes(&row))
 }
 
-fn checked(key: Option<(String, Secret)>) -> Result<(String, Secret), S3Error> {
-    let Some((access, secret)) = key else { return generate() };
+/// Refuses a key pair that no user may have: `InvalidArgument` with the sentence that says what would do.
+pub fn check_key_pair(access: &str, secret: &Secret) -> Result<(), S3Error> {
     if !(3..=128).contains(&access.len()) || !access.bytes().all(|b| b.is_ascii_graphic() && b != b'/') {
         let text = "An access key has 3 to 128 visible ASCII characters other than '/'.";
-        return Err(S3Error::invalid_argument(text, "access-key", &access));
+        return Err(S3Error::invalid_argument(text, "access-key", access));
     }
     if !(8..=128).contains(&secret.reveal().len()) {
         return Err(S3Error::with_message(Code::InvalidArgument, "A secret key has 8 to 128 characters."));
     }
+    Ok(())
+}
+
+fn checked(key: Option<(String, Secret)>) -> Result<(String, Secret), S3Error> {
+    let Some((access, secret)) = key else { return generate() };
+    check_key_pair(&access, &secret)?;
     Ok((access, secret))
 }
