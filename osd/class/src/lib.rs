@@ -7,6 +7,7 @@
 
 pub mod execute;
 pub mod index;
+pub mod lock;
 pub mod memory;
 pub mod registry;
 

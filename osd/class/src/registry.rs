@@ -133,7 +133,7 @@ pub struct Registry {
 impl Registry {
     /// The classes every OSD has.
     pub fn standard() -> Registry {
-        Registry::new(&[&crate::index::Index])
+        Registry::new(&[&crate::index::Index, &crate::lock::Lock])
     }
 
     /// Exactly these classes. Two of one name are a mistake in the build.
