@@ -1,0 +1,347 @@
+//! The images of a pool: making, finding, changing and removing them.
+
+use crate::directory::Directory;
+use crate::error::BlockError;
+use crate::fence::Marked;
+use crate::header::{self, FEATURE_EXCLUSIVE_LOCK, Header, PendingTrim, SIZE, STATE, State};
+use crate::image::Image;
+use crate::layout::Layout;
+use crate::name;
+use crate::object::Objects;
+use crate::tenure::LockObject;
+use gateway_client::{OpError, Rados};
+use osd_class::lock::{Holder, assert_held};
+use osd_object::{ObjectName, OmapRange, Op, OpResult};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use stdx::Errno;
+use stdx::codec::to_bytes;
+
+/// How long a holder of a lock may be silent.
+const LEASE: Duration = Duration::from_secs(15);
+/// A making older than this was given up by who began it.
+const MAKING_MAX: Duration = Duration::from_secs(3600);
+
+/// The images of one pool. Cheap to clone.
+#[derive(Clone)]
+pub struct Images<R> {
+    rados: R,
+    pool: String,
+    lease: Duration,
+}
+
+/// A line of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRow {
+    /// Its name.
+    pub name: String,
+    /// Its id, which its objects are named by.
+    pub id: String,
+}
+
+/// What is known of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageInfo {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Its properties.
+    pub header: Header,
+    /// Who has it open for writing.
+    pub holder: Option<Holder>,
+}
+
+/// Space of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes that its users see.
+    pub provisioned: u64,
+    /// Bytes up to the ends of its objects, one copy: what is cleared inside an object still counts.
+    pub used: u64,
+    /// Objects that hold data.
+    pub objects: u64,
+}
+
+impl<R: Rados> Images<R> {
+    /// The images of `pool`.
+    pub fn new(rados: R, pool: impl Into<String>) -> Images<R> {
+        Images { rados, pool: pool.into(), lease: LEASE }
+    }
+    /// The same with another lease of locks (15 s otherwise).
+    pub fn with_lease(self, lease: Duration) -> Images<R> {
+        Images { lease, ..self }
+    }
+    /// The pool.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    fn label(&self, image: &str) -> String {
+        format!("{}/{image}", self.pool)
+    }
+    fn directory(&self) -> Directory<'_, R> {
+        Directory { rados: &self.rados, pool: &self.pool }
+    }
+    fn lock(&self, id: &str, image: &str) -> LockObject<R> {
+        LockObject {
+            rados: self.rados.clone(),
+            pool: self.pool.clone(),
+            object: name::header(id),
+            image: self.label(image),
+        }
+    }
+    async fn on_header(&self, id: &str, ops: Vec<Op>) -> Result<Vec<OpResult>, OpError> {
+        let object = ObjectName::new(name::header(id));
+        self.rados.operate(&self.pool, object, ops).await.map(|r| r.results)
+    }
+
+    /// Makes an image. It takes no space until it is written. `Exists`, `Invalid`.
+    pub async fn create(&self, image: &str, size: u64, layout: Layout) -> Result<(), BlockError> {
+        name::check_name(image)?;
+        header::check_size(size)?;
+        self.tidy_makings().await?;
+        let drawn = getrandom::u64().map_err(|e| BlockError::Invalid(format!("no entropy: {e}")))?;
+        let id = format!("{drawn:016x}");
+        let directory = self.directory();
+        directory.announce(&id, image).await?;
+        let header = Header {
+            size,
+            layout,
+            features: FEATURE_EXCLUSIVE_LOCK,
+            data_prefix: name::data_prefix(&id),
+            snap_seq: 0,
+            created: self.rados.now(),
+            pending: None,
+        };
+        self.on_header(&id, vec![Op::Create { exclusive: true }, Op::OmapSet { rows: header.rows() }])
+            .await?;
+        match directory.enter(&id, image).await {
+            Ok(()) => Ok(()),
+            Err(refused @ (BlockError::Exists { .. } | BlockError::Changed { .. })) => {
+                self.drop_header(&id).await?;
+                directory.forget(&id).await?;
+                Err(refused)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Removes what creations that died long ago left behind.
+    async fn tidy_makings(&self) -> Result<(), BlockError> {
+        let now_ms = self.rados.now().millis();
+        for making in self.directory().making().await? {
+            if now_ms.saturating_sub(making.since_ms) > MAKING_MAX.as_millis() as u64 {
+                // The row first: with it gone the image can no longer be entered.
+                self.directory().forget(&making.id).await?;
+                self.drop_header(&making.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn drop_header(&self, id: &str) -> Result<(), BlockError> {
+        match self.on_header(id, vec![Op::Delete]).await {
+            Err(e) if e.code == Errno::ENOENT => Ok(()),
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// All images, by name.
+    pub async fn list(&self) -> Result<Vec<ImageRow>, BlockError> {
+        let all = self.directory().list().await?;
+        Ok(all.into_iter().map(|(name, id)| ImageRow { name, id }).collect())
+    }
+
+    /// One image.
+    pub async fn info(&self, image: &str) -> Result<ImageInfo, BlockError> {
+        let id = self.directory().id(image).await?;
+        let header = self.header(&id, image).await?;
+        let holder = self.lock(&id, image).stat().await?.holder;
+        Ok(ImageInfo { name: image.to_string(), id, header, holder })
+    }
+
+    async fn header(&self, id: &str, image: &str) -> Result<Header, BlockError> {
+        let object = name::header(id);
+        let results = match self.on_header(id, vec![Op::OmapGetRange { range: OmapRange::all() }]).await {
+            // Removed between two looks.
+            Err(e) if e.code == Errno::ENOENT && e.step.is_some() => {
+                return Err(BlockError::NoSuchImage { image: self.label(image) });
+            }
+            other => other?,
+        };
+        let rows: BTreeMap<_, _> = match results.into_iter().next() {
+            Some(OpResult::Rows(page)) => page.rows.into_iter().collect(),
+            _ => return Err(BlockError::Damaged { object, row: "(all)".to_string() }),
+        };
+        Header::from_rows(&self.label(image), &object, &rows)
+    }
+
+    /// Gives an image another name. Whoever has it open goes on.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), BlockError> {
+        name::check_name(to)?;
+        let id = self.directory().id(from).await?;
+        self.directory().rename(&id, from, to).await
+    }
+
+    /// Opens an image to read it. Sees what its writer writes, without any order among requests.
+    pub async fn open_read_only(&self, image: &str) -> Result<Arc<Image<R>>, BlockError> {
+        let id = self.directory().id(image).await?;
+        let header = self.header(&id, image).await?;
+        Ok(self.assemble(image, &id, &header, None))
+    }
+
+    /// Opens an image to write it, under its lock. `owner` names this daemon: what an earlier life of it had open is
+    /// taken over at once, what another has open after its lease, if it is silent. `InUse`.
+    pub async fn open(&self, image: &str, owner: &str) -> Result<Arc<Image<R>>, BlockError> {
+        let id = self.directory().id(image).await?;
+        self.open_id(image, &id, owner).await
+    }
+
+    async fn open_id(&self, image: &str, id: &str, owner: &str) -> Result<Arc<Image<R>>, BlockError> {
+        // First whether we can serve it at all, then the lock.
+        self.header(id, image).await?;
+        let tenure = self.lock(id, image).take(owner, self.lease).await?;
+        let header = self.header(id, image).await?;
+        let open = self.assemble(image, id, &header, Some(tenure));
+        if let Some(pending) = header.pending {
+            self.finish_trim(image, id, &open, pending).await?;
+        }
+        Ok(open)
+    }
+
+    fn assemble(
+        &self,
+        image: &str,
+        id: &str,
+        header: &Header,
+        tenure: Option<crate::tenure::Tenure>,
+    ) -> Arc<Image<R>> {
+        let objects = Objects {
+            rados: self.rados.clone(),
+            pool: self.pool.clone(),
+            image: self.label(image),
+            prefix: header.data_prefix.clone(),
+            tenure,
+            marked: Marked::default(),
+            loose_ends: AtomicBool::new(false),
+        };
+        Arc::new(Image::new(objects, self.lock(id, image), header))
+    }
+
+    /// The size becomes `size`. Growing works while the image is in use (its clients see it when they connect
+    /// again); shrinking needs the image for itself, and `allow_shrink`. Gives the size before.
+    pub async fn resize(
+        &self,
+        image: &str,
+        size: u64,
+        allow_shrink: bool,
+        owner: &str,
+    ) -> Result<u64, BlockError> {
+        header::check_size(size)?;
+        let id = self.directory().id(image).await?;
+        let mut header = self.header(&id, image).await?;
+        let before = header.size;
+        if size < before && !allow_shrink {
+            return Err(BlockError::WouldShrink { image: self.label(image), from: before, to: size });
+        }
+        if size < before || header.pending.is_some() {
+            let open = self.open_id(image, &id, owner).await?;
+            header = self.header(&id, image).await?;
+            let shrunk = match size < header.size {
+                true => self.shrink(image, &id, &open, header.size, size).await,
+                false => Ok(()),
+            };
+            open.close().await?;
+            shrunk?;
+        }
+        if size > header.size {
+            let ops = vec![
+                header::row_is(SIZE, to_bytes(&header.size)),
+                // What a shrink has still to remove would come back to light.
+                header::row_is(STATE, State::bytes(None)),
+                Op::OmapSet { rows: vec![(header::key(SIZE), to_bytes(&size))] },
+            ];
+            self.on_header(&id, ops).await.map_err(|e| self.changed(image, e))?;
+        }
+        Ok(before)
+    }
+
+    async fn shrink(
+        &self,
+        image: &str,
+        id: &str,
+        open: &Image<R>,
+        from: u64,
+        to: u64,
+    ) -> Result<(), BlockError> {
+        let pending = PendingTrim { from: to, to: from };
+        let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
+        ops.push(header::row_is(SIZE, to_bytes(&from)));
+        ops.push(Op::OmapSet {
+            rows: vec![(header::key(SIZE), to_bytes(&to)), (header::key(STATE), State::bytes(Some(pending)))],
+        });
+        self.on_header(id, ops).await.map_err(|e| self.changed(image, e))?;
+        self.finish_trim(image, id, open, pending).await
+    }
+
+    async fn finish_trim(
+        &self,
+        image: &str,
+        id: &str,
+        open: &Image<R>,
+        pending: PendingTrim,
+    ) -> Result<(), BlockError> {
+        open.trim(pending.from, pending.to).await?;
+        let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
+        ops.push(Op::OmapSet { rows: vec![(header::key(STATE), State::bytes(None))] });
+        self.on_header(id, ops).await.map(drop).map_err(|e| self.changed(image, e))
+    }
+
+    fn changed(&self, image: &str, error: OpError) -> BlockError {
+        match error.code {
+            Errno::ECANCELED => BlockError::Changed { image: self.label(image) },
+            Errno::ESTALE => BlockError::Fenced { image: self.label(image) },
+            _ => error.into(),
+        }
+    }
+
+    /// Removes an image that nobody has open, and frees its space. What an earlier removal left is removed too.
+    pub async fn remove(&self, image: &str, owner: &str) -> Result<(), BlockError> {
+        let id = self.directory().id(image).await?;
+        let open = self.open_id(image, &id, owner).await?;
+        if let Err(refused) = self.directory().retire(&id, image).await {
+            open.close().await?;
+            return Err(refused);
+        }
+        self.erase(&id, &open).await?;
+        for left in self.directory().removing().await? {
+            match self.open_id(&left.name, &left.id, owner).await {
+                Ok(open) => self.erase(&left.id, &open).await?,
+                Err(BlockError::NoSuchImage { .. }) => self.directory().forget(&left.id).await?,
+                // Somebody is at it.
+                Err(BlockError::InUse { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes data, then header, then the note that it has to be done.
+    async fn erase(&self, id: &str, open: &Image<R>) -> Result<(), BlockError> {
+        open.trim(0, open.size()).await?;
+        let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
+        ops.push(Op::Delete);
+        self.on_header(id, ops).await?;
+        self.directory().forget(id).await
+    }
+
+    /// What an image takes. One question per object of the image.
+    pub async fn usage(&self, image: &str) -> Result<Usage, BlockError> {
+        let open = self.open_read_only(image).await?;
+        let (objects, used) = open.stored().await?;
+        Ok(Usage { provisioned: open.size(), used, objects })
+    }
+}

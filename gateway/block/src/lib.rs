@@ -1,0 +1,26 @@
+//! Block images over the client handle (decision D8): a header object with the lock, data objects striped by size,
+//! holes where nothing was written. Rows and names: docs/formats/image.md.
+//!
+//! There is no cache: a write returns when it is durable on every in-sync replica of its objects, so a flush has
+//! nothing to wait for but the writes under way.
+
+mod directory;
+mod error;
+mod fence;
+mod header;
+mod image;
+mod images;
+mod layout;
+mod name;
+mod object;
+mod tenure;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::BlockError;
+pub use header::{Header, PendingTrim};
+pub use image::{Extent, Image, ReadExtent, ZeroMode};
+pub use images::{ImageInfo, ImageRow, Images, Usage};
+pub use layout::{Layout, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, SIZE_BYTES_MAX};
+pub use name::check_name;

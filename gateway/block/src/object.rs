@@ -1,0 +1,206 @@
+//! One data object: reading, writing and clearing it under the fence.
+
+use crate::error::BlockError;
+use crate::fence::{self, Marked};
+use crate::name;
+use crate::tenure::Tenure;
+use bytes::Bytes;
+use gateway_client::{OpError, Rados};
+use osd_object::{ObjectName, Op, OpResult};
+use std::sync::atomic::{AtomicBool, Ordering};
+use stdx::Errno;
+
+/// The data objects of an open image.
+pub(crate) struct Objects<R> {
+    pub(crate) rados: R,
+    pub(crate) pool: String,
+    pub(crate) image: String,
+    pub(crate) prefix: String,
+    /// None: opened for reading only.
+    pub(crate) tenure: Option<Tenure>,
+    pub(crate) marked: Marked,
+    /// Something was sent of which we do not know whether it ended.
+    pub(crate) loose_ends: AtomicBool,
+}
+
+/// Notes a loose end unless it is told that there is none.
+struct Watch<'a>(Option<&'a AtomicBool>);
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(flag) = self.0 {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<R: Rados> Objects<R> {
+    fn fenced(&self) -> BlockError {
+        BlockError::Fenced { image: self.image.clone() }
+    }
+    fn writer(&self) -> Result<&Tenure, BlockError> {
+        let tenure =
+            self.tenure.as_ref().ok_or_else(|| BlockError::ReadOnly { image: self.image.clone() })?;
+        if tenure.lost() { Err(self.fenced()) } else { Ok(tenure) }
+    }
+    async fn send(&self, object: u64, ops: Vec<Op>) -> Result<Vec<OpResult>, OpError> {
+        let name = ObjectName::new(name::data(&self.prefix, object));
+        self.rados.operate(&self.pool, name, ops).await.map(|r| r.results)
+    }
+    async fn send_change(&self, object: u64, ops: Vec<Op>) -> Result<(), OpError> {
+        let mut watch = Watch(Some(&self.loose_ends));
+        let sent = self.send(object, ops).await;
+        // A failure that names its step was decided by the OSD; any other leaves open what became of it.
+        if !matches!(&sent, Err(e) if e.step.is_none()) {
+            watch.0 = None;
+        }
+        sent.map(drop)
+    }
+
+    /// Changes an object under our mark. Failures of `ops` come back as the OSD put them.
+    async fn change(&self, object: u64, ops: &[Op]) -> Result<Result<(), OpError>, BlockError> {
+        let generation = self.writer()?.generation();
+        let guarded = |guard: Op, mark: Option<Op>| {
+            std::iter::once(guard).chain(ops.iter().cloned()).chain(mark).collect::<Vec<Op>>()
+        };
+        let refused =
+            |r: &Result<(), OpError>| matches!(r, Err(e) if (e.code, e.step) == (Errno::ECANCELED, Some(0)));
+        if self.marked.holds(object) {
+            let done = self.send_change(object, guarded(fence::ours(generation), None)).await;
+            if !refused(&done) {
+                return Ok(done);
+            }
+            // Either somebody newer was here, or we removed the object ourselves: the next says which.
+        }
+        let done = self
+            .send_change(object, guarded(fence::not_newer(generation), Some(fence::mark(generation))))
+            .await;
+        if refused(&done) {
+            if let Some(tenure) = &self.tenure {
+                tenure.lose();
+            }
+            return Err(self.fenced());
+        }
+        self.marked.set(object, done.is_ok());
+        Ok(done)
+    }
+
+    /// Writes into an object.
+    pub(crate) async fn write(&self, object: u64, offset: u64, data: Bytes) -> Result<(), BlockError> {
+        Ok(self.change(object, &[Op::Write { offset, data }]).await??)
+    }
+
+    /// Whether late writes of an earlier holder are possible, so that what is absent must be marked too.
+    fn haunted(&self) -> bool {
+        self.tenure.as_ref().is_some_and(|t| t.unclean > 0)
+    }
+
+    /// A range of an object reads as zeros, and takes no space as far as it consists of whole units.
+    pub(crate) async fn clear(
+        &self,
+        object: u64,
+        offset: u64,
+        len: u64,
+        to_end: bool,
+    ) -> Result<(), BlockError> {
+        if offset == 0 && to_end {
+            return self.clear_all(object).await;
+        }
+        let clear = match to_end {
+            true => Op::Truncate { size: offset },
+            false => Op::Zero { offset, len },
+        };
+        let ops = match self.haunted() {
+            true => vec![clear],
+            // Without this the change would make an object where there is none.
+            false => vec![Op::AssertExists, clear],
+        };
+        Ok(absent_is_fine(self.change(object, &ops).await?)?)
+    }
+
+    async fn clear_all(&self, object: u64) -> Result<(), BlockError> {
+        if self.haunted() {
+            // What is removed loses its mark, and an old holder's write could bring its bytes back.
+            return Ok(self.change(object, &[Op::Truncate { size: 0 }]).await??);
+        }
+        self.remove(object).await
+    }
+
+    /// The object is gone.
+    pub(crate) async fn remove(&self, object: u64) -> Result<(), BlockError> {
+        let generation = self.writer()?.generation();
+        let done = self.send_change(object, vec![fence::not_newer(generation), Op::Delete]).await;
+        self.marked.set(object, false);
+        match done {
+            Err(e) if (e.code, e.step) == (Errno::ECANCELED, Some(0)) => {
+                if let Some(tenure) = &self.tenure {
+                    tenure.lose();
+                }
+                Err(self.fenced())
+            }
+            done => Ok(absent_is_fine(done)?),
+        }
+    }
+
+    /// The first `len` bytes of an object stay; the rest is gone.
+    pub(crate) async fn cut(&self, object: u64, len: u64) -> Result<(), BlockError> {
+        Ok(absent_is_fine(self.change(object, &[Op::AssertExists, Op::Truncate { size: len }]).await?)?)
+    }
+
+    /// One reading step, once no late write of an earlier holder can follow it. None: the object is absent.
+    async fn look(&self, object: u64, op: Op) -> Result<Option<OpResult>, BlockError> {
+        let Some(tenure) = &self.tenure else {
+            return Ok(absent_is_none(self.send(object, vec![op]).await)?);
+        };
+        let seen = match tenure.unclean {
+            0 => self.send(object, vec![op]).await,
+            unclean => match self.send(object, vec![fence::past(unclean), op.clone()]).await {
+                Err(e) if (e.code, e.step) == (Errno::ECANCELED, Some(0)) => {
+                    self.change(object, &[Op::Create { exclusive: false }]).await??;
+                    self.send(object, vec![op]).await
+                }
+                other => other,
+            },
+        };
+        let seen = absent_is_none(seen)?;
+        // Only now is it certain that nobody newer had written before we looked.
+        if tenure.certain().await { Ok(seen) } else { Err(self.fenced()) }
+    }
+
+    /// Bytes of a range, cut at the object's end; none if the object is absent.
+    pub(crate) async fn read(&self, object: u64, offset: u64, len: u64) -> Result<Option<Bytes>, BlockError> {
+        match self.look(object, Op::Read { offset, len }).await? {
+            None => Ok(None),
+            Some(OpResult::Data(data)) if data.len() as u64 <= len => Ok(Some(data)),
+            Some(_) => Err(self.senseless(object)),
+        }
+    }
+
+    /// Bytes up to the object's end; 0 if it is absent.
+    pub(crate) async fn extent(&self, object: u64) -> Result<u64, BlockError> {
+        match self.look(object, Op::Stat).await? {
+            None => Ok(0),
+            Some(OpResult::Meta(meta)) => Ok(meta.size),
+            Some(_) => Err(self.senseless(object)),
+        }
+    }
+
+    fn senseless(&self, object: u64) -> BlockError {
+        let error = OpError::new(Errno::EIO).with_context(name::data(&self.prefix, object));
+        BlockError::Storage(error)
+    }
+}
+
+fn absent_is_none(r: Result<Vec<OpResult>, OpError>) -> Result<Option<OpResult>, OpError> {
+    match r {
+        Ok(mut results) => Ok(results.pop()),
+        Err(e) if e.code == Errno::ENOENT && e.step.is_some() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn absent_is_fine(r: Result<(), OpError>) -> Result<(), OpError> {
+    match r {
+        Err(e) if e.code == Errno::ENOENT && e.step.is_some() => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests that make sense and those that do not.
+
+use super::handshake::Session;
+use super::reply;
+use super::request::{Command, HEAD_BYTES, Request};
+use super::words::{REQUEST_BYTES_MAX, command, flag};
+use crate::export::{Facts, NbdError};
+use bytes::Bytes;
+use gateway_block::{Extent, ReadExtent};
+use stdx::Rng;
+
+const SIZE: u64 = 1 << 30;
+const FACTS: Facts = Facts { size: SIZE, read_only: false, block_min: 1, block_preferred: 4096 };
+const ALL: Session = Session { structured: true, allocation: true };
+const PLAIN: Session = Session { structured: false, allocation: false };
+
+fn request(command: u16, flags: u16, offset: u64, len: u32) -> Request {
+    Request { flags, command, cookie: 7, offset, len }
+}
+fn check(command: u16, flags: u16, offset: u64, len: u32) -> Result<Command, NbdError> {
+    request(command, flags, offset, len).check(&FACTS, &ALL)
+}
+
+#[test]
+fn a_head_is_read_as_the_protocol_draws_it() {
+    let mut head = [0u8; HEAD_BYTES];
+    head[..4].copy_from_slice(&[0x25, 0x60, 0x95, 0x13]);
+    head[5] = 1;
+    head[7] = 1;
+    head[15] = 7;
+    head[16] = 1;
+    head[26] = 2;
+    let read = Request::parse(&head).unwrap();
+    assert_eq!(read, request(command::WRITE, flag::FUA, 1 << 56, 512));
+    assert_eq!(read.payload_len(), 512);
+    head[0] = 0;
+    assert!(Request::parse(&head).is_err());
+}
+
+#[test]
+fn ranges_have_to_lie_inside() {
+    let end = SIZE - 512;
+    assert_eq!(check(command::READ, 0, end, 512), Ok(Command::Read { whole: false }));
+    for (offset, len) in [(end + 1, 512), (SIZE, 1), (u64::MAX, 512), (u64::MAX - 511, 512)] {
+        assert_eq!(check(command::READ, 0, offset, len), Err(NbdError::Invalid));
+        assert_eq!(check(command::TRIM, 0, offset, len), Err(NbdError::Invalid));
+        assert_eq!(check(command::BLOCK_STATUS, 0, offset, len), Err(NbdError::Invalid));
+        assert_eq!(check(command::WRITE, 0, offset, len), Err(NbdError::NoSpace));
+        assert_eq!(check(command::WRITE_ZEROES, 0, offset, len), Err(NbdError::NoSpace));
+    }
+    assert_eq!(check(command::READ, 0, 0, REQUEST_BYTES_MAX), Ok(Command::Read { whole: false }));
+    assert_eq!(check(command::READ, 0, 0, REQUEST_BYTES_MAX + 1), Err(NbdError::TooLong));
+    assert_eq!(check(command::WRITE, 0, 0, REQUEST_BYTES_MAX + 1), Err(NbdError::TooLong));
+    assert_eq!(check(command::TRIM, 0, 0, SIZE as u32), Ok(Command::Trim), "no data, no bound but the end");
+    assert_eq!(check(command::BLOCK_STATUS, 0, 0, 0), Err(NbdError::Invalid));
+}
+
+#[test]
+fn flags_belong_to_their_commands() {
+    for c in
+        [command::READ, command::WRITE, command::FLUSH, command::TRIM, command::WRITE_ZEROES, command::CACHE]
+    {
+        assert!(check(c, flag::FUA, 0, 0).is_ok(), "{c}");
+        assert_eq!(check(c, 1 << 9, 0, 0), Err(NbdError::Invalid), "{c}");
+    }
+    assert_eq!(check(command::READ, flag::DF, 0, 9), Ok(Command::Read { whole: true }));
+    assert_eq!(request(command::READ, flag::DF, 0, 9).check(&FACTS, &PLAIN), Err(NbdError::Invalid));
+    assert_eq!(check(command::WRITE, flag::NO_HOLE, 0, 9), Err(NbdError::Invalid));
+    assert_eq!(check(command::WRITE_ZEROES, flag::FAST_ZERO, 0, 9), Ok(Command::Zero { allocate: false }));
+    assert_eq!(check(command::WRITE_ZEROES, flag::NO_HOLE, 0, 9), Ok(Command::Zero { allocate: true }));
+    let both = flag::NO_HOLE | flag::FAST_ZERO;
+    assert_eq!(check(command::WRITE_ZEROES, both, 0, 9), Err(NbdError::Unsupported));
+    assert_eq!(check(command::BLOCK_STATUS, flag::REQ_ONE, 0, 9), Ok(Command::Status { one: true }));
+    assert_eq!(request(command::BLOCK_STATUS, 0, 0, 9).check(&FACTS, &PLAIN), Err(NbdError::Invalid));
+    for unknown in [8, 99, u16::MAX] {
+        assert_eq!(check(unknown, 0, 0, 9), Err(NbdError::Invalid));
+    }
+    assert_eq!(check(command::DISCONNECT, u16::MAX, 9, 9), Ok(Command::Disconnect));
+}
+
+#[test]
+fn a_read_only_export_refuses_what_writes() {
+    let facts = Facts { read_only: true, ..FACTS };
+    for c in [command::WRITE, command::TRIM, command::WRITE_ZEROES] {
+        assert_eq!(request(c, 0, 0, 512).check(&facts, &ALL), Err(NbdError::Forbidden));
+    }
+    assert!(request(command::READ, 0, 0, 512).check(&facts, &ALL).is_ok());
+}
+
+#[test]
+fn whatever_comes_costs_bounded_memory_and_never_panics() {
+    let mut rng = Rng::new(1);
+    for _ in 0..100_000 {
+        let mut odd = || [0, 1, 2, 3, 6, 7, 8, 0xff][rng.below(8) as usize];
+        let mut head: [u8; HEAD_BYTES] = std::array::from_fn(|_| odd());
+        head[..4].copy_from_slice(&[0x25, 0x60, 0x95, 0x13]);
+        let request = Request::parse(&head).unwrap();
+        let _ = request.check(&FACTS, &ALL);
+        assert!(request.memory_bytes() <= REQUEST_BYTES_MAX);
+    }
+}
+
+#[test]
+fn replies_are_laid_out_as_the_protocol_draws_them() {
+    let extents = || vec![ReadExtent::Data(Bytes::from_static(b"abc")), ReadExtent::Hole(5)];
+    let simple = reply::read_simple(7, extents()).concat();
+    assert_eq!(simple, b"\x67\x44\x66\x98\0\0\0\0\0\0\0\0\0\0\0\x07abc\0\0\0\0\0");
+    let whole = reply::read_chunks(7, 2, extents(), true).concat();
+    let head = b"\x66\x8e\x33\xef\0\x01\0\x01\0\0\0\0\0\0\0\x07\0\0\0\x10\0\0\0\0\0\0\0\x02";
+    assert_eq!(whole, [&head[..], b"abc\0\0\0\0\0"].concat());
+    let chunks = reply::read_chunks(7, 2, extents(), false).concat();
+    assert_eq!(chunks[4..8], [0, 0, 0, 1], "data, more to come");
+    assert_eq!(chunks[31 + 4..31 + 8], [0, 1, 0, 2], "a hole, the last");
+    assert_eq!(chunks[31 + 20..], [&5u64.to_be_bytes()[..], &5u32.to_be_bytes()].concat());
+    let status = reply::status(7, &[Extent { len: 9, hole: true }, Extent { len: 1, hole: false }]).concat();
+    assert_eq!(status[20..], [[0, 0, 0, 1], [0, 0, 0, 9], [0, 0, 0, 3], [0, 0, 0, 1], [0; 4]].concat());
+    let failed = reply::failed(7, NbdError::Io).concat();
+    assert_eq!(failed[4..8], [0, 1, 0x80, 1]);
+    assert_eq!(failed[16..], [0, 0, 0, 6, 0, 0, 0, 5, 0, 0]);
+}
