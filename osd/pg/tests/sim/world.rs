@@ -116,6 +116,7 @@ impl World {
             pg_num: Some(PGS),
             failure_domain: Some("osd".into()),
             application: "rados".into(),
+            ..PoolCreate::default()
         };
         apply(&Command::PoolCreate(create));
         let pool = state.map().pool_id("p").expect("just made");
