@@ -11,8 +11,28 @@ use crate::process;
 use std::path::Path;
 use std::process::Command;
 
-/// The Debian packages that give the client programs of the cluster tests; each has its program's name.
-const CLIENTS: &[&str] = &["rclone", "restic", "s3cmd"];
+/// A program that tests drive or are held against, the Debian package that has it, and what prints its version.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    /// None: of the same package as the next one.
+    version: Option<&'static str>,
+}
+
+const fn tool(program: &'static str, package: &'static str, version: Option<&'static str>) -> Tool {
+    Tool { program, package, version }
+}
+
+const TOOLS: &[Tool] = &[
+    tool("rclone", "rclone", Some("version")),
+    tool("restic", "restic", Some("version")),
+    tool("s3cmd", "s3cmd", Some("--version")),
+    // Ceph's own placement, which ours is compared with on maps that are new in every run.
+    tool("crushtool", "ceph-base", None),
+    tool("osdmaptool", "ceph-base", Some("--version")),
+    tool("nbdcopy", "libnbd-bin", Some("--version")),
+    tool("qemu-img", "qemu-utils", Some("--version")),
+];
 
 /// Makes sure that `cargo build` works: a C++ compiler and libclang for RocksDB.
 pub(crate) fn ensure_for_building() -> Result<(), Failure> {
@@ -25,17 +45,24 @@ pub(crate) fn ensure_for_fixing(places: &Places) -> Result<(), Failure> {
     toolchain::ensure(places)
 }
 
-/// Makes sure that the cluster tests find the clients that they drive, too, and prints which versions they are.
+/// Makes sure that the tests find the tools that they drive, too, and prints which versions they are.
 pub(crate) fn ensure_for_testing(places: &Places) -> Result<(), Failure> {
     // One apt run for everything, so that without root one command to type is printed, not one after the other.
     let mut missing = missing_for_building();
-    missing.extend(CLIENTS.iter().filter(|c| process::which(c).is_none()).map(|c| c.to_string()));
+    missing.extend(missing_tools());
     missing.extend(python::missing_package(places));
-    apt::ensure(&missing, "to build RocksDB and to test with real clients")?;
+    apt::ensure(&missing, "to build RocksDB, and to test with real clients and against Ceph's own tools")?;
     toolchain::ensure(places)?;
     python::ensure(places)?;
     print_versions(places);
     Ok(())
+}
+
+fn missing_tools() -> Vec<String> {
+    let missing = TOOLS.iter().filter(|t| process::which(t.program).is_none());
+    let mut packages: Vec<String> = missing.map(|t| t.package.to_owned()).collect();
+    packages.dedup();
+    packages
 }
 
 fn missing_for_building() -> Vec<String> {
@@ -56,13 +83,10 @@ fn print_versions(places: &Places) {
     let python_line =
         "import boto3, botocore; print('boto3', boto3.__version__, 'botocore', botocore.__version__)";
     let mut commands: Vec<Command> = Vec::new();
-    for (program, arg) in [
-        ("rustc", "--version"),
-        ("c++", "--version"),
-        ("rclone", "version"),
-        ("restic", "version"),
-        ("s3cmd", "--version"),
-    ] {
+    let compilers = [("rustc", "--version"), ("c++", "--version")];
+    for (program, arg) in
+        compilers.into_iter().chain(TOOLS.iter().filter_map(|t| Some((t.program, t.version?))))
+    {
         let mut command = Command::new(program);
         command.arg(arg);
         commands.push(command);
