@@ -3,18 +3,58 @@
 /// Separates a namespace from the name in what is hashed.
 const NAMESPACE_END: u8 = 0x1f;
 
-/// The placement hash of an object: rjenkins over `namespace 0x1f key`, where the key is the locator key if there
-/// is one, else the name; without a namespace only the key (Ceph's `pg_pool_t::hash_key`).
-pub fn object_hash(namespace: &str, locator: &str, name: &str) -> u32 {
-    let key = if locator.is_empty() { name } else { locator };
-    if namespace.is_empty() {
-        return crush::hash::str_hash_rjenkins(key.as_bytes());
+/// How a pool hashes names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectHash {
+    /// What pools have by default, and all that are made here.
+    Rjenkins,
+    /// The Linux kernel's hash of file names; a choice of very old clusters.
+    Linux,
+}
+
+impl ObjectHash {
+    /// Ceph's number of it.
+    pub fn number(self) -> u8 {
+        match self {
+            ObjectHash::Linux => 1,
+            ObjectHash::Rjenkins => 2,
+        }
     }
-    let mut text = Vec::with_capacity(namespace.len() + 1 + key.len());
-    text.extend_from_slice(namespace.as_bytes());
-    text.push(NAMESPACE_END);
-    text.extend_from_slice(key.as_bytes());
-    crush::hash::str_hash_rjenkins(&text)
+
+    /// The hash of Ceph's number.
+    pub fn from_number(number: u8) -> Option<ObjectHash> {
+        [ObjectHash::Linux, ObjectHash::Rjenkins].into_iter().find(|hash| hash.number() == number)
+    }
+
+    /// The placement hash of an object: over `namespace 0x1f key`, where the key is the locator key if there is one,
+    /// else the name; without a namespace only the key (Ceph's `pg_pool_t::hash_key`).
+    pub fn of(self, namespace: &str, locator: &str, name: &str) -> u32 {
+        let key = if locator.is_empty() { name } else { locator };
+        if namespace.is_empty() {
+            return self.of_bytes(key.as_bytes());
+        }
+        let mut text = Vec::with_capacity(namespace.len() + 1 + key.len());
+        text.extend_from_slice(namespace.as_bytes());
+        text.push(NAMESPACE_END);
+        text.extend_from_slice(key.as_bytes());
+        self.of_bytes(&text)
+    }
+
+    fn of_bytes(self, text: &[u8]) -> u32 {
+        match self {
+            ObjectHash::Rjenkins => crush::hash::str_hash_rjenkins(text),
+            // Each byte once shifted up and once down, times eleven (`partial_name_hash` in Linux's dcache.h).
+            ObjectHash::Linux => text.iter().fold(0u32, |hash, byte| {
+                let byte = u32::from(*byte);
+                hash.wrapping_add(byte << 4).wrapping_add(byte >> 4).wrapping_mul(11)
+            }),
+        }
+    }
+}
+
+/// The placement hash of an object in a pool with the default hash; see [`ObjectHash::of`].
+pub fn object_hash(namespace: &str, locator: &str, name: &str) -> u32 {
+    ObjectHash::Rjenkins.of(namespace, locator, name)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! * [`ClusterMap`] with [`Incremental`]s; [`ClusterMap::up_acting`] and [`Mapping`] say where PGs lie.
 //! * [`ClusterState::apply`] carries a [`Command`] out: the one place where map and rows change.
 //! * [`balance`] plans upmaps that even PGs out over OSDs.
+//! * [`osdmap`] reads and writes Ceph's OSDMap; [`PlacementSource`] is what its placement and ours share.
 //! * [`status`] explains a state to people.
 
 mod apply;
@@ -18,6 +19,7 @@ mod ids_serde;
 pub mod incremental;
 pub mod mapping;
 pub mod osd;
+pub mod osdmap;
 pub mod pg_row;
 pub mod placement;
 pub mod pool;
@@ -25,6 +27,7 @@ pub mod pool_placement;
 pub mod refusal;
 mod rows;
 pub mod shared_crush;
+mod source;
 pub mod state;
 pub mod stats;
 pub mod status;
@@ -33,7 +36,7 @@ pub use apply::Applied;
 pub use cluster_map::ClusterMap;
 pub use command::{Bootstrap, Command, CommandReply, OsdBoot, PoolCreate};
 pub use flags::{Flag, MapFlags};
-pub use hash::object_hash;
+pub use hash::{ObjectHash, object_hash};
 pub use ids::{Epoch, OsdId, PgId, PoolId};
 pub use incremental::{Gap, Incremental};
 pub use mapping::{Mapping, Up};
@@ -44,6 +47,7 @@ pub use pool::{Pool, PoolKind};
 pub use pool_placement::PoolPlacement;
 pub use refusal::{Refusal, RefusalKind};
 pub use shared_crush::SharedCrush;
+pub use source::{PlacementSource, PoolShape};
 pub use state::ClusterState;
 
 /// What this build understands; a map's level is never above that of any daemon in it.

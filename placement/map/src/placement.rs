@@ -3,8 +3,9 @@
 
 use crate::cluster_map::ClusterMap;
 use crate::ids::{OsdId, PgId};
-use crate::osd::{OsdInfo, WEIGHT_ONE};
+use crate::osd::WEIGHT_ONE;
 use crate::pool::Pool;
+use crate::source::{PlacementSource, PoolShape};
 use crush::Workspace;
 
 /// Where a PG belongs and who serves it.
@@ -23,61 +24,61 @@ pub struct UpActing {
 
 /// Computes the placement of many PGs of one map without allocating for each.
 #[derive(Debug)]
-pub struct Placer<'a> {
-    map: &'a ClusterMap,
+pub struct Placer<'a, M: PlacementSource = ClusterMap> {
+    map: &'a M,
     weights: Vec<u32>,
     affinity_set: bool,
     work: Workspace,
     raw: Vec<i32>,
 }
 
-impl<'a> Placer<'a> {
+impl<'a, M: PlacementSource> Placer<'a, M> {
     /// Prepares for `map`; costs O(OSDs).
-    pub fn new(map: &'a ClusterMap) -> Placer<'a> {
-        // A map from outside may hold any number; one that CRUSH cannot place costs no memory.
-        let known = || map.osds.iter().take_while(|(id, _)| i64::from(id.0) < i64::from(crush::DEVICES_MAX));
-        let mut weights = vec![0; known().last().map_or(0, |(last, _)| last.0 as usize + 1)];
-        for (id, osd) in known() {
-            weights[id.0 as usize] = osd.weight;
+    pub fn new(map: &'a M) -> Placer<'a, M> {
+        Placer {
+            map,
+            weights: map.weights(),
+            affinity_set: map.has_affinity(),
+            work: Workspace::default(),
+            raw: Vec::new(),
         }
-        let affinity_set = map.osds.values().any(|osd| osd.primary_affinity != WEIGHT_ONE);
-        Placer { map, weights, affinity_set, work: Workspace::default(), raw: Vec::new() }
+    }
+
+    /// What CRUSH says, without OSDs that do not exist; empty for a PG that does not exist.
+    pub fn raw(&mut self, pg: PgId) -> Vec<OsdId> {
+        let Some(pool) = self.shape(pg) else { return Vec::new() };
+        self.crush(pg, &pool, pool.placement_seed(pg.pool, pg.seed))
     }
 
     /// The up set and its primary; empty for a PG that does not exist.
     pub fn up(&mut self, pg: PgId) -> (Vec<OsdId>, Option<OsdId>) {
-        let Some(pool) = self.map.pools.get(&pg.pool).filter(|pool| pg.seed < pool.pg_num) else {
-            return (Vec::new(), None);
-        };
+        let Some(pool) = self.shape(pg) else { return (Vec::new(), None) };
         let seed = pool.placement_seed(pg.pool, pg.seed);
-        let mut set = self.raw(pg, pool, seed);
+        let mut set = self.crush(pg, &pool, seed);
         self.upmap(pg, &mut set);
-        keep(&mut set, pool, |osd| self.map.is_up(osd));
-        let primary = self.first_by_affinity(pool, seed, &mut set);
+        keep(&mut set, &pool, |osd| self.map.is_up(osd));
+        let primary = self.first_by_affinity(&pool, seed, &mut set);
         (set, primary)
     }
 
     /// Up and acting of one PG.
     pub fn up_acting(&mut self, pg: PgId) -> UpActing {
         let (up, up_primary) = self.up(pg);
-        let (acting, acting_primary) = self.map.stand_in(pg, &up, up_primary);
+        let (acting, acting_primary) = stand_in(self.map, pg, &up, up_primary);
         UpActing { up, up_primary, acting, acting_primary }
     }
 
-    /// What CRUSH says of a PG of `pool`, and what the upmaps make of it; OSDs that are down stay in both.
-    pub(crate) fn raw_and_upmapped(&mut self, pg: PgId, pool: &Pool) -> (Vec<OsdId>, Vec<OsdId>) {
-        let raw = self.raw(pg, pool, pool.placement_seed(pg.pool, pg.seed));
-        let mut set = raw.clone();
-        self.upmap(pg, &mut set);
-        (raw, set)
+    /// The shape of a PG's pool, if the PG exists.
+    fn shape(&self, pg: PgId) -> Option<PoolShape> {
+        self.map.pool_shape(pg.pool).filter(|pool| pg.seed < pool.pg_num)
     }
 
-    /// What CRUSH says, without OSDs that do not exist.
-    fn raw(&mut self, pg: PgId, pool: &Pool, seed: u32) -> Vec<OsdId> {
-        self.map.crush.do_rule_into(
-            pool.crush_rule,
+    fn crush(&mut self, pg: PgId, pool: &PoolShape, seed: u32) -> Vec<OsdId> {
+        let Some(rule) = pool.rule else { return Vec::new() };
+        self.map.crush().do_rule_into(
+            rule,
             seed,
-            pool.size as usize,
+            pool.size,
             &self.weights,
             i64::try_from(pg.pool.0).ok(),
             &mut self.work,
@@ -85,7 +86,7 @@ impl<'a> Placer<'a> {
         );
         let mut set: Vec<OsdId> =
             self.raw.iter().map(|item| u32::try_from(*item).map_or(OsdId::NONE, OsdId)).collect();
-        keep(&mut set, pool, |osd| self.map.osds.contains_key(&osd));
+        keep(&mut set, pool, |osd| self.map.exists(osd));
         set
     }
 
@@ -95,13 +96,14 @@ impl<'a> Placer<'a> {
     }
 
     fn upmap(&self, pg: PgId, set: &mut Vec<OsdId>) {
-        if let Some(whole) = self.map.pg_upmap.get(&pg) {
+        if let Some(whole) = self.map.pg_upmap(pg) {
             if whole.iter().any(|osd| self.out(*osd)) {
                 return; // ignored as a whole, with the pairs, as in Ceph
             }
-            set.clone_from(whole);
+            set.clear();
+            set.extend_from_slice(whole);
         }
-        for (from, to) in self.map.pg_upmap_items.get(&pg).into_iter().flatten() {
+        for (from, to) in self.map.pg_upmap_items(pg) {
             if set.contains(to) || self.out(*to) {
                 continue;
             }
@@ -112,10 +114,9 @@ impl<'a> Placer<'a> {
     }
 
     /// Picks the primary; in a replicated pool it moves to the front.
-    fn first_by_affinity(&self, pool: &Pool, seed: u32, set: &mut [OsdId]) -> Option<OsdId> {
+    fn first_by_affinity(&self, pool: &PoolShape, seed: u32, set: &mut [OsdId]) -> Option<OsdId> {
         let first = set.iter().position(|osd| *osd != OsdId::NONE)?;
-        let affinity =
-            |osd: OsdId| self.map.osds.get(&osd).map_or(WEIGHT_ONE, |o: &OsdInfo| o.primary_affinity);
+        let affinity = |osd: OsdId| self.map.primary_affinity(osd);
         if !self.affinity_set || set.iter().all(|osd| affinity(*osd) == WEIGHT_ONE) {
             return Some(set[first]);
         }
@@ -126,16 +127,26 @@ impl<'a> Placer<'a> {
         };
         let chosen = set.iter().position(|osd| *osd != OsdId::NONE && accepts(*osd)).unwrap_or(first);
         let primary = set[chosen];
-        if pool.can_shift() {
+        if pool.can_shift {
             set[..=chosen].rotate_right(1);
         }
         Some(primary)
     }
 }
 
+impl Placer<'_> {
+    /// What CRUSH says of a PG of `pool`, and what the upmaps make of it; OSDs that are down stay in both.
+    pub(crate) fn raw_and_upmapped(&mut self, pg: PgId, pool: &Pool) -> (Vec<OsdId>, Vec<OsdId>) {
+        let raw = self.crush(pg, &pool.shape(), pool.placement_seed(pg.pool, pg.seed));
+        let mut set = raw.clone();
+        self.upmap(pg, &mut set);
+        (raw, set)
+    }
+}
+
 /// Drops members that `good` refuses: a replicated set closes up, a shard's place becomes a hole.
-fn keep(set: &mut Vec<OsdId>, pool: &Pool, good: impl Fn(OsdId) -> bool) {
-    if pool.can_shift() {
+fn keep(set: &mut Vec<OsdId>, pool: &PoolShape, good: impl Fn(OsdId) -> bool) {
+    if pool.can_shift {
         set.retain(|osd| good(*osd));
     } else {
         for osd in set.iter_mut().filter(|osd| !good(**osd)) {
@@ -153,14 +164,26 @@ impl ClusterMap {
 
     /// The acting set and its primary, given the up set: pg_temp's members that are up, else the up set.
     pub fn stand_in(&self, pg: PgId, up: &[OsdId], up_primary: Option<OsdId>) -> (Vec<OsdId>, Option<OsdId>) {
-        let Some(pool) = self.pools.get(&pg.pool) else { return (Vec::new(), None) };
-        let mut acting = self.pg_temp.get(&pg).cloned().unwrap_or_default();
-        keep(&mut acting, pool, |osd| self.is_up(osd));
-        let mut primary = self.primary_temp.get(&pg).copied();
-        if acting.is_empty() {
-            return (up.to_vec(), primary.or(up_primary));
-        }
-        primary = primary.or_else(|| acting.iter().copied().find(|osd| *osd != OsdId::NONE));
-        (acting, primary)
+        stand_in(self, pg, up, up_primary)
     }
+}
+
+fn stand_in<M: PlacementSource>(
+    map: &M,
+    pg: PgId,
+    up: &[OsdId],
+    up_primary: Option<OsdId>,
+) -> (Vec<OsdId>, Option<OsdId>) {
+    let Some(pool) = map.pool_shape(pg.pool) else { return (Vec::new(), None) };
+    let mut acting = map.pg_temp(pg).to_vec();
+    keep(&mut acting, &pool, |osd| map.is_up(osd));
+    let primary = match map.primary_temp(pg) {
+        // In a map of Ceph's a number below zero stands for nobody.
+        Some(osd) => Some(osd).filter(|osd| osd.0 <= i32::MAX as u32),
+        None => acting.iter().copied().find(|osd| *osd != OsdId::NONE),
+    };
+    if acting.is_empty() {
+        return (up.to_vec(), primary.or(up_primary));
+    }
+    (acting, primary)
 }

@@ -1,6 +1,7 @@
 //! What the map says of one pool.
 
 use crate::ids::{Epoch, PgId, PoolId, pg_num_mask, stable_mod};
+use crate::source::PoolShape;
 use std::collections::BTreeMap;
 use stdx::codec::{Decode, DecodeError, Encode, Reader, Writer};
 
@@ -109,12 +110,18 @@ impl Pool {
 
     /// The number CRUSH maps for a PG seed (Ceph's `raw_pg_to_pps`).
     pub fn placement_seed(&self, id: PoolId, seed: u32) -> u32 {
-        let folded = stable_mod(seed, self.pgp_num, pg_num_mask(self.pgp_num));
-        // Ceph mixes the low 32 bits of the pool's number.
-        if self.hashpspool {
-            crush::hash::hash32_2(folded, id.0 as u32)
-        } else {
-            folded.wrapping_add(id.0 as u32)
+        self.shape().placement_seed(id, seed)
+    }
+
+    /// The part of it that decides where its PGs lie.
+    pub fn shape(&self) -> PoolShape {
+        PoolShape {
+            size: self.size as usize,
+            pg_num: self.pg_num,
+            pgp_num: self.pgp_num,
+            hashpspool: self.hashpspool,
+            can_shift: self.can_shift(),
+            rule: Some(self.crush_rule),
         }
     }
 
