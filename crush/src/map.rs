@@ -268,7 +268,7 @@ impl CrushMap {
     /// Sets `max_devices` from the buckets, as Ceph does after each compile and decode.
     pub(crate) fn finalize(&mut self) {
         let highest = self.buckets().flat_map(|bucket| bucket.items.iter().copied()).max();
-        self.max_devices = highest.map_or(0, |item| item.max(-1) + 1);
+        self.max_devices = highest.map_or(0, |item| item.max(-1).saturating_add(1));
     }
 }
 

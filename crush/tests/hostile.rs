@@ -190,3 +190,15 @@ fn senseless_maps_are_named_by_validate_and_still_end() {
     assert!(sound.do_rule(9, 1, 3, &[WEIGHT_ONE], None).is_empty());
     assert!(sound.do_rule(0, 1, 3, &[], None).is_empty());
 }
+
+/// The highest number there is has none behind it for `max_devices`.
+#[test]
+fn a_device_of_the_highest_number_is_read_and_named() {
+    let mut bytes = [0x1_0000u32, 1, 0, 0, 5, u32::MAX].map(u32::to_le_bytes).concat();
+    bytes.extend([1, 0, 5, 0]);
+    bytes.extend([0u32, 1, i32::MAX as u32, 0x1_0000].map(u32::to_le_bytes).concat()); // weight, one item
+    bytes.extend([0u32; 3].map(u32::to_le_bytes).concat()); // no names
+    let map = CrushMap::decode(&bytes).expect("whole");
+    assert_eq!(map.max_devices(), i32::MAX);
+    assert!(map.validate().is_err());
+}
