@@ -9,6 +9,20 @@ use osd_object::{Mutation, ObjectId, ObjectRead, Op, OpResult, Transaction, Vers
 use stdx::Errno;
 use stdx::time::WallTime;
 
+/// What the results of one operation may take together, bytes: an answer has to fit a message. More is EOVERFLOW,
+/// and the caller asks for ranges.
+pub const RESULTS_BYTES_MAX: u64 = 16 << 20;
+/// Rows in one page of an omap, whatever the caller would take.
+const PAGE_ROWS_MAX: u32 = 1 << 16;
+/// Bytes in one such page, about.
+const PAGE_BYTES_MAX: u32 = 4 << 20;
+/// Key and value of one omap row, bytes: recovery sends a row whole, beside other things.
+const ROW_BYTES_MAX: usize = 8 << 20;
+/// Name and value of one attribute, bytes.
+const XATTR_BYTES_MAX: usize = 64 << 10;
+/// All attributes of an object, bytes: recovery sends them in one piece.
+const XATTRS_BYTES_MAX: usize = 1 << 20;
+
 /// A range of data that a step wants, as the object was before the operation. Lies within the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataRead {
@@ -96,11 +110,17 @@ pub fn execute(
     let mut results = Vec::with_capacity(ops.len());
     let mut data_reads = Vec::new();
     let mut wrote = false;
+    let mut bytes = 0;
     for (step, op) in ops.iter().enumerate() {
         let mut run = Step { draft: &mut draft, before, mtime, registry, step, data_reads: &mut data_reads };
         match run.run(op) {
             Ok(result) => results.push(result),
             Err((code, detail)) => return failed(before, step, code, detail),
+        }
+        bytes += results.last().map_or(0, result_bytes);
+        bytes += data_reads.last().filter(|read| read.step == step).map_or(0, |read| read.len);
+        if bytes > RESULTS_BYTES_MAX {
+            return failed(before, step, Errno::EOVERFLOW, Bytes::new());
         }
         wrote |= !matches!(op, Op::Call { .. })
             && registry.access(std::slice::from_ref(op)) == Access::Write
@@ -116,6 +136,17 @@ pub fn execute(
         exists,
         before,
     }
+}
+
+/// About what a result takes in an answer, bytes; never less.
+fn result_bytes(result: &OpResult) -> u64 {
+    let bytes = match result {
+        OpResult::Done | OpResult::Meta(_) => 0,
+        OpResult::Data(data) => data.len(),
+        OpResult::Xattrs(all) => all.iter().map(|(name, value)| 16 + name.len() + value.len()).sum(),
+        OpResult::Rows(page) => page.rows.iter().map(|(key, value)| 16 + key.len() + value.len()).sum(),
+    };
+    64 + bytes as u64
 }
 
 struct Step<'a, 'v> {
@@ -188,8 +219,13 @@ impl Step<'_, '_> {
             Op::OmapGet { keys } => {
                 self.must_exist()?;
                 let mut page = osd_object::OmapPage::default();
+                let mut bytes = 0;
                 for key in keys {
                     if let Some(value) = self.draft.omap_get(key)? {
+                        bytes += (key.len() + value.len()) as u64;
+                        if bytes > RESULTS_BYTES_MAX {
+                            return Err(Errno::EOVERFLOW);
+                        }
                         page.rows.push((key.clone(), value));
                     }
                 }
@@ -197,7 +233,10 @@ impl Step<'_, '_> {
             }
             Op::OmapGetRange { range } => {
                 self.must_exist()?;
-                return Ok(OpResult::Rows(self.draft.omap_range(range)?));
+                let mut range = range.clone();
+                range.rows_max = range.rows_max.min(PAGE_ROWS_MAX);
+                range.bytes_max = range.bytes_max.min(PAGE_BYTES_MAX);
+                return Ok(OpResult::Rows(self.draft.omap_range(&range)?));
             }
             Op::Create { exclusive } => {
                 if *exclusive && draft.exists() {
@@ -220,12 +259,25 @@ impl Step<'_, '_> {
                 self.must_exist()?;
                 self.draft.remove();
             }
-            Op::SetXattr { name, value } => draft.set_xattr(name, value.clone()),
+            Op::SetXattr { name, value } => {
+                let bytes = name.len() + value.len();
+                let others = draft.xattrs()?.into_iter().filter(|(other, _)| other != name);
+                let others: usize = others.map(|(name, value)| 16 + name.len() + value.len()).sum();
+                if bytes > XATTR_BYTES_MAX || others + bytes > XATTRS_BYTES_MAX {
+                    return Err(Errno::E2BIG);
+                }
+                draft.set_xattr(name, value.clone());
+            }
             Op::RmXattr { name } => {
                 self.must_exist()?;
                 self.draft.rm_xattr(name);
             }
-            Op::OmapSet { rows } => draft.omap_set(rows.clone()),
+            Op::OmapSet { rows } => {
+                if rows.iter().any(|(key, value)| key.len() + value.len() > ROW_BYTES_MAX) {
+                    return Err(Errno::E2BIG);
+                }
+                draft.omap_set(rows.clone());
+            }
             Op::OmapRm { keys } => {
                 self.must_exist()?;
                 self.draft.omap_rm(keys.clone());

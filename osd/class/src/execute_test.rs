@@ -180,3 +180,39 @@ fn objects_have_a_greatest_size() {
     assert_eq!(w.code(&[Op::Write { offset: u64::MAX, data: b("x") }]), (Errno::EFBIG, 0));
     assert_eq!(w.code(&[Op::Truncate { size: max + 1 }]), (Errno::EFBIG, 0));
 }
+
+#[test]
+fn an_answer_fits_a_message_whatever_is_asked() {
+    let mut w = world();
+    let big = |n: usize| Bytes::from(vec![1; n]);
+    w.run(&[Op::WriteFull { data: big(9 << 20) }]).unwrap();
+    let read = Op::Read { offset: 0, len: 0 };
+    assert!(w.run(&[read.clone()]).is_ok());
+    assert_eq!(w.code(&[read.clone(), read.clone()]), (Errno::EOVERFLOW, 1));
+    w.run(&[Op::Truncate { size: 20 << 20 }]).unwrap();
+    assert_eq!(w.code(&[read]), (Errno::EOVERFLOW, 0));
+    w.run(&[Op::OmapSet { rows: vec![(b("a"), big(6 << 20)), (b("b"), big(6 << 20))] }]).unwrap();
+    let keys = vec![b("a"); 3];
+    assert_eq!(w.code(&[Op::OmapGet { keys }]), (Errno::EOVERFLOW, 0));
+    let range = osd_object::OmapRange { bytes_max: u32::MAX, ..osd_object::OmapRange::all() };
+    let page = w.run(&[Op::OmapGetRange { range }]).unwrap();
+    assert!(
+        matches!(&page[0], OpResult::Rows(page) if page.rows.len() == 1 && page.more),
+        "a page ends early"
+    );
+    assert_eq!(w.code(&vec![Op::Stat; 1 << 19]).0, Errno::EOVERFLOW, "many small ones too");
+}
+
+#[test]
+fn what_recovery_sends_in_one_piece_has_a_greatest_size() {
+    let mut w = world();
+    let big = |n: usize| Bytes::from(vec![1; n]);
+    let set = |name: String, n| Op::SetXattr { name, value: big(n) };
+    assert_eq!(w.code(&[set("a".into(), 70 << 10)]), (Errno::E2BIG, 0));
+    for n in 0..16 {
+        w.run(&[set(format!("x{n}"), 63 << 10)]).unwrap();
+    }
+    assert_eq!(w.code(&[set("y".into(), 63 << 10)]), (Errno::E2BIG, 0));
+    w.run(&[set("x1".into(), 62 << 10)]).expect("replacing one is no growth");
+    assert_eq!(w.code(&[Op::OmapSet { rows: vec![(b("k"), big(8 << 20))] }]), (Errno::E2BIG, 0));
+}

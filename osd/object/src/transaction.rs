@@ -178,11 +178,65 @@ impl Transaction {
             })
             .sum()
     }
+    /// No less than what it takes encoded, bytes, and little more: for keeping within what a message may hold.
+    pub fn encoded_bytes_most(&self) -> u64 {
+        let name = |o: &ObjectId| 64 + o.name.name.len() + o.name.namespace.len() + o.name.locator.len();
+        let own = |m: &Mutation| match m {
+            Mutation::Write { data, .. } => data.len(),
+            Mutation::SetXattr { name, value, .. } => name.len() + value.len(),
+            Mutation::RmXattr { name, .. } => name.len(),
+            Mutation::OmapSet { rows, .. } => rows.iter().map(|(k, v)| 16 + k.len() + v.len()).sum(),
+            Mutation::OmapRm { keys, .. } => keys.iter().map(|k| 8 + k.len()).sum(),
+            Mutation::OmapRmRange { start, end, .. } => start.len() + end.as_ref().map_or(0, Bytes::len),
+            Mutation::Clone { from, .. } | Mutation::Rename { from, .. } => name(from),
+            Mutation::Touch { .. }
+            | Mutation::Zero { .. }
+            | Mutation::Truncate { .. }
+            | Mutation::Remove { .. }
+            | Mutation::Stamp { .. } => 0,
+        };
+        64 + self.mutations.iter().map(|m| (64 + name(m.object()) + own(m)) as u64).sum::<u64>()
+    }
 }
 
 impl ObjectMeta {
     /// The meta of an object that was just touched.
     pub fn empty() -> ObjectMeta {
         ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::ObjectName;
+    use placement_map::PoolId;
+
+    #[test]
+    fn the_bound_on_encoded_bytes_holds_and_is_near() {
+        let object = ObjectId::head(PoolId(1), 7, ObjectName::new("n".repeat(2000)));
+        let to = ObjectId::head(PoolId(1), 7, ObjectName::new("to"));
+        let b = |n: usize| Bytes::from(vec![1; n]);
+        let (name, version, mtime) = ("a".repeat(90), Version { interval: 1, seq: 2 }, WallTime(3));
+        let all = [
+            Mutation::Touch { object: object.clone() },
+            Mutation::Write { object: object.clone(), offset: 1, data: b(5000) },
+            Mutation::Zero { object: object.clone(), offset: 1, len: 2 },
+            Mutation::Truncate { object: object.clone(), size: 1 },
+            Mutation::Remove { object: object.clone() },
+            Mutation::SetXattr { object: object.clone(), name: name.clone(), value: b(300) },
+            Mutation::RmXattr { object: object.clone(), name },
+            Mutation::OmapSet { object: object.clone(), rows: vec![(b(1), b(1)); 1000] },
+            Mutation::OmapRm { object: object.clone(), keys: vec![b(1); 1000] },
+            Mutation::OmapRmRange { object: object.clone(), start: b(40), end: Some(b(50)) },
+            Mutation::Clone { from: object.clone(), to: to.clone() },
+            Mutation::Rename { from: object.clone(), to },
+            Mutation::Stamp { object, version, mtime },
+        ];
+        for m in all {
+            let t = Transaction { mutations: vec![m] };
+            let (most, real) = (t.encoded_bytes_most(), stdx::codec::to_bytes(&t).len() as u64);
+            assert!(real <= most && most < 3 * real + 300, "{real} {most}: {:?}", t.mutations[0]);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::effect::Ticket;
 use bytes::Bytes;
 use placement_map::{Epoch, OsdId, PgRow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
 use wire_codec::{OsdOp, PgMessage};
 
@@ -41,8 +41,9 @@ pub enum Event {
     },
     /// The pool is gone: delete all of it.
     PoolDeleted,
-    /// Whether some store of the PG takes no more: operations that take space are then refused with ENOSPC.
-    Full(bool),
+    /// Members and joiners whose stores take no more. With any of them, operations that take space are refused
+    /// with ENOSPC; and such a joiner is not filled, since its store could only stop.
+    Full(BTreeSet<OsdId>),
     /// Whether joiners may be filled now: a shell with many PGs lets some begin while others wait, so that
     /// clients come first and memory is bounded. True until told otherwise. What a PG needs in order to
     /// serve is never held back.

@@ -30,6 +30,7 @@ pub mod status;
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
 pub use event::{Event, PoolSpec, SessionId};
-pub use log::rows::LoadError;
+pub use log::rows::{LoadError, check};
 pub use machine::Pg;
+pub use recovery::source::Filling;
 pub use status::PgStatus;

@@ -33,7 +33,8 @@ pub struct Pg {
     pub(crate) up: Vec<OsdId>,
     pub(crate) alive: BTreeMap<OsdId, Epoch>,
     pub(crate) pool: PoolSpec,
-    pub(crate) full: bool,
+    /// Whose stores take no more.
+    pub(crate) full: BTreeSet<OsdId>,
     pub(crate) may_recover: bool,
     /// The process is about to stop.
     pub(crate) resigned: bool,
@@ -114,7 +115,7 @@ impl Pg {
             up: Vec::new(),
             alive: BTreeMap::new(),
             pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1 },
-            full: false,
+            full: BTreeSet::new(),
             may_recover: true,
             resigned: false,
             interval: loaded.info.interval,

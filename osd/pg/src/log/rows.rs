@@ -55,8 +55,8 @@ impl std::fmt::Display for LoadError {
             LoadError::Unreadable(e) => write!(f, "the PG's log cannot be read: {e}"),
             LoadError::Damaged { pg, what, why } => write!(
                 f,
-                "PG {pg}: {what} in its log is damaged ({why}); let this OSD's store count as lost, and the PG is \
-                 copied anew from the others"
+                "PG {pg}: {what} in its log is damaged ({why}); this OSD stays down. Once its other PGs are whole \
+                 elsewhere (`nacre health detail`), give it a new store, and it is filled from its peers"
             ),
         }
     }
@@ -76,6 +76,11 @@ pub(crate) struct Loaded {
     pub(crate) existed: bool,
     pub(crate) log: Log,
     pub(crate) dirty: BTreeSet<ObjectId>,
+}
+
+/// Whether a PG's bookkeeping, if there is any, can be read: an OSD asks before it says that it serves.
+pub fn check(view: &dyn ObjectRead, pg: PgId) -> Result<(), LoadError> {
+    load(view, pg).map(drop)
 }
 
 /// Reads a PG's bookkeeping.

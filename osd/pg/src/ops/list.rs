@@ -12,11 +12,20 @@ use wire_codec::OsdOutcome;
 /// The longest page of a listing.
 const PAGE_MAX: usize = 10_000;
 
+/// Bytes of names in one, about: an answer has to fit a message.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+
 /// Objects of a PG, from a store, in hobject order.
 pub(crate) struct Listing {
     pub(crate) objects: Vec<ObjectId>,
     /// Whether the PG goes on behind the last one.
     pub(crate) more: bool,
+}
+
+/// About what an object's id takes in a message.
+pub(crate) fn bytes_of(object: &ObjectId) -> usize {
+    let n = &object.name;
+    64 + n.name.len() + n.namespace.len() + n.locator.len()
 }
 
 impl Pg {
@@ -30,6 +39,7 @@ impl Pg {
         let start = start_of(self.id);
         let mut from = after.filter(|a| **a > start).cloned().unwrap_or(start);
         let mut objects = Vec::new();
+        let mut bytes = 0;
         loop {
             // One more than can be used: the first may be `from` itself.
             let wanted = (max - objects.len()).clamp(1, 1000) + 1;
@@ -43,9 +53,10 @@ impl Pg {
                     from = object;
                     continue;
                 }
-                if objects.len() == max {
+                if objects.len() == max || bytes >= PAGE_BYTES_MAX {
                     return Ok(Listing { objects, more: true });
                 }
+                bytes += bytes_of(&object);
                 from = object.clone();
                 objects.push(object);
             }

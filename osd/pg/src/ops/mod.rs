@@ -2,7 +2,7 @@
 //! certain.
 
 mod data;
-mod list;
+pub(crate) mod list;
 mod queue;
 pub(crate) mod replies;
 mod start;

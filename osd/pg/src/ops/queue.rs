@@ -167,7 +167,10 @@ fn payload(op: &OsdOp) -> u64 {
 
 impl Pg {
     pub(crate) fn on_client_op(&mut self, session: SessionId, op: OsdOp) {
-        if self.row.primary != Some(self.me) || self.removal.is_some() || self.resigned {
+        // Aimed before this tenure: an earlier one of the same client may just have been turned away, and comes
+        // again behind this one, unless this one is turned away too.
+        let earlier = self.primary.as_ref().is_some_and(|p| op.epoch < p.since);
+        if self.row.primary != Some(self.me) || earlier || self.removal.is_some() || self.resigned {
             self.reply_not_primary(session, op.request);
             return;
         }

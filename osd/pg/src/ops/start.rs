@@ -19,7 +19,8 @@ impl Pg {
             let p = self.primary.as_ref().expect("serving");
             let uncommitted = self.log.head().seq - p.committed_to;
             let heavy = uncommitted > 0 && p.uncommitted_bytes >= self.config.in_flight_bytes_max;
-            if uncommitted >= self.config.in_flight_max as u64 || heavy {
+            // With too few members writes are parked, and what is in flight stays there: reads must not wait for it.
+            if self.writable() && (uncommitted >= self.config.in_flight_max as u64 || heavy) {
                 return;
             }
             let Some(queued) = self.ops.queue.pop_front() else { return };
@@ -68,16 +69,18 @@ impl Pg {
             return;
         }
         let write = access == Access::Write;
-        if write && !self.writable() {
-            self.ops.parked.push_back(queued);
-            return;
-        }
+        // First the object, then the PG: a write that waits for the object came earlier than this one, and is
+        // parked earlier.
         if self.ops.must_wait(&object, write) {
             self.ops.wait(&object, queued);
             return;
         }
+        if write && !self.writable() {
+            self.ops.parked.push_back(queued);
+            return;
+        }
         let mut executed = execute(view, &object, ops, queued.op.mtime, &self.registry);
-        if write && self.full && self.registry.takes_space(ops) {
+        if write && !self.full.is_empty() && self.registry.takes_space(ops) {
             executed = Executed::refused(Errno::ENOSPC, executed.before);
         }
         if !executed.data_reads.is_empty() {

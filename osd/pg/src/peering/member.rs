@@ -10,6 +10,8 @@ use wire_codec::pg::Condition;
 
 /// Touched objects that are told one by one; beyond this a comparison of everything is cheaper.
 const DIRTY_MAX: usize = 4096;
+/// Bytes of their names, which have to fit a message together with those of the log.
+const DIRTY_BYTES_MAX: usize = 8 << 20;
 
 impl Pg {
     /// A primary introduces itself. From here on no earlier one is obeyed, and the answer says so only once
@@ -27,7 +29,8 @@ impl Pg {
         if self.follower.session != Some((from, interval, attempt)) {
             self.begin_session(from, interval, attempt);
         }
-        if self.dirty.len() > DIRTY_MAX {
+        let dirty_bytes: usize = self.dirty.iter().map(crate::ops::list::bytes_of).sum();
+        if self.dirty.len() > DIRTY_MAX || dirty_bytes > DIRTY_BYTES_MAX {
             self.info.condition = Condition::Backfilling;
             self.info.interval = interval;
             self.store_info();

@@ -7,7 +7,7 @@ use crate::machine::Pg;
 use crate::ops::replies::Replies;
 use crate::replicated::write::InFlight;
 use osd_object::ObjectId;
-use placement_map::OsdId;
+use placement_map::{Epoch, OsdId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::Time;
 use wire_codec::PgMessage;
@@ -16,6 +16,8 @@ use wire_codec::PgMessage;
 #[derive(Debug)]
 pub(crate) struct Primary {
     pub(crate) interval: u64,
+    /// The map in which it began here: what clients aimed by earlier ones is turned away.
+    pub(crate) since: Epoch,
     /// Our own store has noted the interval.
     pub(crate) noted: bool,
     /// The row says activated.
@@ -76,8 +78,10 @@ impl Pg {
     pub(crate) fn begin_tenure(&mut self) {
         assert!(self.row.interval == self.interval, "a tenure begins in the latest interval known");
         self.forget_follower();
+        self.turn_away();
         self.primary = Some(Primary {
             interval: self.interval,
+            since: self.epoch,
             noted: false,
             activated: false,
             serving: false,

@@ -25,6 +25,17 @@ pub(crate) struct Recovery {
     pub(crate) backfill: Option<Backfill>,
 }
 
+/// What a PG does for joiners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Filling {
+    /// Nothing, or nothing that could go on.
+    Nothing,
+    /// Copies what a log names.
+    Recovery,
+    /// Compares everything.
+    Backfill,
+}
+
 impl Recovery {
     /// Of the objects that two logs name behind their common version.
     pub(crate) fn of_log(after: Version, missing: BTreeSet<ObjectId>, staged: bool) -> Recovery {
@@ -56,15 +67,36 @@ impl Pg {
     pub(crate) fn advance_recovery(&mut self, osd: OsdId, view: &dyn ObjectRead) {
         self.push_again(osd);
         self.push_more(osd, view);
-        let (now, may_recover) = (self.now, self.may_recover);
+        let (now, may_fill) = (self.now, self.may_fill(osd));
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         let Stage::Syncing(recovery) = &mut peer.stage else { return };
         if recovery.is_done() {
             self.adopt(osd);
         } else if recovery.missing.is_empty()
-            && recovery.backfill.as_ref().is_some_and(|b| b.again_at.map_or(may_recover, |at| at <= now))
+            && recovery.backfill.as_ref().is_some_and(|b| b.again_at.map_or(may_fill, |at| at <= now))
         {
             self.scan(osd);
+        }
+    }
+
+    /// Whether new objects may be copied to a joiner now.
+    fn may_fill(&self, osd: OsdId) -> bool {
+        self.may_recover && !self.full.contains(&osd)
+    }
+
+    /// What the PG could do for its joiners at this moment, were it allowed to: for a shell that lets only some
+    /// PGs at once. Nothing while nothing can go on: joiners that are full, objects that cannot be read.
+    pub fn filling(&self) -> Filling {
+        let Some(p) = self.primary.as_ref().filter(|_| self.serving()) else { return Filling::Nothing };
+        let goes_on = |(osd, r): (&OsdId, &Recovery)| {
+            let can = r.missing.is_empty() || r.missing.iter().any(|o| !p.unreadable.contains(o));
+            !r.staged && (!r.pushing.is_empty() || (can && !self.full.contains(osd)))
+        };
+        let recoveries = || p.peers.iter().filter_map(|(osd, peer)| Some((osd, peer.recovery()?)));
+        match recoveries().find(|r| goes_on(*r)) {
+            None => Filling::Nothing,
+            Some(_) if recoveries().any(|r| goes_on(r) && r.1.backfill.is_some()) => Filling::Backfill,
+            Some(_) => Filling::Recovery,
         }
     }
 
@@ -74,7 +106,7 @@ impl Pg {
             let Some(p) = self.primary.as_ref() else { return };
             let Some(peer) = p.peers.get(&osd) else { return };
             let Stage::Syncing(r) = &peer.stage else { return };
-            if r.pushing.len() >= max || (!r.staged && !self.may_recover) {
+            if r.pushing.len() >= max || (!r.staged && !self.may_fill(osd)) {
                 return;
             }
             let under_way: BTreeSet<&ObjectId> = r.pushing.values().map(|p| &p.object).collect();

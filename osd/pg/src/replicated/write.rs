@@ -15,6 +15,10 @@ use wire_codec::{OsdOutcome, PgMessage};
 /// Writes sent again at once to a member that does not answer.
 const RESEND_MAX: usize = 64;
 
+/// The most that the effects of one write may take, bytes. They travel in one message of at most 17 MiB with their
+/// log entry, whose names and results stay below the rest.
+const TRANSACTION_BYTES_MAX: u64 = (16 << 20) + (256 << 10);
+
 /// A write that somebody may still have to be sent.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -43,6 +47,9 @@ impl Pg {
         if results > self.config.write_results_max {
             // A replay could not be answered alike, since the log keeps no more.
             executed = Executed::refused(Errno::EOVERFLOW, executed.before);
+        }
+        if executed.transaction.encoded_bytes_most() > TRANSACTION_BYTES_MAX {
+            executed = Executed::refused(Errno::E2BIG, executed.before);
         }
         let (interval, prev) = (self.interval, self.log.head());
         let version = Version { interval, seq: prev.seq + 1 };

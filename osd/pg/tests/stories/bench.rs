@@ -260,9 +260,19 @@ impl Bench {
         let op = OsdOp { request, epoch: Epoch(self.epoch), pg: PG, target, mtime: WallTime(5), snaps };
         self.ask(to, op)
     }
-    /// Asks the same again.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch)
+    }
+    /// Asks something, aimed by a map of this epoch.
+    pub(crate) fn op_of(&mut self, epoch: Epoch, to: usize, name: &str, ops: Vec<Op>) -> SessionId {
+        let now = std::mem::replace(&mut self.epoch, epoch.0);
+        let session = self.op(to, name, ops);
+        self.epoch = now;
+        session
+    }
+    /// Asks the same again, aimed by the map of now.
     pub(crate) fn replay(&mut self, to: usize, session: SessionId) -> SessionId {
-        let op = self.sent[&session].clone();
+        let op = OsdOp { epoch: Epoch(self.epoch), ..self.sent[&session].clone() };
         self.ask(to, op)
     }
     fn ask(&mut self, to: usize, op: OsdOp) -> SessionId {
@@ -290,8 +300,8 @@ impl Bench {
     pub(crate) fn deaf(&mut self, n: usize) {
         self.nodes[n].deaf = true;
     }
-    pub(crate) fn full(&mut self, n: usize, full: bool) {
-        self.feed(n, Event::Full(full));
+    pub(crate) fn full(&mut self, n: usize, full: &[u32]) {
+        self.feed(n, Event::Full(full.iter().copied().map(OsdId).collect()));
     }
     pub(crate) fn resign(&mut self, n: usize) {
         self.feed(n, Event::Resign);

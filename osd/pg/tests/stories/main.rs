@@ -292,12 +292,12 @@ fn a_full_osd_reads_and_deletes_and_takes_nothing() {
     let w = b.op(0, "o", write("x"));
     b.settle();
     assert!(b.answer(w).is_some());
-    b.full(0, true);
+    b.full(0, &[0]);
     let (w, d) = (b.op(0, "p", write("y")), b.op(0, "o", vec![Op::Delete]));
     b.settle();
     assert!(matches!(b.answer(w), Some(OsdOutcome::Done { outcome: Err(f), .. }) if f.code == Errno::ENOSPC));
     assert!(matches!(b.answer(d), Some(OsdOutcome::Done { outcome: Ok(_), .. })));
-    b.full(0, false);
+    b.full(0, &[]);
     let w = b.op(0, "p", write("y"));
     b.settle();
     assert!(matches!(b.answer(w), Some(OsdOutcome::Done { outcome: Ok(_), .. })));
@@ -374,6 +374,12 @@ fn a_restarted_primary_does_not_go_on_in_the_interval_of_its_former_life() {
     b.pass(Duration::from_secs(10));
     assert_eq!(b.answer(r), None, "the monitors will see the restart and give out a new interval");
     b.map(row(3, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
+    assert_eq!(
+        b.answer(r),
+        Some(OsdOutcome::NotPrimary),
+        "aimed before the new interval, it has to come again"
+    );
+    let r = b.replay(0, r);
     b.pass(Duration::from_secs(3));
     assert_eq!(b.answer(r), Some(data("x")));
 }
@@ -478,4 +484,127 @@ fn nobody_waits_for_the_lease_of_a_primary_that_resigned() {
     b.settle();
     assert!(matches!(b.answer(again), Some(OsdOutcome::Done { outcome: Ok(_), .. })), "at once");
     assert_eq!(&b.node(2).durable.read(&object("o"), 0, 0).unwrap()[..], b"xy", "appended once");
+}
+
+#[test]
+fn a_late_operation_does_not_overtake_one_that_was_turned_away() {
+    let mut b = Bench::active();
+    b.hold_disk(0);
+    b.map(row(2, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
+    let aimed = b.epoch();
+    let first = b.op(0, "o", append("1"));
+    b.settle();
+    b.map(row(3, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
+    assert_eq!(b.answer(first), Some(OsdOutcome::NotPrimary));
+    // The client sent this one before it heard of that.
+    let second = b.op_of(aimed, 0, "o", append("2"));
+    b.release_disk(0);
+    b.settle();
+    assert_eq!(b.answer(second), Some(OsdOutcome::NotPrimary));
+    let (first, second) = (b.replay(0, first), b.replay(0, second));
+    b.pass(Duration::from_secs(3));
+    assert!(b.answer(first).is_some() && b.answer(second).is_some());
+    assert_eq!(&b.node(0).view.read(&object("o"), 0, 0).unwrap()[..], b"12");
+}
+
+#[test]
+fn writes_below_min_size_keep_their_order_behind_one_that_waited_for_its_object() {
+    let mut b = Bench::active();
+    b.stop(1);
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    b.start(1);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    b.settle();
+    let w = b.op(0, "o", append("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    // osd.2 is sent the object, which therefore is locked; then osd.1 is lost.
+    b.start(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1, 2]);
+    b.until(|e| matches!(e, Effect::Send { message: PgMessage::Push(_), .. }));
+    let first = b.op(0, "o", append("1"));
+    b.stop(1);
+    b.map_of(row(1, &[0], Some(0), true), &[0, 2], &[0, 2]);
+    let second = b.op(0, "o", append("2"));
+    b.settle();
+    assert_eq!(b.row().in_sync, [osd(0), osd(2)]);
+    assert!(b.answer(first).is_some() && b.answer(second).is_some());
+    assert_eq!(&b.node(0).view.read(&object("o"), 0, 0).unwrap()[..], b"x12");
+}
+
+#[test]
+fn below_min_size_reads_do_not_wait_for_what_is_in_flight() {
+    let mut b = Bench::active();
+    let w = b.op(0, "read me", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    b.cut(1);
+    b.cut(2);
+    let big: &'static [u8] = &[7; 8 << 20];
+    for name in ["a", "b", "c", "d", "e"] {
+        b.op(0, name, vec![Op::WriteFull { data: Bytes::from_static(big) }]);
+    }
+    b.settle();
+    b.stop(1);
+    b.stop(2);
+    b.map(row(1, &[0], Some(0), true), &[0]);
+    let r = b.op(0, "read me", read());
+    b.pass(Duration::from_secs(1));
+    assert_eq!(b.answer(r), Some(data("x")));
+}
+
+#[test]
+fn a_full_joiner_is_not_filled_until_it_has_room() {
+    let mut b = Bench::active();
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    let w = b.op(0, "o", write("x"));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    b.full(0, &[2]);
+    b.start(2);
+    b.map(b.row(), &[0, 1, 2]);
+    b.pass(Duration::from_secs(5));
+    assert_eq!(b.row().in_sync.len(), 2);
+    assert_eq!(b.node(0).pg.filling(), osd_pg::Filling::Nothing, "and it takes nobody's turn");
+    // That another member is full holds nothing back: filling the joiner may be what relieves it.
+    b.full(0, &[1]);
+    b.settle();
+    assert_eq!(b.row().in_sync.len(), 3);
+}
+
+#[test]
+fn effects_and_listings_that_no_message_holds_are_not_made() {
+    let mut b = Bench::active();
+    let piece = |n: u64| Op::Write { offset: n << 20, data: Bytes::from(vec![1; 1 << 20]) };
+    let w = b.op(0, "o", (0..18).map(piece).collect());
+    let names: Vec<String> = (0..1200).map(|n| format!("{n:02000}")).collect();
+    let made: Vec<_> = names.iter().map(|n| b.send(0, ops_of(long(n), write("x")))).collect();
+    b.settle();
+    let refused = b.answer(w);
+    assert!(matches!(refused, Some(OsdOutcome::Done { outcome: Err(f), .. }) if f.code == Errno::E2BIG));
+    assert!(made.iter().all(|w| b.answer(*w).is_some()));
+    let (mut after, mut seen, mut pages) = (None, 0, 0);
+    loop {
+        let l = b.list(0, after.clone(), 10_000);
+        b.pass(Duration::from_millis(10));
+        let Some(OsdOutcome::Listed { objects, more }) = b.answer(l) else { panic!("a listing") };
+        (seen, pages) = (seen + objects.len(), pages + 1);
+        let bytes: usize = objects.iter().map(|o| o.name.name.len() + o.name.namespace.len()).sum();
+        assert!(bytes < 5 << 20, "{bytes}");
+        after = objects.last().cloned();
+        if !more {
+            break;
+        }
+    }
+    assert!(seen == 1200 && pages > 1, "{seen} objects in {pages} pages");
+}
+
+/// An object whose names are as long as they may be.
+fn long(name: &str) -> osd_object::ObjectId {
+    let mut id = object(name);
+    id.name.namespace = "s".repeat(2000);
+    id.name.locator = "l".repeat(2000);
+    id
 }
