@@ -22,6 +22,7 @@ struct Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.reader.abort();
+        self.outbox.close();
     }
 }
 
@@ -53,11 +54,15 @@ impl Clients {
         let session = self.next;
         self.next += 1;
         let (sender, mut receiver) = link.split();
+        let outbox = Outbox::new(sender);
+        let answers = outbox.clone();
         let (room, room_kib, inbound) = (self.room.clone(), self.room_kib, self.inbound.clone());
         let reader = tokio::task::spawn_local(async move {
             loop {
                 let received = match receiver.recv().await {
                     Ok(Message::OsdOp(op)) => {
+                        // Room is given back with the answer. One who does not take answers must not cause more.
+                        answers.caught_up().await;
                         let share = share_of(&op).min(room_kib);
                         let Ok(room) = room.clone().acquire_many_owned(share).await else { return };
                         Inbound::Op { session, op, room }
@@ -79,7 +84,7 @@ impl Clients {
             }
         });
         let reader = reader.abort_handle();
-        self.sessions.insert(session, Session { outbox: Outbox::new(sender), owed: BTreeMap::new(), reader });
+        self.sessions.insert(session, Session { outbox, owed: BTreeMap::new(), reader });
     }
 
     /// Notes that an operation is owed an answer.
@@ -97,9 +102,9 @@ impl Clients {
         }
     }
 
-    /// Sends a message that is no answer.
+    /// Sends a message that is no answer, unless answers wait already: they say as much.
     pub(crate) fn send(&self, session: SessionId, message: &Message) {
-        if let Some(s) = self.sessions.get(&session) {
+        if let Some(s) = self.sessions.get(&session).filter(|s| !s.outbox.is_behind()) {
             s.outbox.send(message);
         }
     }

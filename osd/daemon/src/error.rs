@@ -23,6 +23,14 @@ pub enum OsdError {
         /// Whose store it is.
         found: String,
     },
+    /// What it notes of its PGs.
+    #[error("{osd}: {source}")]
+    Damaged {
+        /// Which OSD.
+        osd: OsdId,
+        /// Which PG, and what is wrong.
+        source: osd_pg::LoadError,
+    },
     /// Its address.
     #[error("{osd}: {source}")]
     Listen {

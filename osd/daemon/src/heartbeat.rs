@@ -7,9 +7,6 @@ use stdx::Time;
 
 /// How often a quiet peer is pinged.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_millis(500);
-/// Silence after which a peer is reported. Longer than a stall of a busy disk or a paged-out process is
-/// on a healthy host, so that load alone does not take OSDs down.
-pub(crate) const GRACE: Duration = Duration::from_secs(4);
 /// How often a report is repeated while the map still calls the peer up.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -69,14 +66,15 @@ impl Heartbeats {
     }
 
     /// Whom to ping and what to report now.
-    pub(crate) fn due(&mut self, now: Time) -> (Vec<OsdId>, Vec<Report>) {
+    /// A peer is reported after `grace` of silence (`osd_heartbeat_grace`).
+    pub(crate) fn due(&mut self, now: Time, grace: Duration) -> (Vec<OsdId>, Vec<Report>) {
         let (mut pings, mut reports) = (Vec::new(), Vec::new());
         for (id, p) in &mut self.peers {
             if now.since(p.pinged) >= PING_INTERVAL {
                 p.pinged = now;
                 pings.push(*id);
             }
-            let silent = p.refused || now.since(p.heard) >= GRACE;
+            let silent = p.refused || now.since(p.heard) >= grace;
             if silent && p.reported.is_none_or(|at| now.since(at) >= REPORT_INTERVAL) {
                 p.reported = Some(now);
                 reports.push(Report { target: *id, refused: p.refused });
@@ -90,6 +88,8 @@ impl Heartbeats {
 mod tests {
     use super::*;
 
+    const GRACE: Duration = Duration::from_secs(4);
+
     fn at(ms: u64) -> Time {
         Time::ZERO + Duration::from_millis(10_000 + ms)
     }
@@ -99,16 +99,16 @@ mod tests {
         let mut h = Heartbeats::default();
         let peer = OsdId(1);
         h.watch(at(0), [peer]);
-        assert_eq!(h.due(at(0)), (vec![peer], vec![]));
-        assert_eq!(h.due(at(100)), (vec![], vec![]));
-        assert_eq!(h.due(at(3999)).1, vec![]);
+        assert_eq!(h.due(at(0), GRACE), (vec![peer], vec![]));
+        assert_eq!(h.due(at(100), GRACE), (vec![], vec![]));
+        assert_eq!(h.due(at(3999), GRACE).1, vec![]);
         let report = Report { target: peer, refused: false };
-        assert_eq!(h.due(at(4000)).1, vec![report]);
-        assert_eq!(h.due(at(4500)).1, vec![], "not every time");
-        assert_eq!(h.due(at(5000)).1, vec![report]);
+        assert_eq!(h.due(at(4000), GRACE).1, vec![report]);
+        assert_eq!(h.due(at(4500), GRACE).1, vec![], "not every time");
+        assert_eq!(h.due(at(5000), GRACE).1, vec![report]);
         assert!(h.heard(at(5001), peer), "the report is withdrawn");
         assert!(!h.heard(at(5002), peer));
-        assert_eq!(h.due(at(5600)).1, vec![]);
+        assert_eq!(h.due(at(5600), GRACE).1, vec![]);
     }
 
     #[test]
@@ -116,11 +116,11 @@ mod tests {
         let mut h = Heartbeats::default();
         h.watch(at(0), [OsdId(1), OsdId(2)]);
         h.refused(OsdId(2));
-        assert_eq!(h.due(at(1)).1, vec![Report { target: OsdId(2), refused: true }]);
+        assert_eq!(h.due(at(1), GRACE).1, vec![Report { target: OsdId(2), refused: true }]);
         h.reset(at(2), OsdId(2));
-        assert_eq!(h.due(at(3)).1, vec![]);
+        assert_eq!(h.due(at(3), GRACE).1, vec![]);
         h.watch(at(4), [OsdId(1)]);
         h.refused(OsdId(2));
-        assert_eq!(h.due(at(5)).1, vec![], "nobody's peer any more");
+        assert_eq!(h.due(at(5), GRACE).1, vec![], "nobody's peer any more");
     }
 }

@@ -19,6 +19,7 @@ mod peers;
 mod pgs;
 mod reactor;
 mod tally;
+mod throttle;
 
 pub use config::OsdConfig;
 pub use error::OsdError;

@@ -1,6 +1,6 @@
 //! The PG machines of one OSD, and which ticket belongs to whom.
 
-use osd_pg::{Effect, Event, Pg, PgStatus, Ticket};
+use osd_pg::{Effect, Event, Filling, Pg, PgStatus, Ticket};
 use osd_store::Store;
 use placement_map::PgId;
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +41,11 @@ impl Pgs {
     /// What a machine says of itself.
     pub(crate) fn status(&self, pg: PgId) -> Option<PgStatus> {
         self.machines.get(&pg).map(Pg::status)
+    }
+
+    /// What each PG could do for its joiners.
+    pub(crate) fn fillings(&self) -> impl Iterator<Item = (PgId, Filling)> {
+        self.machines.iter().map(|(pg, machine)| (*pg, machine.filling()))
     }
 
     /// When the next machine wants a tick.

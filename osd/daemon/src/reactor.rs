@@ -19,12 +19,13 @@ use crate::monitors::Monitors;
 use crate::peers::Peers;
 use crate::pgs::Pgs;
 use crate::tally::Tally;
+use crate::throttle::Throttle;
 use messages::{Waiting, accept};
 use osd_class::Registry;
 use osd_pg::{Event, SessionId};
 use osd_store::{Store, StoreError};
-use placement_map::{PgId, PoolId, RowChange, Uuid};
-use std::collections::{BTreeSet, VecDeque};
+use placement_map::{OsdId, PgId, PoolId, RowChange, Uuid};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -75,8 +76,13 @@ pub(crate) struct Reactor {
     ahead: Vec<(SessionId, OsdOp)>,
     /// Pools that are gone from the map but not from the store.
     stray_pools: Vec<PoolId>,
-    /// PGs that were told that a member takes no more.
-    full: BTreeSet<PgId>,
+    /// PGs that were told that members take no more, and which.
+    full: BTreeMap<PgId, BTreeSet<OsdId>>,
+    throttle: Throttle,
+    /// Some PG may have something to do for joiners.
+    look_for_recovery: bool,
+    /// Why this OSD cannot go on, if it cannot.
+    fatal: Option<OsdError>,
     /// Whether our own store takes no more.
     self_full: bool,
     pinged: Time,
@@ -138,7 +144,10 @@ impl Reactor {
             proposals: Vec::new(),
             ahead: Vec::new(),
             stray_pools: Vec::new(),
-            full: BTreeSet::new(),
+            full: BTreeMap::new(),
+            throttle: Throttle::default(),
+            look_for_recovery: false,
+            fatal: None,
             self_full: false,
             pinged: Time::ZERO,
             beaconed: Time::ZERO,
@@ -199,6 +208,9 @@ impl Reactor {
 
     /// Carries everything out that can be carried out now.
     fn settle(&mut self) -> Result<(), OsdError> {
+        if let Some(error) = self.fatal.take() {
+            return Err(error);
+        }
         let osd = self.config.id;
         let failed = move |source: StoreError| OsdError::Store { osd, source };
         let now = self.clock.now();
@@ -206,6 +218,7 @@ impl Reactor {
         for pg in self.pgs.due(now) {
             self.feed(pg, Event::Tick).map_err(failed)?;
         }
+        self.let_recover();
         loop {
             self.pending().map_err(failed)?;
             self.store.poll().map_err(failed)?;

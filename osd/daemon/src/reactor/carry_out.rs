@@ -6,6 +6,9 @@ use osd_store::{Completion, StoreError};
 use placement_map::PgId;
 use wire_codec::{Message, MonMessage};
 
+/// Changes in one command: the monitors take no larger one than 256 KiB, and a change names some OSDs.
+const ROWS_MAX: usize = 1000;
+
 impl Reactor {
     /// Hands an event to a PG's machine and carries out what it decides, before any other event: the
     /// machines rely on that order.
@@ -67,10 +70,11 @@ impl Reactor {
     /// Sends what primaries proposed in this turn as one command, so that one commit serves all.
     pub(super) fn propose(&mut self) {
         if !self.proposals.is_empty() {
-            let changes = std::mem::take(&mut self.proposals);
-            let command = Box::new(placement_map::Command::Rows(changes));
-            let id = self.monitors.id();
-            self.monitors.send(&self.sessions, MonMessage::Command { id, command });
+            for changes in std::mem::take(&mut self.proposals).chunks(ROWS_MAX) {
+                let command = Box::new(placement_map::Command::Rows(changes.to_vec()));
+                let id = self.monitors.id();
+                self.monitors.send(&self.sessions, MonMessage::Command { id, command });
+            }
         }
     }
 }

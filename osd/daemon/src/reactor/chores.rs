@@ -5,8 +5,11 @@ use crate::beacon::{BEACON_INTERVAL, beacon};
 use crate::error::OsdError;
 use crate::fullness::is_full;
 use crate::heartbeat::PING_INTERVAL;
+use crate::throttle::Limits;
 use osd_object::{Mutation, ObjectRead, Transaction};
+use osd_pg::Event;
 use osd_store::StoreError;
+use std::time::Duration;
 use stdx::Time;
 use wire_codec::{Message, MonMessage};
 
@@ -15,6 +18,7 @@ impl Reactor {
     pub(super) fn chores(&mut self, now: Time) -> Result<(), StoreError> {
         if now.since(self.pinged) >= PING_INTERVAL {
             self.pinged = now;
+            self.look_for_recovery = true;
             self.heartbeats(now);
             self.monitors.watch(now, &mut self.sessions);
             self.watch_space();
@@ -30,14 +34,31 @@ impl Reactor {
         Ok(())
     }
 
+    /// Silence after which a peer is reported. By default longer than a stall of a busy disk or a paged-out process
+    /// is on a healthy host, so that load alone does not take OSDs down.
+    fn grace(&self) -> Duration {
+        let set = self.view.map().setting(&self.config.id.to_string(), "osd_heartbeat_grace");
+        Duration::from_secs(set.and_then(|v| v.parse().ok()).unwrap_or(4)).max(2 * PING_INTERVAL)
+    }
+
     pub(super) fn heartbeats(&mut self, now: Time) {
-        let (pings, reports) = self.beats.due(now);
+        let (pings, reports) = self.beats.due(now, self.grace());
         for osd in pings {
             self.peers.send(osd, &Message::Ping { stamp: now.0 });
         }
         for report in reports {
             tracing::info!(peer = %report.target, refused = report.refused, "a peer does not answer");
             self.report(report.target, report.refused, false);
+        }
+    }
+
+    /// Gives PGs their turns to fill joiners: while some do, after everything that happened; else now and then.
+    pub(super) fn let_recover(&mut self) {
+        if self.throttle.is_busy() || std::mem::take(&mut self.look_for_recovery) {
+            let limits = Limits::of(self.view.map(), &self.config.id.to_string());
+            for (pg, may) in self.throttle.decide(self.pgs.fillings(), limits) {
+                self.events.push_back((pg, Event::MayRecover(may)));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Reactor;
 use crate::cluster_view::Changes;
+use crate::error::OsdError;
 use osd_class::Registry;
 use osd_object::ObjectRead;
 use osd_pg::names::meta_object;
@@ -39,6 +40,7 @@ impl Reactor {
                 self.client_op(session, op);
             }
         }
+        self.look_for_recovery = true;
         self.boot_if_needed();
         if self.is_up() && !was_up {
             // Whoever looks at a cluster that has just come up wants to see its size.
@@ -91,10 +93,12 @@ impl Reactor {
         match Pg::new(pg, me, now, &self.store, PgConfig::default(), Registry::standard()) {
             Ok(machine) => {
                 self.pgs.add(pg, machine);
+                // Until it is its turn.
+                self.events.push_back((pg, Event::MayRecover(false)));
                 true
             }
-            Err(error) => {
-                tracing::error!(%pg, %error, "the PG's bookkeeping is damaged; this OSD takes no part in it");
+            Err(source) => {
+                self.fatal = Some(OsdError::Damaged { osd: me, source });
                 false
             }
         }
@@ -108,6 +112,12 @@ impl Reactor {
             up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
         Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
+    }
+
+    /// Whether the bookkeeping of all PGs that the store holds can be read. A member that cannot tell where its log
+    /// stands must not count as up: its peers would wait for it for ever.
+    fn check_pgs(&self) -> Result<(), osd_pg::LoadError> {
+        self.view.map().pgs().try_for_each(|pg| osd_pg::check(&self.store, pg))
     }
 
     fn find_stray_pools(&mut self) {
@@ -126,9 +136,11 @@ impl Reactor {
             .chain(self.self_full.then_some(self.config.id))
             .collect();
         for pg in self.pgs.ids() {
-            let full = !full_osds.is_empty() && full_osds.iter().any(|osd| self.view.concerns(pg, *osd));
-            let news = if full { self.full.insert(pg) } else { self.full.remove(&pg) };
-            if news {
+            let full: BTreeSet<OsdId> =
+                full_osds.iter().copied().filter(|osd| self.view.concerns(pg, *osd)).collect();
+            let told = self.full.entry(pg).or_default();
+            if *told != full {
+                *told = full.clone();
                 self.events.push_back((pg, Event::Full(full)));
             }
         }
@@ -144,6 +156,12 @@ impl Reactor {
         let now = self.clock.now();
         if self.view.epoch().0 == 0 || self.is_up() || self.goodbye.is_some() || !self.monitors.boot_due(now)
         {
+            return;
+        }
+        if !self.booted
+            && let Err(source) = self.check_pgs()
+        {
+            self.fatal = Some(OsdError::Damaged { osd: self.config.id, source });
             return;
         }
         let identity = self.store.identity();

@@ -1,0 +1,94 @@
+//! Which PGs may fill their joiners now, so that clients come first and memory is bounded: each PG keeps a few
+//! pieces of objects under way. Decides; tells nobody.
+
+use osd_pg::Filling;
+use placement_map::{ClusterMap, PgId};
+use std::collections::BTreeMap;
+
+/// How many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// PGs, whatever they do.
+    active: usize,
+    /// Of those, PGs that compare everything.
+    backfills: usize,
+}
+
+impl Limits {
+    /// As the central settings have it for a daemon.
+    pub(crate) fn of(map: &ClusterMap, daemon: &str) -> Limits {
+        let count = |key| map.setting(daemon, key).and_then(|v| v.parse().ok()).unwrap_or(1);
+        Limits { active: count("osd_recovery_max_active"), backfills: count("osd_max_backfills") }
+    }
+}
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    allowed: BTreeMap<PgId, Filling>,
+    /// Some PG had to wait.
+    waiting: bool,
+}
+
+impl Throttle {
+    /// Whether a turn that ends is somebody's gain.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.waiting || !self.allowed.is_empty()
+    }
+
+    /// From what each PG could do, whose turn it is now; gives those for whom that changed. A PG keeps its turn
+    /// until it has nothing left to do: what is half filled is finished first.
+    pub(crate) fn decide(
+        &mut self,
+        could: impl IntoIterator<Item = (PgId, Filling)>,
+        limits: Limits,
+    ) -> Vec<(PgId, bool)> {
+        let wanted: BTreeMap<PgId, Filling> =
+            could.into_iter().filter(|(_, filling)| *filling != Filling::Nothing).collect();
+        let before = std::mem::take(&mut self.allowed);
+        let (keep, new): (Vec<_>, Vec<_>) = wanted.iter().partition(|(pg, _)| before.contains_key(pg));
+        let mut backfills = 0;
+        self.waiting = false;
+        for (pg, filling) in keep.into_iter().chain(new) {
+            let backfill = *filling == Filling::Backfill;
+            if self.allowed.len() < limits.active && (!backfill || backfills < limits.backfills) {
+                backfills += usize::from(backfill);
+                self.allowed.insert(*pg, *filling);
+            } else {
+                self.waiting = true;
+            }
+        }
+        let ended = before.keys().filter(|pg| !self.allowed.contains_key(pg)).map(|pg| (*pg, false));
+        let begun = self.allowed.keys().filter(|pg| !before.contains_key(pg)).map(|pg| (*pg, true));
+        ended.chain(begun).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use placement_map::PoolId;
+
+    fn pg(seed: u32) -> PgId {
+        PgId { pool: PoolId(1), seed }
+    }
+
+    #[test]
+    fn turns_are_kept_until_there_is_nothing_to_do_and_then_given_on() {
+        let limits = Limits { active: 2, backfills: 1 };
+        let (r, b, n) = (Filling::Recovery, Filling::Backfill, Filling::Nothing);
+        let mut t = Throttle::default();
+        assert!(!t.is_busy());
+        let first = t.decide([(pg(1), b), (pg(2), b), (pg(3), r), (pg(4), r)], limits);
+        assert_eq!(first, [(pg(1), true), (pg(3), true)], "one backfill, and two altogether");
+        let again = t.decide([(pg(0), r), (pg(1), b), (pg(2), b), (pg(3), r), (pg(4), r)], limits);
+        assert_eq!(again, [], "nobody is turned out for a newcomer");
+        let next = t.decide([(pg(1), n), (pg(2), b), (pg(3), r), (pg(4), r)], limits);
+        assert_eq!(next, [(pg(1), false), (pg(2), true)]);
+        let less = t.decide([(pg(2), b), (pg(3), r)], Limits { active: 1, backfills: 1 });
+        assert_eq!(less, [(pg(3), false)]);
+        assert!(t.is_busy());
+        assert_eq!(t.decide([(pg(2), n)], limits), [(pg(2), false)]);
+        assert!(!t.is_busy());
+    }
+}
