@@ -14,6 +14,15 @@ pub enum StoreError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// A device or file without a superblock, and nothing beside it that tells of a store.
+    #[error(
+        "the superblock of {path} is empty: if no store was ever made there, `nacre osd mkfs` makes one; if one was, it \
+         was wiped, and mkfs would destroy what may be left of it"
+    )]
+    Blank {
+        /// The device or file.
+        path: PathBuf,
+    },
     /// mkfs or open met a store of another cluster or another OSD.
     #[error(
         "{path} holds the store of {found}, not of {wanted}: use another directory, or move that store away"
@@ -42,7 +51,8 @@ pub enum StoreError {
     },
     /// No two superblock copies agree.
     #[error(
-        "the superblock of {path} is damaged ({detail}): restore the disk, or remake this OSD and let it refill from its peers"
+        "the superblock of {path} is damaged ({detail}): restore the disk; or, once its PGs are whole elsewhere (`nacre health \
+         detail`), move what is there away, make a new store with `nacre osd mkfs` and let it refill from its peers"
     )]
     DamagedSuperblock {
         /// The device or file.

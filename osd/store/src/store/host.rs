@@ -4,8 +4,8 @@ use super::{Limits, Store};
 use crate::config::{Identity, StoreConfig, Uuid16};
 use crate::device::uring::UringDevice;
 use crate::error::StoreError;
-use crate::index::Index;
 use crate::index::rocks::RocksIndex;
+use crate::index::{Family, Index};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use std::io;
 use std::path::Path;
@@ -29,7 +29,10 @@ impl Store {
         uuid[8] = uuid[8] & 0x3f | 0x80;
         let make_index = || {
             let path = config.index_path();
-            // No superblock, so this is the rest of a mkfs that was cut short.
+            if holds_objects(&path, config.memory_target_bytes) {
+                return Err(wiped(&device_path));
+            }
+            // No superblock and no objects, so this is the rest of a mkfs that was cut short.
             match std::fs::remove_dir_all(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     return Err(StoreError::file("cannot remove", &path, e));
@@ -59,8 +62,36 @@ impl Store {
             let index: Box<dyn Index> = Box::new(RocksIndex::open(&path, config.memory_target_bytes)?);
             Ok(index)
         };
-        Store::open_on(Box::new(device), open_index, limits, &path)
+        match Store::open_on(Box::new(device), open_index, limits, &path) {
+            Err(StoreError::Blank { path })
+                if holds_objects(&config.index_path(), config.memory_target_bytes) =>
+            {
+                Err(wiped(&path))
+            }
+            opened => opened,
+        }
     }
+}
+
+/// Whether there is an index that a store has used: then an empty superblock does not mean that there never was one.
+/// An index that cannot be opened counts too, if it has more files than mkfs makes.
+fn holds_objects(path: &Path, memory_bytes: u64) -> bool {
+    if !path.is_dir() {
+        return false;
+    }
+    match RocksIndex::open(path, memory_bytes).and_then(|index| index.persisted_lsn()) {
+        Ok(lsn) => lsn > 0,
+        Err(_) => {
+            let tables = std::fs::read_dir(path).into_iter().flatten().flatten();
+            let tables = tables.filter(|f| f.path().extension().is_some_and(|e| e == "sst")).count();
+            tables > Family::ALL.len()
+        }
+    }
+}
+
+fn wiped(path: &Path) -> StoreError {
+    let detail = "all its copies are empty, yet the index beside it holds objects".to_string();
+    StoreError::DamagedSuperblock { path: path.to_path_buf(), detail }
 }
 
 fn open_device(path: &Path) -> Result<UringDevice, StoreError> {

@@ -115,3 +115,36 @@ fn what_cannot_be_opened_says_why() {
     let store = Store::open(&config).unwrap();
     assert_eq!(store.meta(&object(1)), Ok(None));
 }
+
+/// Superblocks that read as zeros do not make a disk new: neither open nor mkfs may treat it so.
+#[test]
+fn a_wiped_superblock_is_no_empty_disk() {
+    use std::os::unix::fs::FileExt;
+    let dir = directory();
+    let config = config(&dir, 16 << 20);
+    Store::mkfs(&config, 0, FSID).unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(config.device_path()).unwrap();
+    let wipe = |bytes: &[u8]| file.write_all_at(bytes, 0).unwrap();
+    let mut saved = vec![0; 256 << 10];
+    file.read_exact_at(&mut saved, 0).unwrap();
+    wipe(&vec![0; saved.len()]);
+    let opened = Store::open(&config).map(drop).unwrap_err();
+    assert!(matches!(opened, StoreError::Blank { .. }) && opened.to_string().contains("would destroy"));
+    wipe(&saved);
+    let mut store = Store::open(&config).unwrap();
+    let data = Bytes::from_static(b"dear");
+    store
+        .submit(1, Transaction { mutations: vec![Mutation::Write { object: object(1), offset: 0, data }] })
+        .unwrap();
+    store.drain().unwrap();
+    store.shutdown().unwrap();
+    drop(store);
+    file.read_exact_at(&mut saved, 0).unwrap();
+    wipe(&vec![0; saved.len()]);
+    let damaged = |r: Result<(), StoreError>| assert!(matches!(r, Err(StoreError::DamagedSuperblock { .. })));
+    damaged(Store::open(&config).map(drop));
+    damaged(Store::mkfs(&config, 0, FSID).map(drop));
+    wipe(&saved);
+    let mut store = Store::open(&config).unwrap();
+    assert_eq!(&read_now(&mut store, &object(1), 0, 4).unwrap()[..], b"dear", "mkfs left the index alone");
+}

@@ -28,7 +28,7 @@ impl Store {
         let path_buf = || path.to_path_buf();
         let (superblock, superblock_sequence) = match read_superblock(&mut *device)? {
             Found::Valid(s, highest) => (*s, highest),
-            Found::Blank => return Err(StoreError::NotFound { path: path_buf() }),
+            Found::Blank => return Err(StoreError::Blank { path: path_buf() }),
             Found::Damaged(detail) => return Err(StoreError::DamagedSuperblock { path: path_buf(), detail }),
             Found::TooNew(detail) => return Err(StoreError::TooNew { path: path_buf(), detail }),
         };

@@ -363,7 +363,7 @@ fn mkfs_leaves_its_own_store_and_refuses_anything_else() {
     assert!(matches!(made, Err(StoreError::NotEmpty { .. })));
     let blank = MemoryDevice::new(16 << 20);
     let opened = Store::open_on(Box::new(blank), || open_map(&disk), small_limits(), Path::new("memory"));
-    assert!(matches!(opened, Err(StoreError::NotFound { .. })));
+    assert!(matches!(opened, Err(StoreError::Blank { .. })));
 }
 
 #[test]
