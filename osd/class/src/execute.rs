@@ -9,9 +9,9 @@ use osd_object::{Mutation, ObjectId, ObjectRead, Op, OpResult, Transaction, Vers
 use stdx::Errno;
 use stdx::time::WallTime;
 
-/// What the results of one operation may take together, bytes: an answer has to fit a message. More is EOVERFLOW,
-/// and the caller asks for ranges.
-pub const RESULTS_BYTES_MAX: u64 = 16 << 20;
+/// What the results of one operation may take together, bytes: an answer has to fit a message, which holds 16 MiB of
+/// data and a MiB beside it. More is EOVERFLOW, and the caller asks for ranges.
+pub const RESULTS_BYTES_MAX: u64 = (16 << 20) + (256 << 10);
 /// Rows in one page of an omap, whatever the caller would take.
 const PAGE_ROWS_MAX: u32 = 1 << 16;
 /// Bytes in one such page, about.
