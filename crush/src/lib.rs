@@ -2,6 +2,7 @@
 //!
 //! * [`CrushMap::do_rule`] maps a seed to devices; [`hash`] has Ceph's hashes.
 //! * [`CrushMap::new_jewel`] starts a map for programs, [`CrushMap::edit`] and the verbs beside it change one.
+//! * [`CrushMap::shortfall`] says why a rule cannot place enough members, [`CrushMap::try_out`] tries mappings.
 //! * [`CrushMap::validate`] says what is wrong with a map from outside.
 //!
 //! Invariant: no dependencies, no clock, file, thread or entropy; the same map gives the same answer everywhere.
@@ -21,6 +22,7 @@ mod mapper;
 mod names;
 mod rule;
 mod straw;
+mod tester;
 mod text;
 mod tree;
 mod tunables;
@@ -35,5 +37,6 @@ pub use error::Error;
 pub use map::{BUCKETS_MAX, CrushMap, DEFAULT_TYPES, DEVICES_MAX, ITEM_NONE, RULES_MAX};
 pub use mapper::Workspace;
 pub use rule::{Mode, Op, RULE_ERASURE, RULE_REPLICATED, Rule, Step};
+pub use tester::{Show, Trial, trial_weight};
 pub use text::{Fault, TEXT_BYTES_MAX, TextError};
 pub use tunables::Tunables;
