@@ -1,5 +1,6 @@
 //! What may be asked of the monitors: the only ways in which map and rows change.
 
+use crate::crush_change::CrushChange;
 use crate::ids::{Epoch, OsdId, PgId, PoolId};
 use crate::osd::Uuid;
 use crate::pg_row::RowChange;
@@ -119,6 +120,13 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Changes the CRUSH map.
+    Crush {
+        /// What.
+        change: CrushChange,
+        /// Although a pool cannot be placed any more then.
+        force: bool,
+    },
 }
 stdx::codec_enum!(Command {
     0 => Bootstrap(b),
@@ -140,6 +148,7 @@ stdx::codec_enum!(Command {
     16 => ConfigSet { section, key, value },
     17 => ConfigRm { section, key },
     18 => SetFlag { flag, on },
+    19 => Crush { change, force },
 });
 
 /// How a cluster begins.

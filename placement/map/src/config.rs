@@ -17,6 +17,8 @@ pub enum Kind {
     Switch,
     /// Any text.
     Text,
+    /// A place in CRUSH's tree; see [`crate::location`].
+    Location,
 }
 
 /// One setting.
@@ -38,6 +40,12 @@ const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'s
 
 /// All settings, by name.
 pub const SETTINGS: &[Setting] = &[
+    setting(
+        "crush_location",
+        Kind::Location,
+        "",
+        "where an OSD hangs in CRUSH's tree, such as \"root=default datacenter=dc1 rack=r1 host=h1\"; read when it boots",
+    ),
     setting(
         "mon_osd_beacon_grace",
         Kind::Seconds,
@@ -104,6 +112,9 @@ pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
             "a number from 0 to 1"
         }
         Kind::Switch if !matches!(value, "true" | "false") => "true or false",
+        Kind::Location if crate::location::parse(value).is_err() => {
+            "TYPE=NAME pairs such as \"datacenter=dc1 rack=r1 host=h1\""
+        }
         Kind::Text if value.len() > 4096 => "a text of at most 4096 bytes",
         _ => return Ok(()),
     };

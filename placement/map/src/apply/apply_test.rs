@@ -157,6 +157,29 @@ fn after_a_power_failure_a_primary_that_stays_away_does_not_hold_its_pgs() {
 }
 
 #[test]
+fn a_central_location_holds_from_the_next_boot() {
+    let mut state = cluster(2);
+    let set = |value: &str| Command::ConfigSet {
+        section: "osd.1".to_owned(),
+        key: "crush_location".to_owned(),
+        value: value.to_owned(),
+    };
+    assert_eq!(refused(&mut state, &set("rack")).0, RefusalKind::Invalid);
+    let names = |state: &ClusterState| -> Vec<String> {
+        state.map().crush.location_of(1).into_iter().map(|(_, name)| name).collect()
+    };
+    ok(&mut state, &set("datacenter=dc2 host=h9"));
+    assert_eq!(names(&state), ["host0", "default"]);
+    ok(&mut state, &boot(1, 2));
+    assert_eq!(names(&state), ["h9", "dc2", "default"]);
+    ok(&mut state, &set("rack=r1"));
+    ok(&mut state, &boot(1, 3));
+    assert_eq!(names(&state), ["host0", "default"], "its own host, where that stands");
+    ok(&mut state, &set("shelf=s1 host=h7"));
+    assert_eq!(refused(&mut state, &boot(1, 4)).0, RefusalKind::Invalid, "no such type");
+}
+
+#[test]
 fn a_report_about_a_replaced_incarnation_changes_nothing() {
     let mut state = cluster(3);
     let old = state.map().osds[&OsdId(0)].up_from;

@@ -6,13 +6,12 @@ use super::draft::{Draft, no_osd};
 use crate::command::OsdBoot;
 use crate::flags::Flag;
 use crate::ids::OsdId;
+use crate::location::{self, LEVELS_MAX};
 use crate::osd::{OsdInfo, Uuid, WEIGHT_ONE};
 use crate::refusal::{Refusal, RefusalKind};
 
 /// OSD numbers are below this: CRUSH's own bound would let one number cost 64 MiB of weights.
 const OSDS_MAX: u32 = 1 << 16;
-/// The deepest location taken.
-const LEVELS_MAX: usize = 12;
 
 pub(super) fn osd_new(draft: &mut Draft<'_>, id: Option<OsdId>, uuid: Uuid) -> Result<Answer, Refusal> {
     if uuid == Uuid::default() {
@@ -89,8 +88,16 @@ pub(super) fn osd_boot(draft: &mut Draft<'_>, boot: &OsdBoot) -> Result<Answer, 
 /// Puts the OSD where it says it is. Its CRUSH weight is set only when it is new there: later it is the operator's.
 fn place(draft: &mut Draft<'_>, boot: &OsdBoot) -> Result<(), Refusal> {
     let item = boot.id.0 as i32; // below OSDS_MAX
+    // What the operator set centrally goes before what the OSD says; its host stands in where that names none.
+    let set = draft.next.setting(&boot.id.to_string(), "crush_location").unwrap_or_default();
+    let mut wanted = location::parse(set).map_err(Refusal::invalid)?;
+    if wanted.is_empty() {
+        wanted.clone_from(&boot.location);
+    } else if !wanted.iter().any(|(kind, _)| kind == "host") {
+        wanted.extend(boot.location.iter().find(|(kind, _)| kind == "host").cloned());
+    }
     let mut location: Vec<(&str, &str)> =
-        boot.location.iter().map(|(kind, name)| (kind.as_str(), name.as_str())).collect();
+        wanted.iter().map(|(kind, name)| (kind.as_str(), name.as_str())).collect();
     if !location.iter().any(|(kind, _)| *kind == "host") {
         return Err(Refusal::invalid(format!("{} does not say which host it is on", boot.id)));
     }

@@ -8,6 +8,7 @@
 mod boot;
 mod cluster;
 mod config;
+mod crush_change;
 mod draft;
 mod pool;
 mod pool_create;
@@ -104,5 +105,6 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::ConfigSet { section, key, value } => config::set(draft, section, key, value),
         Command::ConfigRm { section, key } => config::remove(draft, section, key),
         Command::SetFlag { flag, on } => config::set_flag(draft, flag, *on),
+        Command::Crush { change, force } => crush_change::apply(draft, change, *force),
     }
 }
