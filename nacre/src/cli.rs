@@ -1,6 +1,7 @@
 //! The words of the command line. What each does is in `noun/`.
 
 use crate::cluster::settings::Link;
+use crate::noun::crush::words::CrushCommand;
 use crate::noun::pool::PoolShape;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     /// Pools.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// The tree of failure domains, its rules, and CRUSH maps in files.
+    #[command(subcommand)]
+    Crush(CrushCommand),
     /// Central settings, kept by the monitors.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -153,7 +157,21 @@ pub(crate) enum OsdCommand {
     /// The tree of failure domains with the OSDs in it.
     Tree,
     /// Space by OSD.
-    Df,
+    Df {
+        /// "tree": with the failure domains and their sums.
+        #[arg(value_enum)]
+        shape: Option<DfShape>,
+    },
+    /// Where an object lies, whether it exists or not.
+    Map {
+        /// The pool.
+        pool: String,
+        /// The object.
+        object: String,
+        /// The object's namespace.
+        #[arg(default_value = "")]
+        namespace: String,
+    },
     /// The numbers of all OSDs.
     Ls,
     /// Take an OSD out: its data moves elsewhere.
@@ -182,6 +200,12 @@ pub(crate) enum OsdCommand {
     Run(RunArgs),
     /// Make the store that a settings file describes.
     Mkfs(RunArgs),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DfShape {
+    /// Buckets and OSDs, as they hang.
+    Tree,
 }
 
 #[derive(Subcommand)]

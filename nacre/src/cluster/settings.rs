@@ -79,6 +79,10 @@ pub(crate) struct OsdSettings {
     pub write_cache: String,
     /// The address to listen on; port 0 takes a free one.
     pub addr: SocketAddr,
+    /// Where it hangs in CRUSH's tree, as `root=default datacenter=dc1 rack=r1 host=h1`; without a host, this one.
+    /// The central setting of the same name goes before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub crush_location: String,
 }
 
 fn auto() -> String {

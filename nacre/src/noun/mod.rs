@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod config;
+pub(crate) mod crush;
 pub(crate) mod daemon;
 pub(crate) mod fsck;
 pub(crate) mod gateway;
@@ -9,6 +10,8 @@ pub(crate) mod health;
 pub(crate) mod mon;
 pub(crate) mod object;
 pub(crate) mod osd;
+mod osd_df_tree;
+mod osd_map;
 pub(crate) mod pg;
 pub(crate) mod pool;
 pub(crate) mod status;

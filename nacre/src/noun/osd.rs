@@ -1,12 +1,14 @@
 //! `nacre osd`: disks and the daemons that serve them.
 
 use super::answer::{ask, nonsense, order, show};
-use crate::cli::{Global, OsdCommand};
+use super::{osd_df_tree, osd_map};
+use crate::cli::{DfShape, Global, OsdCommand};
 use crate::cluster::settings::{DaemonSettings, OsdSettings};
 use crate::exit::{Context, Failure};
 use crate::{keys, session, shutdown, size, table};
 use osd_daemon::OsdConfig;
 use osd_store::{CacheMode, Store, StoreConfig};
+use placement_map::location::{self, Location};
 use placement_map::status::{Answer, OsdRow, Query, TreeNode};
 use placement_map::{Command, OsdId, WEIGHT_ONE};
 
@@ -18,7 +20,9 @@ pub(crate) async fn run(global: &Global, command: &OsdCommand) -> Result<(), Fai
             let Answer::OsdTree { nodes } = &answer else { return Err(nonsense()) };
             show(global, &answer, || tree(nodes))
         }
-        OsdCommand::Df => {
+        OsdCommand::Df { shape: Some(DfShape::Tree) } => osd_df_tree::run(global).await,
+        OsdCommand::Map { pool, object, namespace } => osd_map::run(global, pool, namespace, object).await,
+        OsdCommand::Df { shape: None } => {
             let answer = ask(global, Query::OsdDf).await?;
             let Answer::OsdDf { osds } = &answer else { return Err(nonsense()) };
             show(global, &answer, || df(osds))
@@ -77,7 +81,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
         monitors: session::monitors(&settings.monitors)?,
         security: session::security(&settings.keys, &settings.name, settings.link)?,
         addr: osd.addr,
-        location: vec![("host".into(), host_name())],
+        location: location(osd)?,
     };
     let stop = shutdown::asked()?;
     tokio::task::LocalSet::new().run_until(osd_daemon::run(config, stop)).await.map_err(Failure::unusable)
@@ -112,6 +116,15 @@ fn store_config(osd: &OsdSettings) -> Result<StoreConfig, Failure> {
         memory_target_bytes: osd.memory_target,
         volatile_cache,
     })
+}
+
+/// Where the OSD says that it is: what its settings file has, on this host unless that names another.
+fn location(osd: &OsdSettings) -> Result<Location, Failure> {
+    let mut location = location::parse(&osd.crush_location).or_unusable("crush_location")?;
+    if !location.iter().any(|(kind, _)| kind == "host") {
+        location.push(("host".into(), host_name()));
+    }
+    Ok(location)
 }
 
 /// This host's name, cut to what CRUSH takes as a name.

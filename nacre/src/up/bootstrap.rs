@@ -77,6 +77,7 @@ pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings,
             memory_target: MEMORY_TARGET,
             write_cache: "auto".into(),
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            crush_location: String::new(),
         };
         DaemonSettings { osd: Some(osd), ..daemon(&settings, &name) }.save(layout)?;
         discard(layout.store(&name))?;
