@@ -202,3 +202,94 @@ fn a_device_of_the_highest_number_is_read_and_named() {
     assert_eq!(map.max_devices(), i32::MAX);
     assert!(map.validate().is_err());
 }
+
+#[test]
+fn empty_rows_for_a_large_bucket_do_not_ask_for_the_square() {
+    let items: String = (0..200).map(|id| format!("item osd.{id} weight 1.0\n")).collect();
+    let devices: String = (0..200).map(|id| format!("device {id} osd.{id}\n")).collect();
+    let row = "1.0 ".repeat(200);
+    let text = format!(
+        "{devices}{TYPES}host h {{ id -1 alg straw2\n{items}}}\nchoose_args 0 {{ {{ bucket_id -1 weight_set [ [ {row} ] ] }} }}"
+    );
+    let sound = CrushMap::compile(&text).expect("a sound text").encode();
+    assert!(CrushMap::decode(&sound).is_ok());
+    // The number of rows, one row and the ids end the bytes; rows of no length come in their place.
+    let head = &sound[..sound.len() - (4 + 4 + 800 + 4)];
+    let with_rows = |rows: u32| {
+        let mut bytes = head.to_vec();
+        bytes.extend(rows.to_le_bytes());
+        bytes.extend(vec![0; rows as usize * 4 + 4]);
+        CrushMap::decode(&bytes)
+    };
+    let padded = with_rows(2).expect("a few rows are lengthened, as Ceph does");
+    assert_eq!(padded.choose_args()[&0][&-1].weight_set, [[0; 200], [0; 200]]);
+    let refused = with_rows(5000).expect_err("five thousand rows of two hundred weights");
+    assert_eq!(refused.fault, DecodeFault::ChooseArgs { set: 0, bucket: -1 });
+}
+
+#[test]
+fn any_number_of_copies_ends_with_devices_that_exist() {
+    for seed in 0..12 {
+        let random = &mut Random(seed);
+        let made = random_map(random);
+        let Ok(map) = CrushMap::compile(&made.text) else { continue };
+        let weights = vec![WEIGHT_ONE; made.devices];
+        for count in [0, 1, 100] {
+            for rule in 0..made.rules as u32 {
+                let devices = map.do_rule(rule, 7, count, &weights, Some(0));
+                assert!(devices.len() <= count, "seed {seed} rule {rule}");
+                let mut held: Vec<i32> =
+                    devices.into_iter().filter(|device| *device != crush::ITEM_NONE).collect();
+                assert!(held.iter().all(|device| (0..map.max_devices()).contains(device)), "seed {seed}");
+                if map
+                    .rule(rule)
+                    .expect("made")
+                    .steps
+                    .iter()
+                    .filter(|step| step.op == crush::Op::Emit)
+                    .count()
+                    == 1
+                {
+                    let all = held.len();
+                    held.sort_unstable();
+                    held.dedup();
+                    assert_eq!(held.len(), all, "seed {seed} rule {rule}: a device twice");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_at_the_edges_are_named_or_harmless() {
+    let two = |weight: &str| {
+        format!(
+            "tunable choose_local_fallback_tries 0\ndevice 0 a\ndevice 1 b\n{TYPES}host h {{ id -1 alg straw2 item a weight {weight} item b weight 1 }}\n\
+             rule r {{ id 0 type replicated min_size 1 max_size 3\nstep take h step choose firstn 0 type osd step emit }}"
+        )
+    };
+    for bad in ["-0.5", "inf", "-inf", "nan", "1e30", "100.5"] {
+        assert!(CrushMap::compile(&two(bad)).is_err(), "{bad}");
+    }
+    let zero = CrushMap::compile(&two("0")).expect("a weight of zero is legal");
+    assert_eq!(zero.do_rule(0, 3, 2, &[WEIGHT_ONE; 2], None), [1]);
+    // Bytes can hold what a text cannot: the top bit makes a weight negative to Ceph.
+    let mut bytes = zero.encode();
+    let weight = 16 + 4 + 4 + 2 + 1 + 1 + 4 + 4 + 2 * 4;
+    bytes[weight..weight + 4].copy_from_slice(&0x8000_0000u32.to_le_bytes());
+    let negative = CrushMap::decode(&bytes).expect("well formed");
+    assert_eq!(negative.validate(), Err(Error::WeightOverflow { bucket: -1, item: 0 }));
+    assert!(negative.do_rule(0, 3, 2, &[WEIGHT_ONE; 2], None).len() <= 2);
+}
+
+#[test]
+fn an_empty_name_is_written_so_that_it_can_be_read() {
+    let sound = CrushMap::compile("type 0 osd\ntype 1 x\n").expect("a sound text").encode();
+    let at = sound.windows(5).position(|bytes| bytes == [1, 0, 0, 0, b'x']).expect("a length and a name");
+    let mut bytes = sound[..at].to_vec();
+    bytes.extend([0; 8]);
+    bytes.extend(&sound[at + 5..]);
+    let map = CrushMap::decode(&bytes).expect("the form of very old maps");
+    assert_eq!(map.type_name(1), Some(""));
+    assert_eq!(map.encode(), bytes);
+}

@@ -100,6 +100,36 @@ fn a_new_host_takes_its_share_and_little_else_moves() {
 }
 
 #[test]
+fn a_changed_weight_moves_what_it_must_and_to_where_it_must() {
+    let before = flat(10, 4, Alg::Straw2);
+    let weights = vec![WEIGHT_ONE; 40];
+    let seeds = 6000u32;
+    for (weight, gains) in [(2 * WEIGHT_ONE, true), (WEIGHT_ONE / 2, false)] {
+        let mut after = before.clone();
+        after.reweight_item(17, weight).expect("a device");
+        // The least that a hierarchy can move: what its host gains or loses of the whole, and what it gains or loses of
+        // what the host had.
+        let (unit, seats) = (f64::from(weight) / f64::from(WEIGHT_ONE), f64::from(seeds) * 3.0);
+        let host = ((3.0 + unit) / (39.0 + unit) - 0.1).abs();
+        let within = 0.1 * (unit / (3.0 + unit) - 0.25).abs();
+        let least = seats * (host + within);
+        let (mut moved, mut astray) = (0, 0);
+        for x in 0..seeds {
+            let old = before.do_rule(0, x, 3, &weights, None);
+            let new = after.do_rule(0, x, 3, &weights, None);
+            for device in new.iter().filter(|device| !old.contains(device)) {
+                moved += 1;
+                // A gain ends on that host, a loss never on that device.
+                astray += u32::from(if gains { device / 4 != 4 } else { *device == 17 });
+            }
+        }
+        let (moved, astray) = (f64::from(moved), f64::from(astray));
+        assert!(moved > least * 0.8 && moved < least * 1.3, "{weight}: {moved} moved, {least} is the least");
+        assert!(astray < moved * 0.2, "{weight}: {astray} of {moved} went astray");
+    }
+}
+
+#[test]
 fn devices_fill_by_weight() {
     let mut map = flat(10, 4, Alg::Straw2);
     map.reweight_item(8, 3 * WEIGHT_ONE).expect("a device");

@@ -42,8 +42,9 @@ impl CrushMap {
             }
         }
         if !reader.is_empty() {
+            let mut padding_left = bytes.len();
             for _ in 0..reader.count(12, "choose_args")? {
-                let (number, set) = choose_args(reader, &map)?;
+                let (number, set) = choose_args(reader, &map, &mut padding_left)?;
                 map.choose_args.insert(number, set);
             }
             map.tidy_choose_args();
@@ -178,7 +179,13 @@ fn tunables(reader: &mut Reader<'_>, tunables: &mut Tunables) -> Result<(), Deco
     Ok(())
 }
 
-fn choose_args(reader: &mut Reader<'_>, map: &CrushMap) -> Result<(i64, ChooseArgs), DecodeError> {
+/// One set. `padding_left` bounds by how many bytes all rows together may be lengthened, lest many empty rows for one
+/// large bucket ask for the square of what was given.
+fn choose_args(
+    reader: &mut Reader<'_>,
+    map: &CrushMap,
+    padding_left: &mut usize,
+) -> Result<(i64, ChooseArgs), DecodeError> {
     let what = "choose_args";
     let number = reader.i64(what)?;
     let mut set = ChooseArgs::new();
@@ -203,6 +210,8 @@ fn choose_args(reader: &mut Reader<'_>, map: &CrushMap) -> Result<(i64, ChooseAr
             return Err(wrong());
         }
         // Ceph pads or cuts rows that once got the wrong length.
+        let padding: usize = arg.weight_set.iter().map(|row| wanted.saturating_sub(row.len()) * 4).sum();
+        *padding_left = padding_left.checked_sub(padding).ok_or_else(wrong)?;
         arg.weight_set.iter_mut().for_each(|row| row.resize(wanted, 0));
         if !arg.is_empty() {
             set.insert(id, arg);

@@ -46,6 +46,20 @@ impl Writer {
         }
     }
 
+    /// The same for the tables in which a zero length means that the true one follows ([`super::reader`]): an empty
+    /// name, which only a damaged map has, is written so, or nobody could read the rest.
+    fn old_names(&mut self, names: &Names) {
+        self.count(names.iter().len());
+        for (id, name) in names.iter() {
+            self.i32(id);
+            if name.is_empty() {
+                self.u32(0);
+            }
+            self.count(name.len());
+            self.0.extend(name.as_bytes());
+        }
+    }
+
     fn bucket(&mut self, bucket: &Bucket) {
         let alg = bucket.alg() as u8;
         self.u32(alg.into());
@@ -123,9 +137,9 @@ impl CrushMap {
                 None => out.u32(0),
             }
         }
-        out.names(&self.types);
-        out.names(&self.names);
-        out.names(&self.rule_names);
+        out.old_names(&self.types);
+        out.old_names(&self.names);
+        out.old_names(&self.rule_names);
         let tunables = &self.tunables;
         out.u32(tunables.choose_local_tries);
         out.u32(tunables.choose_local_fallback_tries);

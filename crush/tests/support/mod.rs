@@ -203,7 +203,15 @@ fn random_rule(random: &mut Random, text: &mut String, id: usize, class: Option<
     }
     for part in 0..1 + usize::from(random.one_in(6)) {
         let class = class.map(|class| format!(" class {class}")).unwrap_or_default();
-        writeln!(text, "\tstep take default{class}").unwrap();
+        // Now and then from a part of the tree, or a device itself.
+        match random.below(12) {
+            0 => writeln!(text, "\tstep take host{}", random.below(2)).unwrap(),
+            1 if part > 0 && text.contains("device 0 ") => {
+                writeln!(text, "\tstep take osd.0\n\tstep emit").unwrap();
+                continue;
+            }
+            _ => writeln!(text, "\tstep take default{class}").unwrap(),
+        }
         let count = if part > 0 { -1 } else { [0, 0, 0, 2, -1][random.below(5)] };
         match random.below(4) {
             0 => writeln!(text, "\tstep choose {mode} {count} type osd").unwrap(),

@@ -1,7 +1,9 @@
 //! The table of commands. A new one is a file here and a line in [`COMMANDS`].
 
+mod bench;
 mod ci;
 mod fix;
+mod fuzz;
 mod setup;
 mod test;
 mod tidy;
@@ -41,6 +43,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         args: "[--only CHECK]... [--arrows]",
         about: "the checks of our own: waterline, arrows, paths, licences...",
         run: tidy::run,
+    },
+    Command {
+        name: "fuzz",
+        args: "[--seconds N | --cases N] [--seed S] [--from N] [--target T]...",
+        about: "hostile input for the decoders of maps (a slice of it is in `test`)",
+        run: fuzz::run,
+    },
+    Command {
+        name: "bench",
+        args: "micro [SUITE]... [--quick] [--json FILE]",
+        about: "measurements beside other programs",
+        run: bench::run,
     },
     Command {
         name: "fix",

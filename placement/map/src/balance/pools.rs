@@ -75,6 +75,9 @@ impl Work<'_> {
         let mut best: Option<((isize, Key), Seat, u32)> = None;
         for seat in self.seats_of(osd) {
             let pg = self.seats.pg(seat);
+            if pg.fixed {
+                continue; // its sets need not even be of one length
+            }
             let home = pg.raw[seat.place].0;
             let comes_home = self.index.key(home).filter(|key| *key < limit && self.seats.fits(seat, home));
             let Some((key, to)) = comes_home.map(|key| (key, home)).or_else(|| self.taker(seat, limit))

@@ -52,9 +52,17 @@ impl PoolSeats {
             return 0;
         };
         let seats = u128::from(self.block_seats[spot.block]) * ONE_PG as u128;
-        let share = seats * u128::from(spot.weight) / u128::from(shape.block_weight(spot.block));
+        let share = seats * spot.weight / shape.block_weight(spot.block);
         i64::try_from(share).unwrap_or(i64::MAX)
     }
+}
+
+/// One past the highest OSD number that is looked at. Numbers are given out from 0 up; a map from outside whose numbers
+/// lie far apart costs no more memory than one of as many OSDs.
+fn osds_max(map: &ClusterMap) -> usize {
+    let limit = map.osds.len().saturating_mul(16).saturating_add(1 << 16).min(crush::DEVICES_MAX as usize);
+    let mut known = map.osds.keys().map(|id| id.0 as usize).filter(|id| *id < limit);
+    known.next_back().map_or(0, |last| last + 1)
 }
 
 /// All pools, and what each OSD holds.
@@ -74,10 +82,11 @@ impl Seats {
         let mut placer = Placer::new(map);
         let mut shapes: BTreeMap<(u32, u32), Option<Shape>> = BTreeMap::new();
         let mut pools = Vec::new();
+        let osds = osds_max(map);
         for (id, pool) in &map.pools {
             let shape = shapes
                 .entry((pool.crush_rule, pool.size))
-                .or_insert_with(|| Shape::of(map, pool.crush_rule, pool.size as usize))
+                .or_insert_with(|| Shape::of(map, pool.crush_rule, pool.size as usize, osds as u32))
                 .clone();
             let one = |seed| {
                 let pg = PgId { pool: *id, seed };
@@ -89,8 +98,6 @@ impl Seats {
             let like = (pool.crush_rule, pool.size);
             pools.push(PoolSeats { id: *id, like, shape, pgs, block_seats: Vec::new() });
         }
-        let mut known = map.osds.keys().filter(|id| i64::from(id.0) < i64::from(crush::DEVICES_MAX));
-        let osds = known.next_back().map_or(0, |last| last.0 as usize + 1);
         let mut movable = vec![false; osds];
         for (id, osd) in map.osds.iter().take_while(|(id, _)| (id.0 as usize) < osds) {
             movable[id.0 as usize] = osd.up && osd.weight > 0;

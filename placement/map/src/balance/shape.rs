@@ -14,7 +14,7 @@ pub(super) struct Spot {
     /// The smallest tree within which any exchange keeps the rule's structure.
     pub(super) arena: usize,
     /// CRUSH weight times reweight; never 0.
-    pub(super) weight: u64,
+    pub(super) weight: u128,
     /// The ancestors that the rule chooses, outermost first; the last is the failure domain.
     path: Vec<i32>,
 }
@@ -26,7 +26,7 @@ struct Block {
     /// (how many, of which type), outermost first; the last one's members hold one OSD each.
     levels: Vec<(usize, i32)>,
     /// The weights of all its OSDs together.
-    weight: u64,
+    weight: u128,
 }
 
 /// A rule with a pool's size, made ready for exchanges.
@@ -43,17 +43,18 @@ pub(super) struct Shape {
 
 impl Shape {
     /// The shape of a rule for sets of `size`. None where the balancer must keep its hands off: the rule is missing,
-    /// ends in buckets, or reaches an OSD in two ways.
-    pub(super) fn of(map: &ClusterMap, rule: u32, size: usize) -> Option<Shape> {
+    /// ends in buckets, or reaches something in two ways. OSDs from number `osds_max` on are passed over.
+    pub(super) fn of(map: &ClusterMap, rule: u32, size: usize, osds_max: u32) -> Option<Shape> {
         let mut shape = Shape {
             blocks: blocks(&map.crush, rule, size)?,
             spots: Vec::new(),
             arena_of: Vec::new(),
             arenas: 0,
         };
-        let mut numbers = Numbers::default();
+        let mut numbers = Numbers { osds_max, ..Numbers::default() };
         for block in 0..shape.blocks.len() {
             let take = shape.blocks[block].take;
+            numbers.visited.clear();
             shape.walk(map, block, take, &mut Vec::new(), 0, &mut numbers)?;
         }
         shape.arenas = numbers.arenas.len();
@@ -70,8 +71,8 @@ impl Shape {
         depth: usize,
         numbers: &mut Numbers,
     ) -> Option<()> {
-        if depth > DEPTH_MAX {
-            return None; // a cycle, or a map beyond all use
+        if depth > DEPTH_MAX || !numbers.visited.insert(bucket) {
+            return None; // a cycle, or a bucket in two places
         }
         let Some(bucket) = map.crush.bucket(bucket) else { return Some(()) };
         for (position, item) in bucket.items().iter().enumerate() {
@@ -100,8 +101,11 @@ impl Shape {
         numbers: &mut Numbers,
     ) -> Option<()> {
         let osd = u32::try_from(item).ok()?;
+        if osd >= numbers.osds_max {
+            return Some(());
+        }
         let reweight = map.osds.get(&crate::OsdId(osd)).map_or(0, |osd| osd.weight);
-        let weight = u64::from(crush_weight) * u64::from(reweight);
+        let weight = u128::from(crush_weight) * u128::from(reweight);
         if weight == 0 {
             return Some(());
         }
@@ -138,7 +142,7 @@ impl Shape {
     }
 
     /// The weight below a part's take.
-    pub(super) fn block_weight(&self, block: usize) -> u64 {
+    pub(super) fn block_weight(&self, block: usize) -> u128 {
         self.blocks[block].weight
     }
 
@@ -171,12 +175,14 @@ impl Shape {
     }
 }
 
-/// Deeper trees than this are taken for cycles.
+/// Trees are not deeper: there are a dozen types, and a walk must not use up the stack.
 const DEPTH_MAX: usize = 64;
 
-/// Numbers given to arenas and domains in the order they are met.
+/// Numbers given to arenas and domains in the order they are met, and what one walk has seen.
 #[derive(Default)]
 struct Numbers {
+    osds_max: u32,
+    visited: BTreeSet<i32>,
     arenas: BTreeMap<(usize, Vec<i32>), usize>,
     domains: BTreeMap<(usize, i32), usize>,
 }
