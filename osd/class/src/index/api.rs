@@ -1,6 +1,8 @@
 //! What callers say to a shard and what it answers.
 
-use super::rows::{Counters, Detail, GarbageRow, Head, Header, Part, Split, Tag, UploadRow};
+use super::rows::{
+    Counters, Detail, GarbageRow, Head, Header, Part, Split, Tag, UploadRow, Version, Versioning, Which,
+};
 use bytes::Bytes;
 
 /// The class's name.
@@ -46,6 +48,8 @@ pub enum Refusal {
     NotDriver,
     /// There is nothing that could be split (ENODATA).
     Unsplittable,
+    /// The attributes are not those that the caller has seen (ECANCELED): read them again.
+    Changed,
 }
 stdx::codec_enum!(Refusal {
     0 => Elsewhere { header },
@@ -59,6 +63,7 @@ stdx::codec_enum!(Refusal {
     8 => NotEmpty,
     9 => NotDriver,
     10 => Unsplittable,
+    11 => Changed,
 });
 
 /// An ETag in a condition: digest and number of parts.
@@ -97,7 +102,7 @@ stdx::codec_plain!(Conditions { if_match, if_none_match });
 /// How full the shard is after a write: the caller decides whether it should split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Objects.
+    /// Objects and versions.
     pub keys: u64,
     /// Bytes of rows.
     pub row_bytes: u64,
@@ -144,20 +149,29 @@ pub struct PutRow {
     pub conditions: Conditions,
     /// What is replaced becomes garbage so much later.
     pub gc_delay_ms: u64,
+    /// What becomes of the version that is current.
+    pub versioning: Versioning,
+    /// Random and not 0: makes the new version's name unique. Used only if versioning is enabled.
+    pub nonce: u64,
 }
-stdx::codec_versioned!(PutRow, 1 { generation, key, head, detail, inline, conditions, gc_delay_ms });
+stdx::codec_versioned!(PutRow, 2 { generation, key, head, detail, inline, conditions, gc_delay_ms }
+    since 2 { versioning, nonce });
 
 /// Output of `put_row`, `delete_row` and `upload_complete`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutReply {
-    /// Whether there was an object before.
+    /// Whether there was what is replaced or removed.
     pub replaced: bool,
     /// The object that is there now (of `upload_complete`: perhaps by an earlier completion).
     pub head: Option<Head>,
     /// How full the shard is.
     pub stat: Stat,
+    /// The version that was made, or the one that was removed.
+    pub version: Version,
+    /// Whether that is a delete marker.
+    pub marker: bool,
 }
-stdx::codec_plain!(PutReply { replaced, head, stat });
+stdx::codec_versioned!(PutReply, 1 { replaced, head, stat, version, marker });
 
 /// `get_row`: answers `Option<GotRow>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,8 +182,10 @@ pub struct GetRow {
     pub key: Bytes,
     /// Whether the inline bytes are wanted.
     pub inline: bool,
+    /// Which version.
+    pub which: Which,
 }
-stdx::codec_plain!(GetRow { generation, key, inline });
+stdx::codec_versioned!(GetRow, 1 { generation, key, inline, which });
 
 /// An object with everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,10 +196,15 @@ pub struct GotRow {
     pub detail: Detail,
     /// The inline bytes, if asked for.
     pub inline: Bytes,
+    /// Which version it is.
+    pub version: Version,
+    /// Whether it is a delete marker; then there is nothing else of it.
+    pub marker: bool,
 }
-stdx::codec_plain!(GotRow { head, detail, inline });
+stdx::codec_versioned!(GotRow, 1 { head, detail, inline, version, marker });
 
-/// `delete_row`: answers `PutReply`; a key without object is no error, unless there is an `if_match`.
+/// `delete_row`: removes the object of a key, or hides it behind a delete marker, or removes one version for good.
+/// Answers `PutReply`; that there is nothing to remove is no error, whatever the conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteRow {
     /// Believed generation.
@@ -192,10 +213,41 @@ pub struct DeleteRow {
     pub key: Bytes,
     /// What must hold.
     pub conditions: Conditions,
+    /// It was put in this second since 1970.
+    pub if_mtime_s: Option<u64>,
+    /// It has so many bytes.
+    pub if_size: Option<u64>,
+    /// It has these attributes.
+    pub if_attrs: Option<Bytes>,
     /// What is removed becomes garbage so much later.
     pub gc_delay_ms: u64,
+    /// What a delete of the current version does.
+    pub versioning: Versioning,
+    /// As in `PutRow`, for a delete marker.
+    pub nonce: u64,
+    /// `Current`: the key; else one version, for good.
+    pub which: Which,
 }
-stdx::codec_plain!(DeleteRow { generation, key, conditions, gc_delay_ms });
+stdx::codec_versioned!(DeleteRow, 1 {
+    generation, key, conditions, if_mtime_s, if_size, if_attrs, gc_delay_ms, versioning, nonce, which
+});
+
+/// `set_attrs`: replaces the attributes of one version, if they are those that the caller has seen. Answers
+/// `Stat`; `Absent`, `Changed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAttrs {
+    /// Believed generation.
+    pub generation: u64,
+    /// The key.
+    pub key: Bytes,
+    /// Which version.
+    pub which: Which,
+    /// What the caller has seen.
+    pub seen: Bytes,
+    /// What is to be.
+    pub attrs: Bytes,
+}
+stdx::codec_versioned!(SetAttrs, 1 { generation, key, which, seen, attrs });
 
 /// `list`: answers `ListPage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,6 +292,59 @@ pub struct ListPage {
     pub next: Option<Bytes>,
 }
 stdx::codec_plain!(ListPage { items, next });
+
+/// `list_versions`: answers `VersionPage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionList {
+    /// Believed generation.
+    pub generation: u64,
+    /// The least key wanted; must lie in the range.
+    pub start: Bytes,
+    /// Of the key `start` itself only versions older than this one. (It need not be there any more. Where it is
+    /// the one called `null`, and there is none, nothing of the key.)
+    pub after: Option<Which>,
+    /// Keys that start so.
+    pub prefix: Bytes,
+    /// Rolls up, as in `List`.
+    pub delimiter: Bytes,
+    /// At most so many items.
+    pub max: u32,
+}
+stdx::codec_versioned!(VersionList, 1 { generation, start, after, prefix, delimiter, max });
+
+/// One item of a listing of versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionItem {
+    /// An object or a delete marker.
+    Version {
+        /// Its key.
+        key: Bytes,
+        /// Which version it is.
+        version: Version,
+        /// What a listing shows.
+        head: Head,
+        /// Whether it is a delete marker.
+        marker: bool,
+        /// Whether it is the newest of its key.
+        latest: bool,
+    },
+    /// Keys rolled up.
+    Prefix {
+        /// Up to and with the delimiter.
+        prefix: Bytes,
+    },
+}
+stdx::codec_enum!(VersionItem { 0 => Version { key, version, head, marker, latest }, 1 => Prefix { prefix } });
+
+/// A page of versions: by key, the newest of a key first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionPage {
+    /// Items in order.
+    pub items: Vec<VersionItem>,
+    /// Where to go on, as `start` and the version behind which; none: there is nothing more.
+    pub next: Option<(Bytes, Option<Version>)>,
+}
+stdx::codec_plain!(VersionPage { items, next });
 
 /// `upload_create`: answers `Stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -364,8 +469,13 @@ pub struct UploadComplete {
     pub conditions: Conditions,
     /// What is replaced becomes garbage so much later.
     pub gc_delay_ms: u64,
+    /// As in `PutRow`.
+    pub versioning: Versioning,
+    /// As in `PutRow`.
+    pub nonce: u64,
 }
-stdx::codec_versioned!(UploadComplete, 1 { generation, key, upload, parts, head, attrs, conditions, gc_delay_ms });
+stdx::codec_versioned!(UploadComplete, 2 { generation, key, upload, parts, head, attrs, conditions, gc_delay_ms }
+    since 2 { versioning, nonce });
 
 /// `upload_abort`: answers `Stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use super::key;
 use super::rows::{GarbageRow, Part, State, Tag};
 use super::scan::Scan;
 use super::shard::{Shard, stored};
+use super::version::Place;
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -100,8 +101,17 @@ fn refers(shard: &Shard<'_, '_, '_>, key: &[u8], tag: Tag) -> Result<bool, Class
     if shard.draft().omap_get(&key::tag_row(key::GARBAGE, key, tag))?.is_some() {
         return Ok(true);
     }
-    if shard.object(key)?.is_some_and(|o| o.detail.runs.iter().any(|run| run.tag == tag)) {
+    if shard.object(key, Place::Current)?.is_some_and(|o| o.names(tag)) {
         return Ok(true);
+    }
+    // Keys with very many versions make this slow; it is asked only where a gateway died or an answer was lost.
+    let mut versions = shard.scan_prefix(key::row(key::VERSION, key));
+    while let Some((row, _)) = versions.next()? {
+        let (_, rest) = key::parse(&row).ok_or(Errno::EIO)?;
+        let version = key::parse_version(rest).ok_or(Errno::EIO)?;
+        if shard.object(key, Place::Past(version))?.is_some_and(|o| o.names(tag)) {
+            return Ok(true);
+        }
     }
     let mut parts = shard.scan_prefix(key::row(key::PART, key));
     while let Some((_, value)) = parts.next()? {

@@ -1,6 +1,6 @@
 //! Row keys: a section's letter, the escaped S3 key, and what follows it (docs/formats/bucket-index.md).
 
-use super::rows::Tag;
+use super::rows::{Tag, Version};
 use bytes::Bytes;
 use osd_object::view::prefix_end;
 
@@ -12,13 +12,16 @@ pub(super) const GARBAGE: u8 = b'g';
 pub(super) const INLINE: u8 = b'i';
 pub(super) const OBJECT: u8 = b'k';
 pub(super) const DETAIL: u8 = b'm';
+pub(super) const NULL: u8 = b'n';
 pub(super) const PART: u8 = b'p';
 pub(super) const REVOKED: u8 = b'r';
 pub(super) const UPLOAD: u8 = b'u';
+pub(super) const VERSION: u8 = b'v';
 pub(super) const DISOWNED: u8 = b'x';
 
 /// The sections that a split moves, in byte order. Of `REVOKED` all rows go along, and stay as well.
-pub(super) const MOVING: [u8; 8] = [GARBAGE, INLINE, OBJECT, DETAIL, PART, REVOKED, UPLOAD, DISOWNED];
+pub(super) const MOVING: [u8; 10] =
+    [GARBAGE, INLINE, OBJECT, DETAIL, NULL, PART, REVOKED, UPLOAD, VERSION, DISOWNED];
 
 /// `section` and the escaped bytes of a key or a part of one, without the end mark: where all keys that are
 /// not less than `start` begin, and what all rows of keys that begin with it begin with.
@@ -44,6 +47,21 @@ pub(super) fn row(section: u8, key: &[u8]) -> Vec<u8> {
 /// `row` as shared bytes.
 pub(super) fn row_bytes(section: u8, key: &[u8]) -> Bytes {
     row(section, key).into()
+}
+
+/// The row of a version of a key: the newest sorts first.
+pub(super) fn version_row(section: u8, key: &[u8], version: Version) -> Bytes {
+    let mut out = row(section, key);
+    out.extend((!version.seq).to_be_bytes());
+    out.extend(version.nonce.to_be_bytes());
+    out.into()
+}
+
+/// The version that the rest of a version's row names. None for what no writer makes.
+pub(super) fn parse_version(rest: &[u8]) -> Option<Version> {
+    let (seq, nonce) = rest.split_at_checked(8)?;
+    let number = |b: &[u8]| b.try_into().map(u64::from_be_bytes).ok();
+    Some(Version { seq: !number(seq)?, nonce: number(nonce)? })
 }
 
 /// The row of a key and a run.
@@ -139,6 +157,16 @@ mod tests {
 
     fn random(rng: &mut Rng) -> Vec<u8> {
         (0..rng.below(5)).map(|_| [0, 1, 2, b'a', 0xfe, 0xff][rng.below(6) as usize]).collect()
+    }
+
+    #[test]
+    fn the_newest_version_sorts_first() {
+        let row = |seq, nonce| version_row(VERSION, b"k", Version { seq, nonce });
+        assert!(row(2, 9) < row(1, 0) && row(1, 0) < row(0, 0));
+        assert!(row(0, 0) < row_bytes(VERSION, b"k0"));
+        let (_, rest) = parse(&row(7, 5)).map(|(k, rest)| (k, rest.to_vec())).unwrap();
+        assert_eq!(parse_version(&rest), Some(Version { seq: 7, nonce: 5 }));
+        assert_eq!(parse_version(b"short"), None);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn retire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(
         State::Retired { token } if token > input.token => return Err(refuse(Refusal::NotDriver)),
         State::Active | State::Retired { .. } => {}
     }
-    if shard.counters.keys > 0 {
+    if shard.counters.entries() > 0 {
         return Err(refuse(Refusal::NotEmpty));
     }
     shard.header.state = State::Retired { token: input.token };
@@ -112,7 +112,7 @@ pub(super) fn purge(ctx: &mut MethodContext<'_, '_>) -> Result<bool, ClassError>
 pub(super) fn destroy(ctx: &mut MethodContext<'_, '_>) -> Result<bool, ClassError> {
     let shard = Shard::open_any(ctx)?;
     let c = shard.counters;
-    if !matches!(shard.header.state, State::Retired { .. }) || c.keys > 0 {
+    if !matches!(shard.header.state, State::Retired { .. }) || c.entries() > 0 {
         return Err(Errno::EBUSY.into());
     }
     let empty = c.garbage == 0 && c.uploads == 0;

@@ -72,7 +72,7 @@ fn walk(shard: &Shard<'_, '_, '_>, wanted: Wanted<'_>) -> Result<(Vec<Met>, Opti
     Ok((met, goes_on(max(beyond.clone(), leap.filter(|_| beyond.is_some())))))
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)
 }
 

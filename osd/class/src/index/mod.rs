@@ -14,13 +14,20 @@ mod scan;
 mod shard;
 mod split;
 mod upload;
+mod version;
+mod version_list;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_test;
 
 pub use api::*;
 pub use key::{after_key, after_prefix};
-pub use rows::{Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow};
+pub use rows::{
+    Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow, Version,
+    Versioning, Which,
+};
 pub use upload::PART_NUMBER_MAX;
 
 use crate::registry::{ClassError, Method, MethodContext, ObjectClass};
@@ -47,7 +54,9 @@ impl ObjectClass for Index {
             Method::write("put_row"),
             Method::read("get_row"),
             Method::write("delete_row").even_when_full(),
+            Method::write("set_attrs"),
             Method::read("list"),
+            Method::read("list_versions"),
             Method::write("upload_create"),
             Method::write("part_put"),
             Method::read("part_list"),
@@ -81,6 +90,8 @@ impl ObjectClass for Index {
             "put_row" => to_bytes(&object::put(ctx, input(bytes)?)?),
             "get_row" => to_bytes(&object::get(ctx, input(bytes)?)?),
             "delete_row" => to_bytes(&object::delete(ctx, input(bytes)?)?),
+            "set_attrs" => to_bytes(&version::set_attrs(ctx, input(bytes)?)?),
+            "list_versions" => to_bytes(&version_list::versions(ctx, input(bytes)?)?),
             "list" => to_bytes(&list::objects(ctx, input(bytes)?)?),
             "upload_create" => to_bytes(&upload::create(ctx, input(bytes)?)?),
             "part_put" => to_bytes(&upload::part_put(ctx, input(bytes)?)?),

@@ -2,16 +2,16 @@
 
 use super::api::{Conditions, DeleteRow, GetRow, GotRow, PutReply, PutRow, Refusal};
 use super::key;
-use super::rows::{Detail, Head, ObjectRow, Part};
+use super::rows::{Detail, Head, Part, Version, Versioning, Which};
 use super::shard::{Shard, Stored, refuse};
+use super::version::{self, New, make_room, newest, put_in};
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
 use stdx::Errno;
-use stdx::codec::to_bytes;
 
 /// Details up to so many bytes lie in the object's row, where listings pass over them; larger ones have a
 /// row of their own, so that a page of a listing never drags manifests and long metadata along.
-const DETAIL_EMBEDDED_MAX: usize = 256;
+pub(super) const DETAIL_EMBEDDED_MAX: usize = 256;
 /// No gateway puts more than this inline, whatever its settings.
 const INLINE_MAX: usize = 1 << 20;
 /// 5 GiB in objects of 4 KiB, and some.
@@ -27,49 +27,6 @@ pub(super) fn check(conditions: &Conditions, old: Option<&Head>) -> Result<(), C
     match (&conditions.if_none_match, old) {
         (Some(m), Some(head)) if m.holds(head) => Err(refuse(Refusal::Precondition)),
         _ => Ok(()),
-    }
-}
-
-/// Puts `new` in the place of `old`: rows, counters, and the garbage that comes of it.
-pub(super) fn replace(
-    shard: &mut Shard<'_, '_, '_>,
-    key: &[u8],
-    old: Option<&Stored>,
-    new: Option<(Head, Detail, Bytes)>,
-    due_ms: u64,
-) {
-    let (row_len, detail_len, inline_len) = Shard::lengths(old);
-    if let Some(old) = old {
-        for run in &old.detail.runs {
-            shard.discard(key, run, due_ms);
-        }
-        // Saturating: what is damaged on disk must not stop the OSD.
-        shard.counters.keys = shard.counters.keys.saturating_sub(1);
-        shard.counters.object_bytes = shard.counters.object_bytes.saturating_sub(old.row.head.size);
-    }
-    let rows = [key::OBJECT, key::DETAIL, key::INLINE].map(|section| key::row_bytes(section, key));
-    let [object_row, detail_row, inline_row] = rows;
-    let Some((head, detail, inline)) = new else {
-        shard.remove_counted(object_row, row_len);
-        shard.remove_counted(detail_row, detail_len);
-        shard.remove_counted(inline_row, inline_len);
-        return;
-    };
-    shard.counters.keys += 1;
-    shard.counters.object_bytes = shard.counters.object_bytes.saturating_add(head.size);
-    let encoded = to_bytes(&detail);
-    let embed = encoded.len() <= DETAIL_EMBEDDED_MAX;
-    let row = ObjectRow { head, detail: embed.then_some(detail) };
-    shard.set_counted(object_row, to_bytes(&row), row_len);
-    if embed {
-        shard.remove_counted(detail_row, detail_len);
-    } else {
-        shard.set_counted(detail_row, encoded, detail_len);
-    }
-    if inline.is_empty() {
-        shard.remove_counted(inline_row, inline_len);
-    } else {
-        shard.set_counted(inline_row, inline, inline_len);
     }
 }
 
@@ -93,26 +50,70 @@ pub(super) fn put(ctx: &mut MethodContext<'_, '_>, input: PutRow) -> Result<PutR
     }
     runs.iter().try_for_each(well_formed)?;
     shard.alive(&input.key, runs.iter().map(|r| r.tag))?;
-    let old = shard.object(&input.key)?;
-    check(&input.conditions, old.as_ref().map(|o| &o.row.head))?;
+    let latest = version::latest(&shard, &input.key)?;
+    let old = latest.as_ref().map(|(_, l)| l).filter(|l| !l.row.marker);
+    check(&input.conditions, old.map(|o| &o.row.head))?;
+    let replaced = old.is_some();
     let due_ms = shard.now_ms().saturating_add(input.gc_delay_ms);
+    let version = make_room(&mut shard, &input.key, latest, input.versioning, input.nonce, due_ms)?;
     let head = input.head.clone();
-    replace(&mut shard, &input.key, old.as_ref(), Some((input.head, input.detail, input.inline)), due_ms);
-    let reply = PutReply { replaced: old.is_some(), head: Some(head), stat: shard.stat() };
+    let new = New { head: input.head, detail: input.detail, inline: input.inline, version, marker: false };
+    put_in(&mut shard, &input.key, new, true);
+    let reply = PutReply { replaced, head: Some(head), stat: shard.stat(), version, marker: false };
     shard.close();
     Ok(reply)
+}
+
+/// Checks the conditions of a delete. What is not there needs no deleting, whatever was expected of it.
+fn check_delete(input: &DeleteRow, old: &Stored) -> Result<(), ClassError> {
+    let head = &old.row.head;
+    check(&input.conditions, Some(head))?;
+    if input.if_mtime_s.is_some_and(|s| s != head.mtime_ms / 1000)
+        || input.if_size.is_some_and(|n| n != head.size)
+    {
+        return Err(refuse(Refusal::Precondition));
+    }
+    match &input.if_attrs {
+        Some(seen) if *seen != old.detail.attrs => Err(refuse(Refusal::Changed)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn delete(ctx: &mut MethodContext<'_, '_>, input: DeleteRow) -> Result<PutReply, ClassError> {
     let mut shard = Shard::open(ctx, input.generation)?;
     shard.own(&input.key)?;
-    let old = shard.object(&input.key)?;
-    check(&input.conditions, old.as_ref().map(|o| &o.row.head))?;
-    if old.is_some() {
-        let due_ms = shard.now_ms().saturating_add(input.gc_delay_ms);
-        replace(&mut shard, &input.key, old.as_ref(), None, due_ms);
+    let found = version::find(&shard, &input.key, input.which)?;
+    if let Some((_, old)) = &found {
+        check_delete(&input, old)?;
     }
-    let reply = PutReply { replaced: old.is_some(), head: None, stat: shard.stat() };
+    let due_ms = shard.now_ms().saturating_add(input.gc_delay_ms);
+    let replaced = found.is_some();
+    let mut reply =
+        PutReply { replaced, head: None, stat: shard.stat(), version: Version::default(), marker: false };
+    let conditional =
+        input.conditions.if_match.is_some() || input.if_mtime_s.is_some() || input.if_size.is_some();
+    let hides = input.which == Which::Current
+        && match (&found, input.versioning) {
+            // A condition on what is not there asks for nothing.
+            (None, _) if conditional => false,
+            (None, versioning) => versioning != Versioning::Off,
+            (Some((_, l)), Versioning::Off) => {
+                l.row.marker || !l.row.version.is_null() || newest(&shard, &input.key, None)?.is_some()
+            }
+            (Some(_), _) => true,
+        };
+    if hides {
+        let marker = Head { mtime_ms: shard.now_ms(), ..Head::default() };
+        let version = make_room(&mut shard, &input.key, found, input.versioning, input.nonce, due_ms)?;
+        let new =
+            New { head: marker, detail: Detail::default(), inline: Bytes::new(), version, marker: true };
+        put_in(&mut shard, &input.key, new, false);
+        (reply.version, reply.marker) = (version, true);
+    } else if let Some((place, old)) = found {
+        version::remove(&mut shard, &input.key, place, &old, due_ms)?;
+        (reply.version, reply.marker) = (old.row.version, old.row.marker);
+    }
+    reply.stat = shard.stat();
     shard.close();
     Ok(reply)
 }
@@ -120,11 +121,12 @@ pub(super) fn delete(ctx: &mut MethodContext<'_, '_>, input: DeleteRow) -> Resul
 pub(super) fn get(ctx: &mut MethodContext<'_, '_>, input: GetRow) -> Result<Option<GotRow>, ClassError> {
     let shard = Shard::open(ctx, input.generation)?;
     shard.own(&input.key)?;
-    let Some(object) = shard.object(&input.key)? else { return Ok(None) };
+    let Some((place, object)) = version::find(&shard, &input.key, input.which)? else { return Ok(None) };
     let inline = if input.inline && object.is_inline() {
-        shard.draft().omap_get(&key::row(key::INLINE, &input.key))?.ok_or(Errno::EIO)?
+        shard.draft().omap_get(&place.row(key::INLINE, &input.key))?.ok_or(Errno::EIO)?
     } else {
         Bytes::new()
     };
-    Ok(Some(GotRow { head: object.row.head, detail: object.detail, inline }))
+    let (version, marker) = (object.row.version, object.row.marker);
+    Ok(Some(GotRow { head: object.row.head, detail: object.detail, inline, version, marker }))
 }

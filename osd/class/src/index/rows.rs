@@ -12,6 +12,50 @@ pub struct Tag {
 }
 stdx::codec_plain!(Tag { instance, seq });
 
+/// Names one version of a key, and says how it sorts among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// Later versions have higher numbers. Near the time of day it was made, nanoseconds since 1970; 0 in a
+    /// bucket that never had versions.
+    pub seq: u64,
+    /// Random; 0: the version that S3 calls `null`.
+    pub nonce: u64,
+}
+stdx::codec_plain!(Version { seq, nonce });
+
+impl Version {
+    /// Whether it is the one called `null`.
+    pub fn is_null(&self) -> bool {
+        self.nonce == 0
+    }
+}
+
+/// Whether a bucket keeps what is replaced and deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versioning {
+    /// It does not, and never did.
+    #[default]
+    Off,
+    /// It does.
+    Enabled,
+    /// It keeps what it has; what is new replaces the version called `null`.
+    Suspended,
+}
+stdx::codec_enum!(Versioning { 0 => Off, 1 => Enabled, 2 => Suspended });
+
+/// Which version of a key is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The newest, whatever it is.
+    #[default]
+    Current,
+    /// The one called `null`.
+    Null,
+    /// This one.
+    Version(Version),
+}
+stdx::codec_enum!(Which { 0 => Current, 1 => Null, 2 => Version(v) });
+
 /// What a listing shows of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -71,8 +115,12 @@ pub struct ObjectRow {
     pub head: Head,
     /// The rest, if it is small; else it has a row of its own.
     pub detail: Option<Detail>,
+    /// Which version it is.
+    pub version: Version,
+    /// Whether it is a delete marker: the key has no object from here on.
+    pub marker: bool,
 }
-stdx::codec_versioned!(ObjectRow, 1 { head, detail });
+stdx::codec_versioned!(ObjectRow, 2 { head, detail } since 2 { version, marker });
 
 /// An upload under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +200,7 @@ impl Header {
 /// What a shard holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Objects.
+    /// Objects that are current.
     pub keys: u64,
     /// Uploads under way.
     pub uploads: u64,
@@ -160,12 +208,21 @@ pub struct Counters {
     pub garbage: u64,
     /// Bytes of the rows that belong to keys.
     pub row_bytes: u64,
-    /// Sum of the objects' sizes.
+    /// Sum of the sizes of all objects and versions.
     pub object_bytes: u64,
     /// Counts changes of rows, to stamp them while the shard splits.
     pub changes: u64,
+    /// Versions that are no current object: older ones, and delete markers.
+    pub versions: u64,
 }
-stdx::codec_versioned!(Counters, 1 { keys, uploads, garbage, row_bytes, object_bytes, changes });
+stdx::codec_versioned!(Counters, 2 { keys, uploads, garbage, row_bytes, object_bytes, changes } since 2 { versions });
+
+impl Counters {
+    /// Current objects and all other versions: what makes a shard large.
+    pub fn entries(&self) -> u64 {
+        self.keys.saturating_add(self.versions)
+    }
+}
 
 /// A split under way, as the parent remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,6 +26,12 @@ impl<'a, 'v> Scan<'a, 'v> {
         Scan { draft, range, page: VecDeque::new(), more: true, batch: 64 }
     }
 
+    /// The same walk, for a caller who wants a row or two.
+    pub(super) fn few(mut self) -> Scan<'a, 'v> {
+        self.batch = 2;
+        self
+    }
+
     /// The next row.
     pub(super) fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Errno> {
         while self.page.is_empty() && self.more && !self.range.is_empty() {

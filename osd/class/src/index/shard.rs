@@ -4,6 +4,7 @@ use super::api::{ANY_GENERATION, KEY_BYTES_MAX, Refusal, Stat};
 use super::key;
 use super::rows::{Counters, Detail, GarbageRow, Header, ObjectRow, Part, State, Tag};
 use super::scan::Scan;
+use super::version::Place;
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
 use osd_object::draft::Draft;
@@ -16,14 +17,18 @@ use stdx::codec::{Decode, from_bytes, to_bytes};
 pub(super) struct Stored {
     pub(super) row: ObjectRow,
     pub(super) detail: Detail,
-    row_len: usize,
-    detail_len: Option<usize>,
+    pub(super) row_len: usize,
+    pub(super) detail_len: Option<usize>,
 }
 
 impl Stored {
     /// Whether its bytes have a row.
     pub(super) fn is_inline(&self) -> bool {
         self.detail.runs.is_empty() && self.row.head.size > 0
+    }
+    /// Whether its bytes are that run, or have it among them.
+    pub(super) fn names(&self, tag: Tag) -> bool {
+        self.detail.runs.iter().any(|run| run.tag == tag)
     }
 }
 
@@ -41,7 +46,7 @@ pub(super) fn refuse(refusal: Refusal) -> ClassError {
     let code = match refusal {
         Refusal::Elsewhere { .. } | Refusal::Retired | Refusal::NotDriver => Errno::ESTALE,
         Refusal::NotYet { .. } => Errno::EAGAIN,
-        Refusal::Revoked | Refusal::Precondition => Errno::ECANCELED,
+        Refusal::Revoked | Refusal::Precondition | Refusal::Changed => Errno::ECANCELED,
         Refusal::Absent | Refusal::NoSuchUpload => Errno::ENOENT,
         Refusal::InvalidPart { .. } => Errno::EINVAL,
         Refusal::NotEmpty => Errno::ENOTEMPTY,
@@ -125,6 +130,10 @@ impl<'c, 'd, 'v> Shard<'c, 'd, 'v> {
     pub(super) fn remove_object(self) {
         self.ctx.object_mut().remove();
     }
+    /// The time of day of the operation, nanoseconds since 1970.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.ctx.mtime().0
+    }
     /// The time of day of the operation, milliseconds since 1970.
     pub(super) fn now_ms(&self) -> u64 {
         self.ctx.mtime().millis()
@@ -174,26 +183,20 @@ impl<'c, 'd, 'v> Shard<'c, 'd, 'v> {
         }
     }
 
-    /// The object of a key.
-    pub(super) fn object(&self, key: &[u8]) -> Result<Option<Stored>, ClassError> {
-        let Some(value) = self.draft().omap_get(&key::row(key::OBJECT, key))? else { return Ok(None) };
+    /// What is at a place of a key.
+    pub(super) fn object(&self, key: &[u8], place: Place) -> Result<Option<Stored>, ClassError> {
+        let Some(value) = self.draft().omap_get(&place.object_row(key))? else { return Ok(None) };
         let row_len = value.len();
         let mut row: ObjectRow = stored(value)?;
         let (detail, detail_len) = match row.detail.take() {
             Some(detail) => (detail, None),
             None => {
-                let value = self.draft().omap_get(&key::row(key::DETAIL, key))?.ok_or(Errno::EIO)?;
+                let value = self.draft().omap_get(&place.row(key::DETAIL, key))?.ok_or(Errno::EIO)?;
                 let len = value.len();
                 (stored(value)?, Some(len))
             }
         };
         Ok(Some(Stored { row, detail, row_len, detail_len }))
-    }
-
-    /// Lengths of the object's row and of its detail's row.
-    pub(super) fn lengths(old: Option<&Stored>) -> (Option<usize>, Option<usize>, Option<usize>) {
-        let inline = old.filter(|o| o.is_inline()).map(|o| o.row.head.size as usize);
-        (old.map(|o| o.row_len), old.and_then(|o| o.detail_len), inline)
     }
 
     /// Queues a run to be freed once `due_ms` has passed.
@@ -209,7 +212,7 @@ impl<'c, 'd, 'v> Shard<'c, 'd, 'v> {
     /// How full the shard is.
     pub(super) fn stat(&self) -> Stat {
         Stat {
-            keys: self.counters.keys,
+            keys: self.counters.entries(),
             row_bytes: self.counters.row_bytes,
             splitting: self.header.splitting.is_some(),
         }

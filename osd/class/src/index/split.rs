@@ -33,7 +33,7 @@ pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<
         Some(split) => Split { driver: input.driver, ..split },
         None => {
             let c = shard.counters;
-            if c.keys <= input.keys_max && c.row_bytes <= input.row_bytes_max {
+            if c.entries() <= input.keys_max && c.row_bytes <= input.row_bytes_max {
                 return Err(refuse(Refusal::Unsplittable));
             }
             let at = middle(&shard)?.ok_or_else(|| refuse(Refusal::Unsplittable))?;
@@ -54,11 +54,29 @@ pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<
     Ok(stat)
 }
 
-/// The key in the middle of the objects, or, where there are hardly any, of the uploads. None if all rows
-/// belong to one key.
+/// The key in the middle of what there is most of: objects, other versions, or uploads. None if all rows belong
+/// to one key.
 fn middle(shard: &Shard<'_, '_, '_>) -> Result<Option<Bytes>, ClassError> {
     let c = shard.counters;
-    let (section, n) = if c.keys >= 2 { (key::OBJECT, c.keys) } else { (key::UPLOAD, c.uploads) };
+    let mut sections = [(c.keys, key::OBJECT), (c.versions, key::VERSION), (c.uploads, key::UPLOAD)];
+    sections.sort_by(|a, b| b.cmp(a));
+    for (n, section) in sections {
+        if let Some(at) = middle_of(shard, section, n)? {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+fn middle_of(shard: &Shard<'_, '_, '_>, section: u8, n: u64) -> Result<Option<Bytes>, ClassError> {
+    let mut scan = shard.scan_prefix(vec![section]).few();
+    let Some((row, _)) = scan.next()? else { return Ok(None) };
+    let (key, _) = key::parse(&row).ok_or(Errno::EIO)?;
+    scan.seek(&key::position(section, &key::after_key(&key)));
+    if scan.next()?.is_none() {
+        // One key, of however many versions: not worth a walk, for it is asked again and again.
+        return Ok(None);
+    }
     let mut scan = shard.scan_prefix(vec![section]);
     let mut first: Option<Bytes> = None;
     let mut seen = 0;
@@ -239,8 +257,9 @@ fn account(
     let c = &mut shard.counters;
     let section = row.first().copied().unwrap_or(0);
     match section {
-        key::OBJECT => {
-            c.keys = (c.keys + plus).saturating_sub(minus);
+        key::OBJECT | key::VERSION => {
+            let n = if section == key::OBJECT { &mut c.keys } else { &mut c.versions };
+            *n = (*n + plus).saturating_sub(minus);
             let added = new.map(size).transpose()?.unwrap_or(0);
             let taken = old.map(size).transpose()?.unwrap_or(0);
             c.object_bytes = c.object_bytes.saturating_add(added).saturating_sub(taken);
@@ -249,7 +268,8 @@ fn account(
         key::GARBAGE => c.garbage = (c.garbage + plus).saturating_sub(minus),
         _ => {}
     }
-    if [key::OBJECT, key::DETAIL, key::INLINE, key::UPLOAD, key::PART].contains(&section) {
+    use key::{DETAIL, INLINE, NULL, OBJECT, PART, UPLOAD, VERSION};
+    if [OBJECT, VERSION, DETAIL, INLINE, NULL, UPLOAD, PART].contains(&section) {
         c.row_bytes = (c.row_bytes + bytes(new)).saturating_sub(bytes(old));
     }
     Ok(())

@@ -11,16 +11,16 @@ use stdx::Rng;
 use stdx::codec::Encode;
 use stdx::time::WallTime;
 
-struct Shards {
+pub(super) struct Shards {
     model: Model,
     seq: u64,
 }
 
 impl Shards {
-    fn new() -> Shards {
+    pub(super) fn new() -> Shards {
         Shards { model: Model::new(), seq: 0 }
     }
-    fn raw(&mut self, shard: u64, method: &str, input: Bytes) -> Result<Bytes, (Errno, Bytes)> {
+    pub(super) fn raw(&mut self, shard: u64, method: &str, input: Bytes) -> Result<Bytes, (Errno, Bytes)> {
         let object = ObjectId::head(PoolId(1), 0, ObjectName::new(shard.to_string()));
         let ops = [Op::Call { class: CLASS.into(), method: method.into(), input }];
         let at = WallTime(1_000_000_000);
@@ -30,20 +30,36 @@ impl Shards {
             other => panic!("{other:?}"),
         }
     }
-    fn call<T: Decode>(&mut self, shard: u64, method: &str, input: &impl Encode) -> Result<T, Refusal> {
+    pub(super) fn call<T: Decode>(
+        &mut self,
+        shard: u64,
+        method: &str,
+        input: &impl Encode,
+    ) -> Result<T, Refusal> {
         let got = self.raw(shard, method, to_bytes(input));
         got.map(|d| from_bytes(d).unwrap()).map_err(|(_, detail)| from_bytes(detail).unwrap())
     }
-    fn put(&mut self, shard: u64, generation: u64, key: &str, data: &str) -> Result<PutReply, Refusal> {
+    pub(super) fn put(
+        &mut self,
+        shard: u64,
+        generation: u64,
+        key: &str,
+        data: &str,
+    ) -> Result<PutReply, Refusal> {
         self.call(shard, "put_row", &put_row(generation, key, data))
     }
     fn get(&mut self, shard: u64, key: &str) -> Result<Option<Bytes>, Refusal> {
-        let input = GetRow { generation: ANY_GENERATION, key: key.to_string().into(), inline: true };
+        let input = GetRow {
+            generation: ANY_GENERATION,
+            key: key.to_string().into(),
+            inline: true,
+            which: Which::Current,
+        };
         Ok(self.call::<Option<GotRow>>(shard, "get_row", &input)?.map(|row| row.inline))
     }
 }
 
-fn put_row(generation: u64, key: &str, data: &str) -> PutRow {
+pub(super) fn put_row(generation: u64, key: &str, data: &str) -> PutRow {
     PutRow {
         generation,
         key: key.to_string().into(),
@@ -52,6 +68,23 @@ fn put_row(generation: u64, key: &str, data: &str) -> PutRow {
         inline: data.to_string().into(),
         conditions: Conditions::default(),
         gc_delay_ms: 0,
+        versioning: Versioning::Off,
+        nonce: 0,
+    }
+}
+
+pub(super) fn delete_row(key: &str) -> DeleteRow {
+    DeleteRow {
+        generation: 1,
+        key: key.to_string().into(),
+        conditions: Conditions::default(),
+        if_mtime_s: None,
+        if_size: None,
+        if_attrs: None,
+        gc_delay_ms: 0,
+        versioning: Versioning::Off,
+        nonce: 0,
+        which: Which::Current,
     }
 }
 
@@ -68,13 +101,13 @@ fn header(shard: u64, state: State) -> Header {
     }
 }
 
-fn one() -> Shards {
+pub(super) fn one() -> Shards {
     let mut s = Shards::new();
     let _: Done = s.call(0, "init", &Init { header: header(0, State::Active) }).unwrap();
     s
 }
 
-fn run(seq: u64) -> Part {
+pub(super) fn run(seq: u64) -> Part {
     Part {
         number: 1,
         size: 100,
@@ -180,13 +213,7 @@ fn a_split_changes_hands_at_one_transaction() {
         if n == 4 {
             s.put(0, 1, "k6", "new").unwrap();
             s.put(0, 1, "k99", "new").unwrap();
-            let gone = DeleteRow {
-                generation: 1,
-                key: "k7".into(),
-                conditions: Conditions::default(),
-                gc_delay_ms: 0,
-            };
-            s.call::<PutReply>(0, "delete_row", &gone).unwrap();
+            s.call::<PutReply>(0, "delete_row", &delete_row("k7")).unwrap();
         }
     }
     assert_eq!(s.put(9, 2, "k6", "x"), Err(Refusal::NotYet { parent: 0 }));
@@ -245,9 +272,7 @@ fn a_retired_shard_serves_nobody_and_only_its_attempt_reopens_it() {
     let mut s = one();
     s.put(0, 1, "k", "x").unwrap();
     assert_eq!(s.call::<Done>(0, "retire", &Retire { token: 3 }).err(), Some(Refusal::NotEmpty));
-    let gone =
-        DeleteRow { generation: 1, key: "k".into(), conditions: Conditions::default(), gc_delay_ms: 0 };
-    s.call::<PutReply>(0, "delete_row", &gone).unwrap();
+    s.call::<PutReply>(0, "delete_row", &delete_row("k")).unwrap();
     let _: Done = s.call(0, "retire", &Retire { token: 3 }).unwrap();
     let _: Done = s.call(0, "retire", &Retire { token: 5 }).unwrap();
     assert_eq!(s.call::<Done>(0, "retire", &Retire { token: 4 }).err(), Some(Refusal::NotDriver));

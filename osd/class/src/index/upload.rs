@@ -4,10 +4,11 @@ use super::api::{
     PartList, PartPage, PartPut, PutReply, Refusal, Stat, UploadAbort, UploadComplete, UploadCreate,
 };
 use super::key;
-use super::object::{check, replace, well_formed};
+use super::object::{check, well_formed};
 use super::rows::{Detail, Part, UploadRow};
 use super::scan::Scan;
 use super::shard::{Shard, refuse, stored};
+use super::version::{self, New, make_room, put_in};
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -107,7 +108,8 @@ pub(super) fn complete(
 ) -> Result<PutReply, ClassError> {
     let mut shard = Shard::open(ctx, input.generation)?;
     shard.own(&input.key)?;
-    let old = shard.object(&input.key)?;
+    let latest = version::latest(&shard, &input.key)?;
+    let old = latest.as_ref().map(|(_, l)| l).filter(|l| !l.row.marker);
     let upload_len = match find(&shard, &input.key, input.upload) {
         Ok((_, len)) => len,
         Err(refused) => {
@@ -118,10 +120,12 @@ pub(super) fn complete(
             if (done.row.head.md5, done.row.head.parts) != (input.head.md5, input.head.parts) {
                 return Err(refused);
             }
-            return Ok(PutReply { replaced: false, head: Some(done.row.head), stat: shard.stat() });
+            let (head, version) = (Some(done.row.head.clone()), done.row.version);
+            return Ok(PutReply { replaced: false, head, stat: shard.stat(), version, marker: false });
         }
     };
-    check(&input.conditions, old.as_ref().map(|o| &o.row.head))?;
+    check(&input.conditions, old.map(|o| &o.row.head))?;
+    let replaced = old.is_some();
     if input.parts.is_empty() || !input.parts.windows(2).all(|w| w[0].0 < w[1].0) {
         return Err(Errno::EINVAL.into());
     }
@@ -152,8 +156,14 @@ pub(super) fn complete(
     let detail = Detail { attrs: input.attrs, runs, upload: Some(input.upload) };
     let due_ms = now_ms.saturating_add(input.gc_delay_ms);
     let head = input.head.clone();
-    replace(&mut shard, &input.key, old.as_ref(), Some((input.head, detail, Bytes::new())), due_ms);
-    let reply = PutReply { replaced: old.is_some(), head: Some(head), stat: shard.stat() };
+    let version = make_room(&mut shard, &input.key, latest, input.versioning, input.nonce, due_ms)?;
+    put_in(
+        &mut shard,
+        &input.key,
+        New { head: input.head, detail, inline: Bytes::new(), version, marker: false },
+        true,
+    );
+    let reply = PutReply { replaced, head: Some(head), stat: shard.stat(), version, marker: false };
     shard.close();
     Ok(reply)
 }
