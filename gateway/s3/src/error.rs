@@ -43,6 +43,7 @@ codes! {
     ConditionalRequestConflict = 409, "A conflicting operation occurred during this one. Try again.";
     EntityTooLarge = 400, "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall = 400, "Your proposed upload is smaller than the minimum allowed object size.";
+    IllegalVersioningConfigurationException = 400, "The versioning configuration says neither Enabled nor Suspended.";
     IllegalLocationConstraintException = 400, "The location constraint is not that of this endpoint's region.";
     IncompleteBody = 400, "You did not provide the number of bytes specified by the Content-Length HTTP header.";
     InsufficientStorage = 507, "The cluster has no space left for this write. Reads and deletes go on working.";

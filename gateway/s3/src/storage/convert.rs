@@ -5,6 +5,7 @@ use super::types::{
     BucketId, Conditions, ETag, Entry, ListEntry, Match, ObjectAttrs, ObjectChecksum, PartInfo, UploadId,
     UploadInfo,
 };
+use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::error::S3Error;
 use bytes::Bytes;
@@ -88,6 +89,19 @@ pub(crate) fn part_info(part: &Part) -> PartInfo {
     }
 }
 
+/// Other attributes in place of those that a row has; the checksum's value stays.
+pub(crate) fn change_attrs(
+    old: Bytes,
+    key: &str,
+    change: impl FnOnce(&mut ObjectAttrs) -> Result<(), S3Error>,
+) -> Result<Bytes, S3Error> {
+    let mut stored: StoredAttrs = from_bytes(old.clone()).map_err(|e| damaged("metadata", key, &e))?;
+    let (mut attrs, _) = attrs_from(old, key)?;
+    change(&mut attrs)?;
+    (stored.headers, stored.metadata, stored.extra) = (attrs.headers, attrs.metadata, attrs.extra);
+    Ok(to_bytes(&stored))
+}
+
 pub(crate) fn entry(key: &str, row: GotRow) -> Result<Entry, S3Error> {
     let (attrs, value) = attrs_from(row.detail.attrs, key)?;
     let checksum = checksum_kind(row.head.checksum_algorithm, row.head.checksum_kind)
@@ -108,6 +122,7 @@ pub(crate) fn entry(key: &str, row: GotRow) -> Result<Entry, S3Error> {
         checksum,
         attrs,
         parts,
+        version: VersionId(row.version),
         data,
     })
 }

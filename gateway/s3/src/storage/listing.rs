@@ -3,11 +3,13 @@
 use super::Storage;
 use super::convert;
 use super::types::{Bucket, ListQuery, Listing, UploadId, UploadListing, UploadQuery};
+use super::version_types::{VersionEntry, VersionId, VersionListing, VersionQuery, Which};
 use crate::error::S3Error;
 use bytes::Bytes;
 use gateway_client::Rados;
 use osd_class::index::{
-    List, ListItem, ListPage, UploadItem, UploadList, UploadPage, after_key, after_prefix,
+    List, ListItem, ListPage, UploadItem, UploadList, UploadPage, VersionItem, VersionList, VersionPage,
+    after_key, after_prefix,
 };
 use stdx::codec::to_bytes;
 
@@ -73,6 +75,66 @@ impl<R: Rados> Storage<R> {
             at = page.next;
         }
         out.next_after = None;
+        Ok(out)
+    }
+
+    /// A page of all versions.
+    pub async fn list_versions(
+        &self,
+        bucket: &Bucket,
+        query: &VersionQuery,
+    ) -> Result<VersionListing, S3Error> {
+        let mut out = VersionListing::default();
+        let delimiter = query.delimiter.as_deref();
+        let most = query.max as usize;
+        let mut at = match (&query.key_marker, query.version_marker) {
+            // Go on within the key.
+            (Some(key), Some(which)) => Some((Bytes::copy_from_slice(key.as_bytes()), Some(which))),
+            (marker, _) => first(marker.as_deref(), &query.prefix, delimiter).map(|start| (start, None)),
+        }
+        .filter(|_| most > 0);
+        let prefix = Bytes::copy_from_slice(query.prefix.as_bytes());
+        let delimiter = Bytes::copy_from_slice(delimiter.unwrap_or("").as_bytes());
+        while let Some((start, after)) = at {
+            let after = after.filter(|_| start >= prefix);
+            let start = start.max(prefix.clone());
+            if out_of(&start, &prefix) {
+                break;
+            }
+            // One more than wanted tells whether there is more.
+            let max = (most - out.versions.len() - out.common_prefixes.len() + 1) as u32;
+            let input = |generation| {
+                let (start, prefix, delimiter) = (start.clone(), prefix.clone(), delimiter.clone());
+                to_bytes(&VersionList { generation, start, after, prefix, delimiter, max })
+            };
+            let page: VersionPage = self.call_index(bucket.id, &start, "list_versions", input).await?;
+            for item in page.items {
+                if out.versions.len() + out.common_prefixes.len() == most {
+                    out.truncated = true;
+                    return Ok(out);
+                }
+                match item {
+                    VersionItem::Version { key, version, head, marker, latest } => {
+                        let object = convert::list_entry(&key, head)?;
+                        let version = VersionId(version);
+                        out.next_key_marker = Some(object.key.clone());
+                        out.next_version_marker = Some(version);
+                        out.versions.push(VersionEntry { object, version, marker, latest });
+                    }
+                    VersionItem::Prefix { prefix } => {
+                        let text = convert::text(&prefix)?;
+                        // A prefix that reaches over shards is met once in each.
+                        if out.common_prefixes.last() != Some(&text) {
+                            out.next_key_marker = Some(text.clone());
+                            out.next_version_marker = None;
+                            out.common_prefixes.push(text);
+                        }
+                    }
+                }
+            }
+            at = page.next.map(|(key, version)| (key, version.map(Which::Version)));
+        }
+        (out.next_key_marker, out.next_version_marker) = (None, None);
         Ok(out)
     }
 

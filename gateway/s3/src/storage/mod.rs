@@ -17,6 +17,7 @@ mod multipart;
 mod names;
 mod objects;
 pub mod types;
+mod version_types;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod tests;
 pub use config::StorageConfig;
 pub use meta::check_key_pair;
 pub use types::*;
+pub use version_types::*;
 
 use background::{Intent, Pace, Watch};
 use budget::Budget;

@@ -4,11 +4,12 @@ use super::Storage;
 use super::convert::{self, Owner};
 use super::data::Collected;
 use super::index::IndexError;
-use super::objects::part_of;
+use super::objects::{part_of, version_nonce};
 use super::types::{
     Body, Bucket, CompletePart, Conditions, ETag, ObjectAttrs, ObjectChecksum, PartInfo, PartListing,
     PutDone, UploadId, UploadInfo,
 };
+use super::version_types::VersionId;
 use crate::checksum::{ChecksumAlgorithm, ChecksumKind};
 use crate::error::{Code, S3Error};
 use bytes::Bytes;
@@ -193,6 +194,8 @@ impl<R: Rados> Storage<R> {
             attrs: convert::attrs_to_bytes(&info.attrs, checksum.as_ref()),
             conditions: convert::conditions(&conditions),
             gc_delay_ms: self.gc_delay_ms(),
+            versioning: bucket.versioning(),
+            nonce: version_nonce(bucket)?,
         };
         let input = |generation| to_bytes(&UploadComplete { generation, ..row.clone() });
         let reply: PutReply = self.call_index(bucket.id, &name, "upload_complete", input).await?;
@@ -203,6 +206,7 @@ impl<R: Rados> Storage<R> {
             size: head.size,
             mtime: convert::wall(head.mtime_ms),
             checksum,
+            version: VersionId(reply.version),
         })
     }
 
@@ -224,6 +228,7 @@ impl<R: Rados> Storage<R> {
             size: entry.size,
             mtime: entry.mtime,
             checksum: entry.checksum,
+            version: entry.version,
         }))
     }
 

@@ -4,18 +4,30 @@ use super::Storage;
 use super::convert::{self, Owner};
 use super::data::{Collected, RunWriter};
 use super::index::IndexError;
+use super::names;
 use super::types::{Body, BodySummary, Bucket, Conditions, Entry, ObjectAttrs, ObjectChecksum, PutDone};
+use super::version_types::{Deleted, Deletion, Found, VersionId, Versioning, Which};
 use crate::checksum::ChecksumKind;
 use crate::error::{Code, S3Error};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 use gateway_client::Rados;
-use osd_class::index::{DeleteRow, Detail, GetRow, GotRow, Head, Part, PutReply, PutRow};
+use osd_class::index::{
+    DeleteRow, Detail, GetRow, GotRow, Head, Part, PutReply, PutRow, Refusal, SetAttrs, Stat,
+};
 use stdx::codec::to_bytes;
 
 /// Deletes under way together for one request.
 const DELETES_AT_ONCE: usize = 16;
+
+/// How often attributes are read again because somebody else changed them meanwhile.
+const CHANGES_MAX: usize = 50;
+
+/// What makes the name of a new version unique, where one is made.
+pub(crate) fn version_nonce(bucket: &Bucket) -> Result<u64, S3Error> {
+    if bucket.versioning() == Versioning::Enabled { names::random_id() } else { Ok(0) }
+}
 
 /// The run of a writer as a row holds it.
 pub(crate) fn part_of<R: Rados>(
@@ -77,26 +89,30 @@ impl<R: Rados> Storage<R> {
             inline: Bytes::new(),
             conditions: convert::conditions(&conditions),
             gc_delay_ms: self.gc_delay_ms(),
+            versioning: bucket.versioning(),
+            nonce: version_nonce(bucket)?,
         };
-        let done = PutDone {
+        let mut done = PutDone {
             etag: convert::etag(&row.head),
             size: row.head.size,
             mtime: convert::wall(mtime_ms),
             checksum,
+            version: VersionId::default(),
         };
-        match collected {
+        let reply = match collected {
             Collected::Inline(bytes) => {
                 row.inline = bytes;
-                self.put_row(bucket, row).await?;
+                self.put_row(bucket, row).await?
             }
             Collected::Run(writer) => {
                 row.detail.runs.push(part_of(&writer, 0, &summary, mtime_ms));
                 let (storage, bucket) = (self.clone(), bucket.clone());
                 // Whoever waits for it may go away; the commit does not.
                 let commit = async move { storage.put_row(&bucket, row).await };
-                self.commit_run(writer, owner, commit).await?;
+                self.commit_run(writer, owner, commit).await?
             }
-        }
+        };
+        done.version = VersionId(reply.version);
         Ok(done)
     }
 
@@ -135,47 +151,110 @@ impl<R: Rados> Storage<R> {
 
     /// The object of a key.
     pub async fn entry(&self, bucket: &Bucket, key: &str) -> Result<Option<Entry>, S3Error> {
-        self.look_up(bucket, key, true).await
+        Ok(self.find(bucket, key, Which::Current, true).await?.object())
     }
 
     /// The object of a key without the bytes that lie in its row: for HEAD, not for `read`.
     pub async fn head(&self, bucket: &Bucket, key: &str) -> Result<Option<Entry>, S3Error> {
-        self.look_up(bucket, key, false).await
+        Ok(self.find(bucket, key, Which::Current, false).await?.object())
     }
 
-    async fn look_up(&self, bucket: &Bucket, key: &str, inline: bool) -> Result<Option<Entry>, S3Error> {
-        let name = Bytes::copy_from_slice(key.as_bytes());
-        let input = |generation| to_bytes(&GetRow { generation, key: name.clone(), inline });
-        let got: Option<GotRow> = self.call_index(bucket.id, &name, "get_row", input).await?;
-        got.map(|row| convert::entry(key, row)).transpose()
+    /// A version of a key; with `inline` also the bytes that lie in its row, as `read` needs them.
+    pub async fn find(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        which: Which,
+        inline: bool,
+    ) -> Result<Found, S3Error> {
+        Ok(match self.row(bucket, key, which, inline).await? {
+            None => Found::Nothing,
+            Some(row) if row.marker => {
+                Found::Marker { version: VersionId(row.version), mtime: convert::wall(row.head.mtime_ms) }
+            }
+            Some(row) => Found::Object(Box::new(convert::entry(key, row)?)),
+        })
     }
 
-    /// Removes an object. Whether there was one; a missing one is no error, unless `if_match` is given.
-    pub async fn delete(&self, bucket: &Bucket, key: &str, conditions: Conditions) -> Result<bool, S3Error> {
+    async fn row(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        which: Which,
+        inline: bool,
+    ) -> Result<Option<GotRow>, S3Error> {
         let name = Bytes::copy_from_slice(key.as_bytes());
-        let conditions = convert::conditions(&conditions);
-        let gc_delay_ms = self.gc_delay_ms();
-        let input = |generation| {
-            let (key, conditions) = (name.clone(), conditions.clone());
-            to_bytes(&DeleteRow { generation, key, conditions, gc_delay_ms })
+        let input = |generation| to_bytes(&GetRow { generation, key: name.clone(), inline, which });
+        Ok(self.call_index(bucket.id, &name, "get_row", input).await?)
+    }
+
+    /// Changes the attributes of a version. `change` may be called more than once: each time somebody else was
+    /// quicker. None if there is no such version, or it is a delete marker.
+    pub async fn change_attrs(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        which: Which,
+        change: impl Fn(&mut ObjectAttrs) -> Result<(), S3Error>,
+    ) -> Result<Option<VersionId>, S3Error> {
+        let name = Bytes::copy_from_slice(key.as_bytes());
+        for _ in 0..CHANGES_MAX {
+            let row = self.row(bucket, key, which, false).await?.filter(|row| !row.marker);
+            let Some(row) = row else { return Ok(None) };
+            // The version that was read is the one that is changed, whatever becomes current meanwhile.
+            let which = if row.version.is_null() { Which::Null } else { Which::Version(row.version) };
+            let seen = row.detail.attrs;
+            let attrs = convert::change_attrs(seen.clone(), key, &change)?;
+            let input = |generation| {
+                let (key, seen, attrs) = (name.clone(), seen.clone(), attrs.clone());
+                to_bytes(&SetAttrs { generation, key, which, seen, attrs })
+            };
+            match self.call_index::<Stat>(bucket.id, &name, "set_attrs", input).await {
+                Ok(stat) => {
+                    self.note_stat(bucket, &name, &stat);
+                    return Ok(Some(VersionId(row.version)));
+                }
+                Err(IndexError::Refused(Refusal::Changed)) => {}
+                Err(IndexError::Refused(Refusal::Absent)) => return Ok(None),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(S3Error::new(Code::OperationAborted))
+    }
+
+    /// Removes an object or a version. A missing one is no error.
+    pub async fn delete(&self, bucket: &Bucket, deletion: &Deletion) -> Result<Deleted, S3Error> {
+        let name = Bytes::copy_from_slice(deletion.key.as_bytes());
+        let row = DeleteRow {
+            generation: 0,
+            key: name.clone(),
+            conditions: convert::conditions(&deletion.conditions),
+            if_mtime_s: deletion.if_modified_at,
+            if_size: deletion.if_size,
+            if_attrs: None,
+            gc_delay_ms: self.gc_delay_ms(),
+            versioning: bucket.versioning(),
+            nonce: version_nonce(bucket)?,
+            which: deletion.which,
         };
+        let input = |generation| to_bytes(&DeleteRow { generation, ..row.clone() });
         let reply: PutReply = self.call_index(bucket.id, &name, "delete_row", input).await?;
         self.note_stat(bucket, &name, &reply.stat);
-        Ok(reply.replaced)
+        Ok(Deleted { existed: reply.replaced, version: VersionId(reply.version), marker: reply.marker })
     }
 
-    /// Removes many; one result per key, in order.
+    /// Removes many; one result for each, in order.
     pub async fn delete_many(
         &self,
         bucket: &Bucket,
-        keys: Vec<(String, Conditions)>,
-    ) -> Vec<Result<bool, S3Error>> {
-        stream::iter(keys)
-            .map(|(key, conditions)| async move {
-                if key.len() > osd_class::index::KEY_BYTES_MAX {
+        deletions: Vec<Deletion>,
+    ) -> Vec<Result<Deleted, S3Error>> {
+        stream::iter(deletions)
+            .map(|deletion| async move {
+                if deletion.key.len() > osd_class::index::KEY_BYTES_MAX {
                     return Err(S3Error::new(Code::KeyTooLongError));
                 }
-                self.delete(bucket, &key, conditions).await
+                self.delete(bucket, &deletion).await
             })
             .buffered(DELETES_AT_ONCE)
             .collect()

@@ -1,5 +1,6 @@
 //! What storage is made of, as the verbs see it: users, buckets, objects, parts, listings, bodies.
 
+use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::error::S3Error;
 use bytes::Bytes;
@@ -202,7 +203,7 @@ pub enum Match {
 /// What must hold of the object of that name, checked in the same transaction as the change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
-    /// It exists and matches, else `PreconditionFailed` (`NoSuchKey` if there is none).
+    /// It exists and matches, else `PreconditionFailed` (of puts `NoSuchKey` if there is none).
     pub if_match: Option<Match>,
     /// It does not exist or does not match, else `PreconditionFailed`.
     pub if_none_match: Option<Match>,
@@ -219,6 +220,8 @@ pub struct PutDone {
     pub mtime: WallTime,
     /// Its additional checksum.
     pub checksum: Option<ObjectChecksum>,
+    /// Which version it is.
+    pub version: VersionId,
 }
 
 /// A part of a multipart upload or object.
@@ -253,6 +256,8 @@ pub struct Entry {
     pub attrs: ObjectAttrs,
     /// The parts of a multipart object, in order; empty for others.
     pub parts: Vec<PartInfo>,
+    /// Which version it is.
+    pub version: VersionId,
     /// Where its bytes are.
     pub(crate) data: super::manifest::Manifest,
 }

@@ -109,7 +109,6 @@ async fn settings_that_nobody_made() {
     assert_eq!(w.send("GET", "/bucket/none?acl").await.refusal(), (404, "NoSuchKey".into()));
     for (method, target) in [
         ("PUT", "/bucket?policy"),
-        ("PUT", "/bucket?versioning"),
         ("DELETE", "/bucket?cors"),
         ("PUT", "/bucket/k?acl"),
         ("PUT", "/bucket/k?retention"),

@@ -229,7 +229,7 @@ async fn acls_that_change_nothing_are_taken() {
         assert_eq!(answer.status, status, "{target} {acl}");
     }
     let conditional = call("DELETE", "/bucket/k").header("x-amz-if-match-size", "7");
-    assert_eq!(w.call(conditional).await.refusal(), (501, "NotImplemented".into()));
+    assert_eq!(w.call(conditional).await.refusal(), (412, "PreconditionFailed".into()));
     assert_eq!(w.get("/bucket/k").await, b"x");
     w.stop().await;
 }

@@ -76,6 +76,8 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", None) if rq.query.get("list-type") == Some("2") => bucket::list_objects_v2::run(gw, rq).await,
         ("GET", None) => bucket::list_objects::run(gw, rq).await,
         ("GET", Some("versions")) => bucket::list_versions::run(gw, rq).await,
+        ("GET", Some("versioning")) => bucket::versioning::get(gw, rq).await,
+        ("PUT", Some("versioning")) => bucket::versioning::put(gw, rq).await,
         ("GET", Some("uploads")) => multipart::list_uploads::run(gw, rq).await,
         ("GET", Some("location")) => bucket::location::run(gw, rq).await,
         ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
@@ -90,7 +92,6 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
 }
 
 async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    check_version(&rq)?;
     let copies = rq.headers.contains_key("x-amz-copy-source");
     match (rq.method.as_str(), subresource(&rq)) {
         ("GET", None) => object::get::run(gw, rq).await,
@@ -118,15 +119,6 @@ async fn not_implemented<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respo
     Err(Code::NotImplemented.into())
 }
 
-/// Without versioning the one version is called `null`.
-fn check_version(rq: &Request) -> Result<(), S3Error> {
-    match rq.query.get("versionId") {
-        None | Some("null") => Ok(()),
-        Some("") => Err(S3Error::invalid_argument("Version id cannot be the empty string", "versionId", "")),
-        Some(id) => Err(S3Error::new(Code::NoSuchVersion).field("Key", rq.key()).field("VersionId", id)),
-    }
-}
-
 /// Headers that ask for what is not built. Taking the request without doing what they ask would leave a client
 /// believing that it is done.
 pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
@@ -136,8 +128,6 @@ pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
             || name.starts_with("x-amz-object-lock-")
             || name.starts_with("x-amz-grant-")
             || name == "x-amz-website-redirect-location"
-            || name == "x-amz-if-match-last-modified-time"
-            || name == "x-amz-if-match-size"
             || name == "x-amz-bucket-object-lock-enabled"
             || (name == "x-amz-tagging" && rq.header(name) != Some(""));
         if unbuilt && rq.header(name) != Some("false") {

@@ -1,6 +1,6 @@
 //! PutBucketAcl and PutObjectAcl, as far as they ask for what is the case: the owner alone.
 
-use super::refuse_unbuilt;
+use super::{object, refuse_unbuilt};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -15,9 +15,8 @@ pub(super) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     if rq.header("x-amz-acl").is_none() {
         return Err(Code::NotImplemented.into());
     }
-    if let Target::Object(_, key) = &rq.target {
-        let missing = || S3Error::new(Code::NoSuchKey).field("Key", key);
-        gw.storage.head(&bucket, key).await?.ok_or_else(missing)?;
+    if let Target::Object(..) = &rq.target {
+        object::version::find(gw, &rq, &bucket, false).await?;
     }
     Ok(response::empty(StatusCode::OK))
 }

@@ -15,6 +15,7 @@ mod shard;
 mod split;
 mod upload;
 mod version;
+mod version_api;
 mod version_list;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use rows::{
     Versioning, Which,
 };
 pub use upload::PART_NUMBER_MAX;
+pub use version_api::*;
 
 use crate::registry::{ClassError, Method, MethodContext, ObjectClass};
 use bytes::Bytes;

@@ -4,11 +4,12 @@
 //! Two things always hold. The row in `k` is there exactly if the newest version is an object, so a listing of
 //! current objects never meets any other version. And its number is higher than those of all other versions.
 
-use super::api::{Refusal, SetAttrs, Stat};
+use super::api::{Refusal, Stat};
 use super::key;
 use super::object::DETAIL_EMBEDDED_MAX;
 use super::rows::{Detail, Head, ObjectRow, Version, Versioning, Which};
 use super::shard::{Shard, Stored, refuse, stored};
+use super::version_api::SetAttrs;
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
 use stdx::Errno;

@@ -1,12 +1,13 @@
 //! A listing of all versions: current objects and the other versions, woven together by key.
 
-use super::api::{PAGE_MAX, VersionItem, VersionList, VersionPage};
+use super::api::PAGE_MAX;
 use super::key;
 use super::list::find;
 use super::rows::{ObjectRow, Version, Which};
 use super::scan::Scan;
 use super::shard::{Shard, stored};
 use super::version;
+use super::version_api::{VersionItem, VersionList, VersionPage};
 use crate::registry::{ClassError, MethodContext};
 use bytes::Bytes;
 use std::cmp::{max, min};

@@ -186,7 +186,7 @@ impl<R: Rados> Storage<R> {
             Ok(halves) => {
                 // A shard that grew far beyond the limits is split again and again.
                 for half in halves {
-                    if half.counters.keys > keys || half.counters.row_bytes > bytes {
+                    if half.counters.entries() > keys || half.counters.row_bytes > bytes {
                         let shard = half.header.shard;
                         self.inner.splits.again(SplitJob {
                             bucket,
@@ -206,7 +206,7 @@ impl<R: Rados> Storage<R> {
     /// Whether a shard that could not be split need not be: it shrank, or was split meanwhile.
     async fn is_below(&self, bucket: BucketId, shard: u64, keys: u64, bytes: u64) -> Result<bool, S3Error> {
         let now: ShardStat = self.call_shard(bucket, shard, "stat", Bytes::new()).await?;
-        Ok(now.counters.keys <= keys && now.counters.row_bytes <= bytes)
+        Ok(now.counters.entries() <= keys && now.counters.row_bytes <= bytes)
     }
 
     async fn carry_through(

@@ -29,6 +29,9 @@ const DELETION_WAITS: usize = 25;
 /// ... of this length is taken over.
 const DELETION_WAIT: Duration = Duration::from_millis(20);
 
+/// How often a change of a record is tried against others'.
+const CHANGES_MAX: usize = 50;
+
 /// How far a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -262,6 +265,25 @@ impl<R: Rados> Storage<R> {
             Some(version) => Ok(record.bucket(&bucket.name, version)),
             None => Err(S3Error::new(Code::OperationAborted)),
         }
+    }
+
+    /// Changes a bucket's settings, as often as it takes if others change them too. `NoSuchBucket`, what `change`
+    /// refuses.
+    pub async fn bucket_change(
+        &self,
+        bucket: &Bucket,
+        change: impl Fn(&mut Bucket) -> Result<(), S3Error>,
+    ) -> Result<Bucket, S3Error> {
+        for _ in 0..CHANGES_MAX {
+            let now = self.settled(&bucket.name).await?.filter(|b| b.id == bucket.id);
+            let mut now = now.ok_or_else(|| S3Error::new(Code::NoSuchBucket))?;
+            change(&mut now)?;
+            match self.bucket_set(&now).await {
+                Err(e) if e.code() == Code::OperationAborted => {}
+                done => return done,
+            }
+        }
+        Err(S3Error::new(Code::OperationAborted))
     }
 
     /// A user's buckets by name behind `after`, at most `max`. Split limits and settings are not filled in:

@@ -30,8 +30,8 @@ async fn objects_of_every_size_come_back_whole_and_by_range() {
         }
         audit_data(&r);
     }
-    assert!(s.delete(&b, "dir/é", Conditions::default()).await.unwrap());
-    assert!(!s.delete(&b, "dir/é", Conditions::default()).await.unwrap());
+    assert!(delete(&s, &b, "dir/é").await.unwrap());
+    assert!(!delete(&s, &b, "dir/é").await.unwrap());
     assert!(s.entry(&b, "dir/é").await.unwrap().is_none());
     s.collect_garbage().await.unwrap();
     assert!(objects(&r, 2).is_empty());
@@ -56,7 +56,8 @@ async fn conditions_are_checked_where_the_row_changes() {
     assert_eq!(attempt(only_if(tag(b"other"))).await, Some(Code::PreconditionFailed));
     assert_eq!(attempt(only_if(tag(&[1; 200]))).await, None);
     assert_eq!(attempt(unless(tag(&[1; 200]))).await, Some(Code::PreconditionFailed));
-    let e = s.delete(&b, "k", only_if(tag(b"other"))).await.unwrap_err();
+    let gone = Deletion { key: "k".into(), conditions: only_if(tag(b"other")), ..Deletion::default() };
+    let e = s.delete(&b, &gone).await.unwrap_err();
     assert_eq!(e.code(), Code::PreconditionFailed);
     // Refused puts free their data, in the background.
     for _ in 0..1000 {
@@ -192,7 +193,7 @@ async fn buckets_are_made_once_and_deleted_only_when_empty() {
     assert_eq!(s.bucket_delete("bucket").await.map_err(code).unwrap_err(), Code::BucketNotEmpty);
     put(&s, &b, "k1", b"still works").await.unwrap();
     for i in 0..40 {
-        s.delete(&b, &format!("k{i}"), Conditions::default()).await.unwrap();
+        delete(&s, &b, &format!("k{i}")).await.unwrap();
     }
     let up = s.upload_create(&b, "u", ObjectAttrs::default(), None).await.unwrap();
     s.part_put(&b, "u", up, 1, &mut TestBody::new(vec![1; 500], 40)).await.unwrap();
@@ -256,6 +257,6 @@ async fn a_full_cluster_refuses_writes_and_says_so() {
     assert_eq!(e.code(), Code::InsufficientStorage);
     r.heal();
     assert_eq!(get(&s, &b, "k").await.unwrap().unwrap(), [1; 300]);
-    assert!(s.delete(&b, "k", Conditions::default()).await.unwrap());
+    assert!(delete(&s, &b, "k").await.unwrap());
     let _: Model = r.snapshot();
 }

@@ -6,6 +6,7 @@ mod disconnects;
 mod memory;
 mod model;
 mod splits;
+mod versions;
 
 use super::*;
 use crate::error::{Code, S3Error};
@@ -91,6 +92,10 @@ pub(super) async fn put(s: &Store, b: &Bucket, key: &str, data: &[u8]) -> Result
     s.put(b, key, ObjectAttrs::default(), Conditions::default(), &mut body).await
 }
 
+pub(super) async fn delete(s: &Store, b: &Bucket, key: &str) -> Result<bool, S3Error> {
+    Ok(s.delete(b, &Deletion { key: key.into(), ..Deletion::default() }).await?.existed)
+}
+
 pub(super) async fn collect(mut stream: ByteStream) -> Result<Vec<u8>, S3Error> {
     let mut out = Vec::new();
     while let Some(piece) = stream.next().await {
@@ -149,11 +154,11 @@ pub(super) fn audit(r: &MemoryRados) -> References {
         assert!(header.splitting.is_none(), "{name} is still splitting");
         let counters: osd_class::index::Counters =
             shard.omap.get(&b"c"[..]).map(|v| from_bytes(v.clone()).unwrap()).unwrap_or_default();
-        let (mut keys, mut uploads, mut garbage, mut bytes, mut sizes) = (0, 0, 0, 0u64, 0);
+        let (mut keys, mut versions, mut uploads, mut garbage, mut bytes, mut sizes) = (0, 0, 0, 0, 0u64, 0);
         for (row, value) in &shard.omap {
             match row[0] {
-                b'k' => {
-                    keys += 1;
+                b'k' | b'v' => {
+                    *(if row[0] == b'k' { &mut keys } else { &mut versions }) += 1;
                     let row: ObjectRow = from_bytes(value.clone()).unwrap();
                     sizes += row.head.size;
                     refs.live.extend(row.detail.iter().flat_map(|d| &d.runs).flat_map(names_of));
@@ -172,13 +177,14 @@ pub(super) fn audit(r: &MemoryRados) -> References {
                 b'd' | b's' => panic!("{name} has rows of a split that is over"),
                 _ => {}
             }
-            if b"kmiup".contains(&row[0]) {
+            if b"kmiupvn".contains(&row[0]) {
                 bytes += (row.len() + value.len()) as u64;
             }
         }
         let told =
             (counters.keys, counters.uploads, counters.garbage, counters.row_bytes, counters.object_bytes);
         assert_eq!(told, (keys, uploads, garbage, bytes, sizes), "counters of shard {name}");
+        assert_eq!(counters.versions, versions, "versions of shard {name}");
     }
     refs
 }

@@ -148,7 +148,7 @@ impl World {
                 put(s, b, key, data).await?;
             }
             Step::Delete(key) => {
-                let was = s.delete(b, key, Conditions::default()).await?;
+                let was = delete(s, b, key).await?;
                 assert_eq!(was, self.objects.contains_key(key), "delete {key:?}");
             }
             Step::Get(key) => {
@@ -251,6 +251,7 @@ impl World {
                         checksum: None,
                         attrs: ObjectAttrs::default(),
                         parts: Vec::new(),
+                        version: VersionId::default(),
                         data: manifest::Manifest::Runs(vec![run]),
                     };
                     parts.insert(part.number, collect(s.read(&entry, 0, part.size)).await.unwrap());

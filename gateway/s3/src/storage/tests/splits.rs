@@ -25,7 +25,7 @@ async fn writers_and_listers_never_notice_a_split() {
             for i in 0..250u64 {
                 let key = format!("{:02}-{w}-{}", rng.below(30), rng.below(10));
                 if rng.chance(1, 4) {
-                    s.delete(&b, &key, Conditions::default()).await.unwrap();
+                    delete(&s, &b, &key).await.unwrap();
                     mine.remove(&key);
                 } else {
                     let data = vec![i as u8; [5, 40, 210][rng.below(3) as usize]];

@@ -1,11 +1,13 @@
 //! DeleteObjects.
 
+use crate::dates;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
-use crate::storage::{Conditions, ETag, Match};
+use crate::storage::{Conditions, Deletion, ETag, Match, Which};
 use crate::verbs::object::check_delete_key;
+use crate::verbs::object::version::parse as parse_version;
 use crate::xml::{self, Document};
 use gateway_client::Rados;
 use http::StatusCode;
@@ -17,11 +19,14 @@ const MAX_DOCUMENT_BYTES: u64 = 8 << 20;
 /// An `Object` has up to five elements in it.
 const MAX_ELEMENTS: usize = MAX_KEYS * 6 + 8;
 
+/// What the document says of one object.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
     key: Option<String>,
     version: Option<String>,
     etag: Option<String>,
+    modified: Option<String>,
+    size: Option<String>,
 }
 
 /// Removes up to 1000 objects and says for each how it went.
@@ -36,8 +41,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     for w in &wanted {
         let key = w.key.clone().unwrap_or_default();
         match check(w, &key) {
-            Ok(conditions) => {
-                asked.push((key, conditions));
+            Ok(deletion) => {
+                asked.push(deletion);
                 refused.push(None);
             }
             Err(e) => refused.push(Some(e)),
@@ -54,8 +59,12 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         let key = w.key.as_deref().unwrap_or("");
         match outcome {
             Ok(_) if quiet => {}
-            Ok(_) => {
-                d.open("Deleted").leaf("Key", key).leaf_if("VersionId", w.version.as_deref()).close();
+            Ok(done) => {
+                d.open("Deleted").leaf("Key", key).leaf_if("VersionId", w.version.as_deref());
+                if done.marker {
+                    d.leaf("DeleteMarker", "true").leaf("DeleteMarkerVersionId", &done.version.to_string());
+                }
+                d.close();
             }
             Err(e) => {
                 if e.code().status().is_server_error() {
@@ -69,16 +78,25 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     Ok(response::document(StatusCode::OK, d))
 }
 
-fn check(wanted: &Wanted, key: &str) -> Result<Conditions, S3Error> {
+fn check(wanted: &Wanted, key: &str) -> Result<Deletion, S3Error> {
     check_delete_key(key)?;
-    if wanted.version.as_deref().is_some_and(|v| v != "null" && !v.is_empty()) {
-        return Err(Code::NoSuchVersion.into());
-    }
+    let version = wanted.version.as_deref().filter(|v| !v.is_empty());
     let if_match = wanted.etag.as_deref().map(|text| match text {
         "*" => Match::Any,
         text => Match::Tags(ETag::parse(text).into_iter().collect()),
     });
-    Ok(Conditions { if_match, if_none_match: None })
+    let invalid = |name, text: &str| S3Error::invalid_argument("", name, text);
+    let modified = wanted.modified.as_deref();
+    let size = wanted.size.as_deref();
+    Ok(Deletion {
+        key: key.to_string(),
+        which: version.map_or(Ok(Which::Current), parse_version)?,
+        conditions: Conditions { if_match, if_none_match: None },
+        if_modified_at: modified
+            .map(|t| dates::parse_http(t).ok_or_else(|| invalid("LastModifiedTime", t)))
+            .transpose()?,
+        if_size: size.map(|t| t.parse().map_err(|_| invalid("Size", t))).transpose()?,
+    })
 }
 
 /// The objects, and whether only errors are wanted. `MalformedXML` also for none and for too many.
@@ -92,7 +110,8 @@ fn parse(document: &[u8]) -> Result<(Vec<Wanted>, bool), S3Error> {
             ["Object", "Key"] => current.key = Some(text.to_string()),
             ["Object", "VersionId"] => current.version = Some(text.trim().to_string()),
             ["Object", "ETag"] => current.etag = Some(text.trim().to_string()),
-            ["Object", "LastModifiedTime" | "Size"] => return Err(Code::NotImplemented.into()),
+            ["Object", "LastModifiedTime"] => current.modified = Some(text.trim().to_string()),
+            ["Object", "Size"] => current.size = Some(text.trim().to_string()),
             ["Object"] => {
                 let wanted = std::mem::take(&mut current);
                 if wanted.key.as_deref().is_none_or(str::is_empty) || all.len() >= MAX_KEYS {

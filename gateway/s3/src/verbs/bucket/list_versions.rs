@@ -1,50 +1,81 @@
-//! ListObjectVersions of a bucket without versioning: each object is its one version, called `null`.
+//! ListObjectVersions.
 
 use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
-use crate::error::S3Error;
+use crate::dates;
+use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
-use crate::storage::ListQuery;
+use crate::storage::{VersionId, VersionListing, VersionQuery};
 use crate::xml::Document;
 use gateway_client::Rados;
 use http::StatusCode;
 
-/// Lists a page of versions behind `key-marker`.
+/// Lists a page of versions behind `key-marker` and `version-id-marker`.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket(gw).await?;
     let encoding = Encoding::of(&rq.query)?;
-    let max = limit(&rq.query, "max-keys")?;
-    let (key_marker, id_marker) = (text(&rq.query, "key-marker"), text(&rq.query, "version-id-marker"));
-    if id_marker.is_some() && key_marker.is_none() {
-        let message = "A version-id marker cannot be specified without a key marker.";
-        return Err(S3Error::invalid_argument(message, "version-id-marker", ""));
-    }
-    let prefix = rq.query.get("prefix").unwrap_or("").to_string();
-    let query = ListQuery { prefix, delimiter: text(&rq.query, "delimiter"), after: key_marker.clone(), max };
-    let page = super::page(gw, &bucket, &query).await?;
+    let (query, id_marker) = query(&rq)?;
+    let page = match query.max {
+        0 => VersionListing::default(),
+        _ => gw.storage.list_versions(&bucket, &query).await?,
+    };
 
     let mut d = Document::new("ListVersionsResult");
     d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_key(&query.prefix));
-    d.leaf("KeyMarker", &encoding.of_key(key_marker.as_deref().unwrap_or("")));
+    d.leaf("KeyMarker", &encoding.of_key(query.key_marker.as_deref().unwrap_or("")));
     d.leaf("VersionIdMarker", id_marker.as_deref().unwrap_or(""));
-    if let (true, Some(next)) = (page.truncated, &page.next_after) {
+    if let (true, Some(next)) = (page.truncated, &page.next_key_marker) {
         d.leaf("NextKeyMarker", &encoding.of_key(next));
-        let at_a_key = page.entries.last().is_some_and(|e| e.key == *next);
-        d.leaf_if("NextVersionIdMarker", at_a_key.then_some("null"));
+        let version = page.next_version_marker.map(|v| v.to_string());
+        d.leaf_if("NextVersionIdMarker", version.as_deref());
     }
-    d.leaf("MaxKeys", &max.to_string());
+    d.leaf("MaxKeys", &query.max.to_string());
     if let Some(delimiter) = &query.delimiter {
         d.leaf("Delimiter", &encoding.of_key(delimiter));
     }
     encoding.write(&mut d);
     d.leaf("IsTruncated", if page.truncated { "true" } else { "false" });
-    for entry in &page.entries {
-        d.open("Version").leaf("VersionId", "null").leaf("IsLatest", "true");
-        write_entry(&mut d, entry, encoding);
+    for entry in &page.versions {
+        d.open(if entry.marker { "DeleteMarker" } else { "Version" });
+        d.leaf("VersionId", &entry.version.to_string());
+        d.leaf("IsLatest", if entry.latest { "true" } else { "false" });
+        if entry.marker {
+            d.leaf("Key", &encoding.of_key(&entry.object.key));
+            d.leaf("LastModified", &dates::iso(entry.object.mtime));
+        } else {
+            write_entry(&mut d, &entry.object, encoding);
+        }
         write_owner(&mut d, &rq);
         d.close();
     }
     write_prefixes(&mut d, &page.common_prefixes, encoding);
     Ok(response::document(StatusCode::OK, d))
+}
+
+/// What is asked, and the marker as it came. `InvalidArgument` for a version without a key, and for what no version
+/// is called.
+fn query(rq: &Request) -> Result<(VersionQuery, Option<String>), S3Error> {
+    let id_marker = text(&rq.query, "version-id-marker");
+    let key_marker = text(&rq.query, "key-marker");
+    if id_marker.is_some() && key_marker.is_none() {
+        let message = "A version-id marker cannot be specified without a key marker.";
+        return Err(S3Error::invalid_argument(message, "version-id-marker", ""));
+    }
+    let version_marker = match &id_marker {
+        Some(id) => Some(VersionId::parse(id).ok_or_else(|| {
+            S3Error::with_message(Code::InvalidArgument, "Invalid version id specified")
+                .field("ArgumentName", "version-id-marker")
+                .field("ArgumentValue", id.clone())
+        })?),
+        None => None,
+    };
+    let query = VersionQuery {
+        prefix: rq.query.get("prefix").unwrap_or("").to_string(),
+        delimiter: text(&rq.query, "delimiter"),
+        key_marker,
+        version_marker,
+        max: limit(&rq.query, "max-keys")?,
+    };
+    Ok((query, id_marker))
 }

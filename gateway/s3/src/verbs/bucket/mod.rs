@@ -11,6 +11,7 @@ mod listing;
 pub(crate) mod location;
 pub(crate) mod name;
 pub(crate) mod settings;
+pub(crate) mod versioning;
 
 pub(crate) use listing::{Encoding, limit, text, write_prefixes};
 

@@ -15,7 +15,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
     let absent = |code| Err(S3Error::new(code).field("BucketName", bucket.name.clone()));
     let document = match name {
         "acl" => access_control(rq.uid(), &rq.credential.user.display_name),
-        "versioning" => Document::new("VersioningConfiguration"),
         "accelerate" => Document::new("AccelerateConfiguration"),
         "logging" => Document::new("BucketLoggingStatus"),
         "notification" => Document::new("NotificationConfiguration"),

@@ -10,6 +10,7 @@ use crate::response::{self, Response};
 use crate::server::Gateway;
 use crate::storage::{CompletePart, ETag};
 use crate::uri;
+use crate::verbs::object::version::set_new_version;
 use crate::verbs::object::{checksum_text, write_conditions};
 use crate::xml::{self, Document};
 use gateway_client::Rados;
@@ -51,7 +52,9 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         let element = checksum.checksum.algorithm.element();
         d.leaf(element, &checksum_text(checksum, done.etag.parts)).leaf("ChecksumType", checksum.kind.name());
     }
-    Ok(response::document(StatusCode::OK, d))
+    let mut response = response::document(StatusCode::OK, d);
+    set_new_version(response.headers_mut(), done.version);
+    Ok(response)
 }
 
 #[derive(Default)]

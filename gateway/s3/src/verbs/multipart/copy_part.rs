@@ -32,5 +32,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     if let Some(checksum) = &part.checksum {
         d.leaf(checksum.algorithm.element(), &checksum.base64());
     }
-    Ok(response::document(StatusCode::OK, d))
+    let mut response = response::document(StatusCode::OK, d);
+    source.set_version(response.headers_mut());
+    Ok(response)
 }

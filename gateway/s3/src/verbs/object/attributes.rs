@@ -1,7 +1,8 @@
 //! GetObjectAttributes.
 
-use super::get::{no_such_key, part_limit};
+use super::get::part_limit;
 use super::headers::checksum_text;
+use super::version;
 use crate::dates;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -25,7 +26,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         let message = "Invalid attribute name specified.";
         return Err(S3Error::invalid_argument(message, "x-amz-object-attributes", &wanted.join(",")));
     }
-    let entry = gw.storage.head(&bucket, rq.key()).await?.ok_or_else(|| no_such_key(&rq))?;
+    let entry = version::find(gw, &rq, &bucket, false).await?;
     let wants = |name| wanted.contains(&name);
 
     let mut d = Document::new("GetObjectAttributesResponse");
@@ -49,6 +50,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     }
     let mut response = response::document(StatusCode::OK, d);
     set(response.headers_mut(), "last-modified", &dates::http(entry.mtime.seconds()));
+    version::set_version(response.headers_mut(), &bucket, entry.version);
     Ok(response)
 }
 

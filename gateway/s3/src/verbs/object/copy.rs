@@ -2,6 +2,7 @@
 
 use super::headers::checksum_text;
 use super::range::Span;
+use super::version::set_new_version;
 use super::{CopySource, attrs, write_conditions};
 use crate::checksum::declared_algorithm;
 use crate::dates;
@@ -9,6 +10,7 @@ use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
+use crate::storage::Which;
 use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
 use gateway_client::Rados;
@@ -23,7 +25,9 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     replaces(&rq, "x-amz-tagging-directive")?;
     let fresh = attrs::of_headers(&rq.headers)?;
     let source = CopySource::find(gw, &rq).await?;
-    if !replace && source.bucket == bucket.name && source.entry.key == rq.key() {
+    // An older version copied onto its key is how it is brought back.
+    let same = source.bucket == bucket.name && source.entry.key == rq.key();
+    if !replace && same && source.which == Which::Current {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(S3Error::with_message(Code::InvalidRequest, message));
     }
@@ -41,7 +45,10 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         let element = checksum.checksum.algorithm.element();
         d.leaf(element, &checksum_text(checksum, done.etag.parts)).leaf("ChecksumType", checksum.kind.name());
     }
-    Ok(response::document(StatusCode::OK, d))
+    let mut response = response::document(StatusCode::OK, d);
+    set_new_version(response.headers_mut(), done.version);
+    source.set_version(response.headers_mut());
+    Ok(response)
 }
 
 fn replaces(rq: &Request, name: &str) -> Result<bool, S3Error> {

@@ -2,22 +2,28 @@
 
 use super::conditions::check_copy_source;
 use super::range::Span;
+use super::version;
 use crate::body::MAX_BODY_BYTES;
 use crate::checksum::{ChecksumAlgorithm, Digest};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
+use crate::response::set;
 use crate::server::{Gateway, check_key};
-use crate::storage::{Body, BodySummary, ByteStream, Entry, Storage};
+use crate::storage::{Body, BodySummary, ByteStream, Entry, Storage, Versioning, Which};
 use crate::uri;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use gateway_client::Rados;
+use http::HeaderMap;
 use md5::{Digest as _, Md5};
 
 /// An object that is to be copied.
 pub(crate) struct CopySource {
     pub(crate) bucket: String,
     pub(crate) entry: Entry,
+    /// Which version was asked for.
+    pub(crate) which: Which,
+    versioned: bool,
 }
 
 impl CopySource {
@@ -25,15 +31,28 @@ impl CopySource {
     /// `AccessDenied`, `PreconditionFailed`.
     pub(crate) async fn find<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<CopySource, S3Error> {
         let text = rq.header("x-amz-copy-source").unwrap_or("");
-        let (name, key) = parse(text)?;
+        let (name, key, which) = parse(text)?;
         let bucket = rq.bucket_named(gw, &name).await?;
-        let entry = gw
-            .storage
-            .entry(&bucket, &key)
-            .await?
-            .ok_or_else(|| S3Error::new(Code::NoSuchKey).field("Key", key.clone()))?;
+        let entry = version::object(gw.storage.find(&bucket, &key, which, true).await?, &key, which);
+        // A delete marker cannot be the source of a copy, and its headers are not about the target.
+        let entry = entry.map_err(|e| match e.code() {
+            Code::MethodNotAllowed => S3Error::with_message(
+                Code::InvalidRequest,
+                "The source of a copy request may not be a delete marker.",
+            ),
+            code @ (Code::NoSuchKey | Code::NoSuchVersion) => S3Error::new(code).field("Key", key.clone()),
+            _ => e,
+        })?;
         check_copy_source(&rq.headers, &entry)?;
-        Ok(CopySource { bucket: name, entry })
+        let versioned = bucket.versioning() != Versioning::Off;
+        Ok(CopySource { bucket: name, entry, which, versioned })
+    }
+
+    /// Says which version was copied, where the source's bucket has versions.
+    pub(crate) fn set_version(&self, headers: &mut HeaderMap) {
+        if self.versioned {
+            set(headers, "x-amz-copy-source-version-id", &self.entry.version.to_string());
+        }
     }
 
     /// A span of its bytes as a body. `InvalidRequest` if it is longer than one copy may be.
@@ -63,23 +82,21 @@ impl CopySource {
     }
 }
 
-/// Reads `[/]BUCKET/KEY[?versionId=null]`, percent-encoded.
-fn parse(text: &str) -> Result<(String, String), S3Error> {
+/// Reads `[/]BUCKET/KEY[?versionId=ID]`, percent-encoded.
+fn parse(text: &str) -> Result<(String, String, Which), S3Error> {
     let invalid = || {
         let message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
         S3Error::invalid_argument(message, "x-amz-copy-source", text)
     };
     let (path, version) = text.split_once("?versionId=").map_or((text, None), |(p, v)| (p, Some(v)));
-    if version.is_some_and(|v| v != "null") {
-        return Err(Code::NoSuchVersion.into());
-    }
+    let which = version.map_or(Ok(Which::Current), version::parse)?;
     let path = uri::decode(path, false).and_then(|p| String::from_utf8(p).ok()).ok_or_else(invalid)?;
     let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(invalid)?;
     if bucket.is_empty() || key.is_empty() {
         return Err(invalid());
     }
     check_key(key)?;
-    Ok((bucket.to_string(), key.to_string()))
+    Ok((bucket.to_string(), key.to_string(), which))
 }
 
 /// Bytes of one object on their way into another.
@@ -125,11 +142,11 @@ mod tests {
     #[test]
     fn sources_are_decoded_once() {
         let of = |text| parse(text).map_err(|e| e.code());
-        let pair = |a: &str, b: &str| Ok((a.to_string(), b.to_string()));
+        let pair = |a: &str, b: &str| Ok((a.to_string(), b.to_string(), Which::Current));
         assert_eq!(of("b/k"), pair("b", "k"));
         assert_eq!(of("/b/a%20b+c%3FversionId=x/"), pair("b", "a b+c?versionId=x/"));
         assert_eq!(of("b%2Fk"), pair("b", "k"));
-        assert_eq!(of("b/k?versionId=null"), pair("b", "k"));
+        assert_eq!(of("b/k?versionId=null"), Ok(("b".into(), "k".into(), Which::Null)));
         assert_eq!(of("b/k?versionId=1"), Err(Code::NoSuchVersion));
         for bad in ["", "b", "b/", "/b", "//k", "b/%zz"] {
             assert_eq!(of(bad), Err(Code::InvalidArgument), "{bad}");

@@ -3,6 +3,7 @@
 use super::conditions::check_read;
 use super::headers::{describe, set_checksum};
 use super::range::{self, Span};
+use super::version;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, ResponseBody, set};
@@ -16,17 +17,13 @@ use http::StatusCode;
 /// Gives an object's bytes, all or a range or a part of them.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket(gw).await?;
-    let entry = gw.storage.entry(&bucket, rq.key()).await?.ok_or_else(|| no_such_key(&rq))?;
+    let entry = version::find(gw, &rq, &bucket, true).await?;
     let answer = Answer::of(&rq, &entry)?;
     let body = read(gw, &entry, answer.span).await?;
     let mut response = response::with(answer.status, body);
     answer.describe(response.headers_mut(), &rq, &entry)?;
+    version::set_version(response.headers_mut(), &bucket, entry.version);
     Ok(response)
-}
-
-/// The error that names the key.
-pub(super) fn no_such_key(rq: &Request) -> S3Error {
-    S3Error::new(Code::NoSuchKey).field("Key", rq.key())
 }
 
 /// Begins to read. The first piece comes before the answer begins, so that a read that cannot be is still an

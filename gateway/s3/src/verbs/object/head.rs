@@ -1,6 +1,7 @@
 //! HeadObject.
 
-use super::get::{Answer, no_such_key};
+use super::get::Answer;
+use super::version;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -10,9 +11,10 @@ use gateway_client::Rados;
 /// Describes an object as GET would, without its bytes.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket(gw).await?;
-    let entry = gw.storage.head(&bucket, rq.key()).await?.ok_or_else(|| no_such_key(&rq))?;
+    let entry = version::find(gw, &rq, &bucket, false).await?;
     let answer = Answer::of(&rq, &entry)?;
     let mut response = response::empty(answer.status);
     answer.describe(response.headers_mut(), &rq, &entry)?;
+    version::set_version(response.headers_mut(), &bucket, entry.version);
     Ok(response)
 }

@@ -12,6 +12,7 @@ mod headers;
 pub(crate) mod put;
 mod range;
 pub(crate) mod settings;
+pub(crate) mod version;
 
 pub(crate) use conditions::write_conditions;
 pub(crate) use copy_source::CopySource;

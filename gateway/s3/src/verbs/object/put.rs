@@ -1,5 +1,6 @@
 //! PutObject.
 
+use super::version::set_new_version;
 use super::{attrs, set_checksum, write_conditions};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -28,6 +29,7 @@ fn answer(done: &PutDone) -> Response {
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
     set(headers, "etag", &format!("\"{}\"", done.etag));
+    set_new_version(headers, done.version);
     if let Some(checksum) = &done.checksum {
         set_checksum(headers, checksum, done.etag.parts);
     }

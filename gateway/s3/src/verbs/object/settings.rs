@@ -1,6 +1,6 @@
 //! Reading what may be attached to an object, when nothing is.
 
-use super::get::no_such_key;
+use super::version;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -13,7 +13,7 @@ use http::StatusCode;
 /// Answers GET of the subresource `name`.
 pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> Result<Response, S3Error> {
     let bucket = rq.bucket(gw).await?;
-    gw.storage.head(&bucket, rq.key()).await?.ok_or_else(|| no_such_key(&rq))?;
+    version::find(gw, &rq, &bucket, false).await?;
     let document = match name {
         "acl" => access_control(rq.uid(), &rq.credential.user.display_name),
         "tagging" => {
