@@ -34,9 +34,11 @@ macro_rules! codes {
 
 codes! {
     AccessDenied = 403, "Access Denied";
+    AccessForbidden = 403, "The cross-origin request is not allowed.";
     AuthorizationHeaderMalformed = 400, "The authorization header is malformed.";
     AuthorizationQueryParametersError = 400, "The query parameters of the presigned URL are malformed.";
     BadDigest = 400, "The Content-MD5 or checksum value that you specified did not match what the server received.";
+    BadRequest = 400, "Bad request.";
     BucketAlreadyExists = 409, "The requested bucket name is not available: another user owns it. Choose another name and try again.";
     BucketAlreadyOwnedByYou = 409, "Your previous request to create the named bucket succeeded and you already own it.";
     BucketNotEmpty = 409, "The bucket you tried to delete is not empty.";
@@ -58,6 +60,7 @@ codes! {
     InvalidRange = 416, "The requested range is not satisfiable.";
     InvalidRequest = 400, "Invalid request.";
     InvalidStorageClass = 400, "The storage class you specified is not valid.";
+    InvalidTag = 400, "The tag provided was not a valid tag.";
     InvalidURI = 400, "The specified URI couldn't be parsed.";
     KeyTooLongError = 400, "Your key is too long.";
     MalformedXML = 400, "The XML that you provided was not well formed or did not validate against our published schema.";

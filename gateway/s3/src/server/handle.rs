@@ -1,5 +1,6 @@
 //! One request: who sent it, what it is about, and what it is answered.
 
+use super::cross_origin::{self, CrossOrigin};
 use super::target::{Target, bucket_of_host};
 use crate::auth::{self, Claim, KeyCache, Subject};
 use crate::error::{Code, S3Error};
@@ -46,6 +47,7 @@ impl<R: Rados> Gateway<R> {
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
         let close = confuses_its_client(&request);
+        let cross_origin = self.cross_origin(&request);
         let mut response = if path == HEALTH_PATH {
             health(request.method())
         } else {
@@ -61,6 +63,13 @@ impl<R: Rados> Gateway<R> {
                 }
             }
         };
+        if let Some(asked) = cross_origin {
+            match asked.judge(self).await {
+                Ok(Some(allowed)) => cross_origin::add(response.headers_mut(), &allowed),
+                Ok(None) => {}
+                Err(e) => tracing::warn!(request = id, "cross-origin rules: {e}"),
+            }
+        }
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(&id) {
             headers.insert(HeaderName::from_static("x-amz-request-id"), value);
@@ -72,6 +81,16 @@ impl<R: Rados> Gateway<R> {
         response
     }
 
+    /// What a browser's page of another origin asks.
+    fn cross_origin(&self, request: &http::Request<Incoming>) -> Option<CrossOrigin> {
+        // Nearly all requests: nothing to find out.
+        request.headers().get(http::header::ORIGIN)?;
+        let host = host_of(request.headers(), request.uri());
+        let target = Target::of(host, request.uri().path(), &self.domains).ok()?;
+        CrossOrigin::of(request.method().as_str(), &target, request.headers())
+            .filter(|_| request.method() != Method::OPTIONS || !told_nothing(request.headers()))
+    }
+
     async fn answer(&self, request: http::Request<Incoming>) -> Result<Response, S3Error> {
         let (parts, incoming) = request.into_parts();
         let head_bytes: usize =
@@ -81,9 +100,11 @@ impl<R: Rados> Gateway<R> {
                 .field("MaxSizeAllowed", MAX_HEAD_BYTES.to_string()));
         }
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
-        let authority = parts.uri.authority().map_or("", |a| a.as_str());
-        let host = parts.headers.get("host").and_then(|v| v.to_str().ok()).unwrap_or(authority);
+        let host = host_of(&parts.headers, &parts.uri);
         let target = Target::of(host, parts.uri.path(), &self.domains)?;
+        if parts.method == Method::OPTIONS {
+            return cross_origin::preflight(self, &target, &parts.headers).await;
+        }
         let claim = Claim::of_request(&parts.headers, &query, &self.region, self.now())?;
         // Nothing is open to all yet: no ACL and no policy can say so.
         let claim = claim.ok_or(Code::AccessDenied)?;
@@ -102,6 +123,17 @@ impl<R: Rados> Gateway<R> {
         let request = Request::new(parts.method, parts.headers, query, target, credential, vouched, incoming);
         verbs::dispatch(self, request).await
     }
+}
+
+/// The host that a request is for.
+fn host_of<'a>(headers: &'a http::HeaderMap, uri: &'a http::Uri) -> &'a str {
+    let authority = uri.authority().map_or("", |a| a.as_str());
+    headers.get("host").and_then(|v| v.to_str().ok()).unwrap_or(authority)
+}
+
+/// Whether a preflight does not say which method it is about.
+fn told_nothing(headers: &http::HeaderMap) -> bool {
+    !headers.contains_key("access-control-request-method")
 }
 
 /// Whether a request wants a `100 Continue` for a body of no bytes: aws-cli and boto3 send this with empty files. There

@@ -1,6 +1,7 @@
 //! The HTTP server: accepts connections, and ends them in good order.
 
 mod connection;
+mod cross_origin;
 mod handle;
 mod target;
 

@@ -12,6 +12,7 @@ mod listing_test;
 mod multipart_test;
 mod object_test;
 mod slow_test;
+mod tagging_test;
 mod versions_test;
 mod world;
 

@@ -5,6 +5,7 @@ pub(crate) mod multipart;
 pub(crate) mod object;
 mod put_acl;
 mod service;
+mod tagging;
 
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -78,6 +79,12 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some("versions")) => bucket::list_versions::run(gw, rq).await,
         ("GET", Some("versioning")) => bucket::versioning::get(gw, rq).await,
         ("PUT", Some("versioning")) => bucket::versioning::put(gw, rq).await,
+        ("GET", Some("tagging")) => tagging::get(gw, rq).await,
+        ("PUT", Some("tagging")) => tagging::put(gw, rq).await,
+        ("DELETE", Some("tagging")) => tagging::delete(gw, rq).await,
+        ("GET", Some("cors")) => bucket::cors::get(gw, rq).await,
+        ("PUT", Some("cors")) => bucket::cors::put(gw, rq).await,
+        ("DELETE", Some("cors")) => bucket::cors::delete(gw, rq).await,
         ("GET", Some("uploads")) => multipart::list_uploads::run(gw, rq).await,
         ("GET", Some("location")) => bucket::location::run(gw, rq).await,
         ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
@@ -101,6 +108,9 @@ async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("DELETE", None) => object::delete::run(gw, rq).await,
         ("GET", Some("attributes")) => object::attributes::run(gw, rq).await,
         ("PUT", Some("acl")) => put_acl::run(gw, rq).await,
+        ("GET", Some("tagging")) => tagging::get(gw, rq).await,
+        ("PUT", Some("tagging")) => tagging::put(gw, rq).await,
+        ("DELETE", Some("tagging")) => tagging::delete(gw, rq).await,
         ("GET", Some("uploadId")) => multipart::list_parts::run(gw, rq).await,
         ("PUT", Some("uploadId")) if copies => multipart::copy_part::run(gw, rq).await,
         ("PUT", Some("uploadId")) => multipart::upload_part::run(gw, rq).await,
@@ -128,8 +138,7 @@ pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
             || name.starts_with("x-amz-object-lock-")
             || name.starts_with("x-amz-grant-")
             || name == "x-amz-website-redirect-location"
-            || name == "x-amz-bucket-object-lock-enabled"
-            || (name == "x-amz-tagging" && rq.header(name) != Some(""));
+            || name == "x-amz-bucket-object-lock-enabled";
         if unbuilt && rq.header(name) != Some("false") {
             return Err(S3Error::new(Code::NotImplemented).field("Header", name));
         }

@@ -1,5 +1,6 @@
 //! Verbs about buckets.
 
+pub(crate) mod cors;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_objects;

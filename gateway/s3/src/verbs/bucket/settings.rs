@@ -25,8 +25,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
         }
         "policy" | "policyStatus" => return absent(Code::NoSuchBucketPolicy),
         "lifecycle" => return absent(Code::NoSuchLifecycleConfiguration),
-        "tagging" => return absent(Code::NoSuchTagSet),
-        "cors" => return absent(Code::NoSuchCORSConfiguration),
         "encryption" => return absent(Code::ServerSideEncryptionConfigurationNotFoundError),
         "object-lock" => return absent(Code::ObjectLockConfigurationNotFoundError),
         "website" => return absent(Code::NoSuchWebsiteConfiguration),

@@ -3,6 +3,7 @@
 use crate::error::{Code, S3Error};
 use crate::response::text_of_header;
 use crate::storage::ObjectAttrs;
+use crate::tags;
 use http::HeaderMap;
 use std::collections::BTreeMap;
 
@@ -33,11 +34,15 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
         }
     }
     kept.entry("content-type".into()).or_insert_with(|| DEFAULT_CONTENT_TYPE.into());
+    let mut extra = BTreeMap::new();
+    if let Some(text) = headers.get("x-amz-tagging").map(text_of_header) {
+        tags::keep(&mut extra, &tags::of_header(&text)?);
+    }
     Ok(ObjectAttrs {
         headers: kept,
         metadata: metadata(headers)?,
         storage_class: storage_class(headers)?,
-        extra: BTreeMap::new(),
+        extra,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
 use crate::storage::Which;
+use crate::tags;
 use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
 use gateway_client::Rados;
@@ -21,8 +22,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let bucket = rq.bucket(gw).await?;
     refuse_unbuilt(&rq)?;
     let replace = replaces(&rq, "x-amz-metadata-directive")?;
-    // There are no tags to keep or to replace, but a directive that is none is wrong all the same.
-    replaces(&rq, "x-amz-tagging-directive")?;
+    let other_tags = replaces(&rq, "x-amz-tagging-directive")?;
     let fresh = attrs::of_headers(&rq.headers)?;
     let source = CopySource::find(gw, &rq).await?;
     // An older version copied onto its key is how it is brought back.
@@ -31,7 +31,9 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(S3Error::with_message(Code::InvalidRequest, message));
     }
-    let attrs = if replace { fresh } else { source.entry.attrs.clone() };
+    let tags = tags::of(if other_tags { &fresh.extra } else { &source.entry.attrs.extra })?;
+    let mut attrs = if replace { fresh } else { source.entry.attrs.clone() };
+    tags::keep(&mut attrs.extra, &tags);
     let kept = source.entry.checksum.as_ref().map(|c| c.checksum.algorithm);
     let algorithm = declared_algorithm(&rq.headers)?.or(kept);
     let span = Span { offset: 0, length: source.entry.size };

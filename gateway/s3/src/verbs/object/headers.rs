@@ -7,6 +7,7 @@ use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{header_value, set};
 use crate::storage::{Entry, ObjectChecksum};
+use crate::tags;
 use http::HeaderMap;
 use http::header::HeaderName;
 
@@ -36,6 +37,10 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, rq: &Request) -> 
     // S3 names the class only where it is not the usual one.
     if !entry.attrs.storage_class.is_empty() {
         set(headers, "x-amz-storage-class", &entry.attrs.storage_class);
+    }
+    let tags = tags::of(&entry.attrs.extra)?.len();
+    if tags > 0 {
+        set(headers, "x-amz-tagging-count", &tags.to_string());
     }
     for (parameter, name) in OVERRIDES {
         let Some(value) = rq.query.get(parameter) else { continue };

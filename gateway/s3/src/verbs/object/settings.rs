@@ -6,7 +6,6 @@ use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
 use crate::verbs::bucket::settings::access_control;
-use crate::xml::Document;
 use gateway_client::Rados;
 use http::StatusCode;
 
@@ -16,11 +15,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
     version::find(gw, &rq, &bucket, false).await?;
     let document = match name {
         "acl" => access_control(rq.uid(), &rq.credential.user.display_name),
-        "tagging" => {
-            let mut d = Document::new("Tagging");
-            d.open("TagSet");
-            d
-        }
         "retention" | "legal-hold" => {
             let message = "Bucket is missing Object Lock Configuration";
             return Err(S3Error::with_message(Code::InvalidRequest, message));
