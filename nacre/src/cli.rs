@@ -74,6 +74,12 @@ pub(crate) enum Command {
     /// S3 users and their keys.
     #[command(subcommand)]
     User(UserCommand),
+    /// Block images.
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// The NBD server by itself.
+    #[command(subcommand)]
+    Nbd(NbdCommand),
     /// The S3 gateway.
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -102,9 +108,12 @@ pub(crate) struct UpArgs {
     /// Where the admin API is served.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     pub admin: SocketAddr,
-    /// Where block images will be served; no export is built yet, the address is only checked.
+    /// Where block images are served over NBD, without TLS: an address that only this host reaches.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10809")]
     pub nbd: SocketAddr,
+    /// Serve NBD also on an address that other hosts reach: everybody there can read and write every image.
+    #[arg(long)]
+    pub nbd_insecure: bool,
     /// Access key of the first S3 user; drawn at random if absent.
     #[arg(long, value_name = "K", requires = "secret_key")]
     pub access_key: Option<String>,
@@ -214,6 +223,85 @@ pub(crate) enum MonCommand {
     Ls,
     /// Run one monitor in the foreground.
     Run(RunArgs),
+}
+
+/// Images are named POOL/NAME; without a pool it is `rbd`.
+#[derive(Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Make an image. It takes no space until it is written.
+    Create {
+        /// As POOL/NAME.
+        image: String,
+        /// Bytes that its users see, as 10G.
+        #[arg(long, value_parser = size::parse)]
+        size: u64,
+        /// Size of the objects that hold it, a power of two from 64K to 32M.
+        #[arg(long, default_value = "4M", value_parser = size::parse)]
+        object_size: u64,
+    },
+    /// The images of a pool.
+    Ls {
+        /// The pool.
+        #[arg(default_value = "rbd")]
+        pool: String,
+    },
+    /// What an image is, and who has it open.
+    Info {
+        /// As POOL/NAME.
+        image: String,
+    },
+    /// Change an image's size.
+    Resize {
+        /// As POOL/NAME.
+        image: String,
+        /// The new size.
+        #[arg(long, value_parser = size::parse)]
+        size: u64,
+        /// That a smaller size destroys what lies beyond is understood.
+        #[arg(long)]
+        allow_shrink: bool,
+    },
+    /// Give an image another name.
+    Rename {
+        /// As POOL/NAME.
+        image: String,
+        /// The new name.
+        to: String,
+    },
+    /// Remove an image that nobody has open, with all that is in it.
+    Rm {
+        /// As POOL/NAME.
+        image: String,
+    },
+    /// How much of an image is used.
+    Du {
+        /// As POOL/NAME.
+        image: String,
+    },
+    /// The lines with which QEMU, libvirt, Proxmox and nbd-client use an image.
+    Map {
+        /// As POOL/NAME.
+        image: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum NbdCommand {
+    /// Serve the cluster's images in the foreground.
+    Serve(NbdServeArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct NbdServeArgs {
+    /// Where.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10809")]
+    pub listen: SocketAddr,
+    /// On a Unix socket instead.
+    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    pub unix: Option<PathBuf>,
+    /// Also on an address that other hosts reach: everybody there can read and write every image.
+    #[arg(long)]
+    pub nbd_insecure: bool,
 }
 
 #[derive(Subcommand)]

@@ -12,7 +12,7 @@ mod table;
 mod up;
 
 use clap::Parser;
-use cli::{Cli, Command, GatewayCommand, MonCommand, OsdCommand, RunArgs};
+use cli::{Cli, Command, GatewayCommand, MonCommand, NbdCommand, OsdCommand, RunArgs};
 use cluster::settings::DaemonSettings;
 use exit::{Context, Failure};
 use std::process::ExitCode;
@@ -55,6 +55,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Gateway(GatewayCommand::Run(args)) => {
             threads()?.block_on(noun::gateway::serve(&settings(args)?))
         }
+        Command::Nbd(NbdCommand::Serve(args)) => threads()?.block_on(noun::nbd::serve(global, args)),
+        Command::Image(command) => one_thread()?.block_on(noun::image::run(global, command)),
         Command::Status => one_thread()?.block_on(noun::status::run(global)),
         Command::Health(command) => one_thread()?.block_on(noun::health::run(global, command)),
         Command::Osd(command) => one_thread()?.block_on(noun::osd::run(global, command)),

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 
 /// Clients at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
+/// How long requests under way may take to end when the server stops: without enough OSDs they never do.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// After an error of accepting, such as no file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -55,7 +57,10 @@ pub async fn serve<E: Exports>(door: Door, exports: E, shutdown: impl Future<Out
         while clients.try_join_next().is_some() {}
     }
     stop.send_replace(true);
-    while clients.join_next().await.is_some() {}
+    let all_gone = async { while clients.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_WITHIN, all_gone).await.is_err() {
+        tracing::warn!("requests of NBD clients did not end in time; they are cut off without an answer");
+    }
     Ok(())
 }
 

@@ -42,8 +42,7 @@ pub(crate) fn write(layout: &Layout, settings: &ClusterSettings, user: &FirstUse
         "fsid": settings.fsid,
         "s3": format!("http://{}", settings.gateway.s3),
         "admin": format!("http://{}", settings.gateway.admin),
-        // No NBD export is built yet; a reader sees that instead of an address where nobody listens.
-        "nbd": serde_json::Value::Null,
+        "nbd": settings.gateway.nbd.map(|addr| format!("nbd://{addr}")),
         "access_key": user.access_key,
         "secret_key": user.secret_key,
         "daemons": daemons,

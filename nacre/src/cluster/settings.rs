@@ -59,6 +59,12 @@ pub(crate) struct GatewaySettings {
     /// Host names under which buckets are addressed as BUCKET.NAME.
     #[serde(default)]
     pub s3_domains: Vec<String>,
+    /// NBD; none: not served.
+    #[serde(default)]
+    pub nbd: Option<SocketAddr>,
+    /// Whether other hosts may reach it.
+    #[serde(default)]
+    pub nbd_insecure: bool,
 }
 
 /// What an OSD needs besides the common part.

@@ -48,7 +48,7 @@ pub(super) fn nonsense() -> Failure {
 }
 
 /// A refusal is a no; anything else means that nothing could be asked.
-fn failure(error: ClientError) -> Failure {
+pub(super) fn failure(error: ClientError) -> Failure {
     match error {
         ClientError::Refused(_) | ClientError::Denied(_) => Failure::no(error),
         _ => Failure::unusable(error),

@@ -1,5 +1,6 @@
-//! `nacre gateway run`: one S3 gateway with its admin API.
+//! `nacre gateway run`: one gateway: S3, NBD and the admin API.
 
+use super::nbd;
 use crate::cluster::settings::DaemonSettings;
 use crate::exit::{Context, Failure};
 use crate::{session, shutdown};
@@ -21,6 +22,10 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     let admin = TcpListener::bind(gateway.admin)
         .await
         .or_unusable(format!("cannot serve the admin API on {}", gateway.admin))?;
+    let nbd = match gateway.nbd {
+        Some(addr) => Some(nbd::open(addr, gateway.nbd_insecure).await?),
+        None => None,
+    };
     let asked = shutdown::asked()?;
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
@@ -40,12 +45,21 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
     let mut config = S3Config::new(s3);
     config.domains = gateway.s3_domains.clone();
-    tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, "serving");
-    let (served, admin) = tokio::join!(
+    tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, nbd = ?gateway.nbd, "serving");
+    let images = nbd::exports(&client, settings.name.clone());
+    let blocks = async {
+        match nbd {
+            Some(door) => gateway_nbd::serve(door, images, until(stopped.clone())).await,
+            None => Ok(()),
+        }
+    };
+    let (served, blocks, admin) = tokio::join!(
         gateway_s3::serve(config, storage, until(stopped.clone())),
-        gateway_admin::serve(admin, client, until(stopped))
+        blocks,
+        gateway_admin::serve(admin, client, until(stopped.clone()))
     );
     served.or_unusable("S3")?;
+    blocks.or_unusable("NBD")?;
     admin.or_unusable("admin API")
 }
 

@@ -174,7 +174,13 @@ pub(super) async fn healthy(client: &Client, settings: &ClusterSettings) -> Resu
 }
 
 fn gateway(args: &UpArgs) -> GatewaySettings {
-    GatewaySettings { s3: args.s3, admin: args.admin, s3_domains: args.s3_domain.clone() }
+    GatewaySettings {
+        s3: args.s3,
+        admin: args.admin,
+        s3_domains: args.s3_domain.clone(),
+        nbd: Some(args.nbd),
+        nbd_insecure: args.nbd_insecure,
+    }
 }
 
 fn save_gateway(settings: &ClusterSettings, layout: &Layout) -> Result<(), Failure> {

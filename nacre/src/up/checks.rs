@@ -43,6 +43,7 @@ fn ours(name: &std::ffi::OsStr) -> bool {
 
 /// Whether each door can be opened.
 pub(super) fn ports_free(args: &UpArgs) -> Result<(), Failure> {
+    gateway_nbd::check_door(args.nbd, args.nbd_insecure).map_err(Failure::unusable)?;
     for (what, flag, addr) in
         [("S3", "--s3", args.s3), ("the admin API", "--admin", args.admin), ("NBD", "--nbd", args.nbd)]
     {
@@ -161,5 +162,7 @@ mod tests {
         let addr = taken.local_addr().unwrap().to_string();
         let failure = ports_free(&args(&["--s3", &addr])).unwrap_err();
         assert!(failure.sentence.contains(&addr) && failure.sentence.contains("--s3"), "{failure}");
+        let failure = ports_free(&args(&["--nbd", "0.0.0.0:10809"])).unwrap_err();
+        assert!(failure.code == 2 && failure.sentence.contains("--nbd-insecure"), "{failure}");
     }
 }

@@ -22,6 +22,8 @@ The cluster is up. S3 is at {url}
 
   restic -r s3:{url}/backup init
 
+  nacre image create disk1 --size 10G --data {dir}      nacre image map disk1 --data {dir}
+
   nacre status --data {dir}      Ctrl-C stops the cluster; the same command resumes it.
 ",
         dir = layout.root().display()

@@ -1,0 +1,64 @@
+//! `nacre nbd serve`: the images of a cluster over NBD, by a daemon of its own.
+
+use crate::cli::{Global, NbdServeArgs};
+use crate::exit::{Context, Failure};
+use crate::{session, shutdown};
+use gateway_client::Client;
+use gateway_nbd::{Door, ImageExports, check_door};
+use std::net::SocketAddr;
+use std::path::Path;
+use tokio::net::{TcpListener, UnixListener};
+
+/// Pools with images carry this application.
+const APPLICATION: &str = "rbd";
+
+/// Serves until a signal asks to stop, then lets requests under way end.
+pub(crate) async fn serve(global: &Global, args: &NbdServeArgs) -> Result<(), Failure> {
+    // The door names this server in the locks: it has it alone, and again after a restart.
+    let (door, owner) = match &args.unix {
+        Some(path) => (open_unix(path)?, format!("nbd@{}", path.display())),
+        None => (open(args.listen, args.nbd_insecure).await?, format!("nbd@{}", args.listen)),
+    };
+    let asked = shutdown::asked()?;
+    tokio::pin!(asked);
+    let client = tokio::select! {
+        client = session::open(global) => client?,
+        () = &mut asked => return Ok(()),
+    };
+    tracing::info!(%owner, "serving NBD");
+    let served = gateway_nbd::serve(door, exports(&client, owner), asked).await;
+    if let Some(path) = &args.unix {
+        let _ = std::fs::remove_file(path);
+    }
+    served.or_unusable("NBD")
+}
+
+/// Listens on TCP; off loopback only if that is meant.
+pub(crate) async fn open(addr: SocketAddr, insecure: bool) -> Result<Door, Failure> {
+    check_door(addr, insecure).map_err(Failure::unusable)?;
+    TcpListener::bind(addr).await.map(Door::Tcp).or_unusable(format!("cannot serve NBD on {addr}"))
+}
+
+fn open_unix(path: &Path) -> Result<Door, Failure> {
+    // What a server that was killed left there is nobody's; a socket that answers is somebody's.
+    if std::os::unix::net::UnixStream::connect(path).is_err() && is_socket(path) {
+        std::fs::remove_file(path).or_unusable(path.display())?;
+    }
+    let listener = UnixListener::bind(path).or_unusable(format!("cannot serve NBD on {}", path.display()))?;
+    Ok(Door::Unix(listener))
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
+}
+
+/// The images of all pools that are for images, as of each question.
+pub(crate) fn exports(client: &Client, owner: String) -> ImageExports<Client> {
+    let of = client.clone();
+    ImageExports::new(client.clone(), owner, move || {
+        let map = of.map();
+        let images = |p: &placement_map::Pool| p.application == APPLICATION || p.application.is_empty();
+        map.pools.values().filter(|p| images(p)).map(|p| p.name.clone()).collect()
+    })
+}
