@@ -155,6 +155,11 @@ impl Cluster {
         self.text("s3")
     }
 
+    /// HOST:PORT where NBD is served.
+    pub fn nbd(&self) -> String {
+        self.text("nbd").trim_start_matches("nbd://").to_string()
+    }
+
     /// The first user's access key and secret key.
     pub fn keys(&self) -> (String, String) {
         (self.text("access_key"), self.text("secret_key"))
