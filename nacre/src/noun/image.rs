@@ -121,7 +121,9 @@ async fn create(
         };
         match client.command(Command::PoolCreate(pool)).await {
             Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Exists => {}
-            other => drop(other.map_err(failure)?),
+            other => {
+                other.map_err(failure)?;
+            }
         }
     }
     images.create(name, size, striping).await.map_err(answer)?;

@@ -31,7 +31,7 @@ fn run(cluster: &Cluster, script: &str) -> String {
 fn readme() {
     let text = std::fs::read_to_string(settings::checkout().join("README.md")).expect("it is there");
     let blocks = blocks(&text, "A first session");
-    assert!(blocks.len() >= 2, "the clients' and the operator's block");
+    assert!(blocks.len() >= 3, "the clients' block, the operator's and the disk's");
     let cluster = Cluster::start("readme", Options::default());
     let (access, secret) = cluster.keys();
     // Only what a reader is told to fill in, and where this cluster lies.
@@ -40,6 +40,7 @@ fn readme() {
             .replace("AWS_ACCESS_KEY_ID=...", &format!("AWS_ACCESS_KEY_ID={access}"))
             .replace("AWS_SECRET_ACCESS_KEY=...", &format!("AWS_SECRET_ACCESS_KEY={secret}"))
             .replace("127.0.0.1:9000", &cluster.s3().host)
+            .replace("127.0.0.1:10809", &cluster.nbd())
             .replace("nacre-data/", &format!("{}/", cluster.dir().display()))
     };
     let mut sections = Sections::new();
@@ -52,6 +53,10 @@ fn readme() {
         let out = run(&cluster, &fill(&blocks[1]));
         assert!(out.contains("HEALTH_"), "{out}");
         cluster.wait_clean(3, Duration::from_secs(180));
+    });
+    sections.run("the disk's block", || {
+        let out = run(&cluster, &fill(&blocks[2]));
+        assert!(out.contains("-blockdev driver=nbd") && out.contains("1 objects"), "{out}");
     });
     sections.finish();
 }
