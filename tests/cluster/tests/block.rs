@@ -176,7 +176,7 @@ fn acknowledged_writes_outlive_everything(cluster: &mut Cluster, round: u64) {
         up.as_secs_f64(),
         opened.as_secs_f64()
     );
-    assert!(acked.len() > 40, "too few to show anything");
+    assert!(acked.len() >= 30, "too few to show anything");
 }
 
 fn connect(cluster: &Cluster, image: &str) -> Nbd {
