@@ -2,7 +2,13 @@
 //! once.
 
 use super::{Job, Mode, SOURCES_MAX};
+use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::mem::MaybeUninit;
+
+/// How far ahead memory is asked for. The processor's own look-ahead ends at each page, and there are many streams.
+const AHEAD_BYTES: usize = 1024;
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 
 /// A vector register of bytes and how it is multiplied.
 ///
@@ -151,6 +157,11 @@ impl<F: Copy, const R: usize> Work<'_, F, R> {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sums = [[L::zero(); U]; R];
+            if U > 1 {
+                for output in self.outputs {
+                    ask_ahead::<{ _MM_HINT_ET0 }>(output.wrapping_add(at), U * L::BYTES);
+                }
+            }
             if self.add {
                 for r in 0..R {
                     for u in 0..U {
@@ -159,6 +170,9 @@ impl<F: Copy, const R: usize> Work<'_, F, R> {
                 }
             }
             for (source, factors) in self.sources.iter().zip(self.factors) {
+                if U > 1 {
+                    ask_ahead::<{ _MM_HINT_T0 }>(source.wrapping_add(at), U * L::BYTES);
+                }
                 for u in 0..U {
                     let lane = L::load(source.add(at + u * L::BYTES));
                     for r in 0..R {
@@ -199,5 +213,17 @@ impl<F: Copy, const R: usize> Work<'_, F, R> {
                 output.copy_from_nonoverlapping(buffer.as_ptr(), len);
             }
         }
+    }
+}
+
+/// Asks for `len` bytes, [`AHEAD_BYTES`] further on, to read or to write. A hint without effect on anything but time: an
+/// address beyond a chunk does no harm. It stands inside the loops over the chunks because there it costs nothing; in a
+/// loop of its own it takes a third of the speed.
+#[inline(always)]
+fn ask_ahead<const HINT: i32>(at: *const u8, len: usize) {
+    for line in 0..len / LINE_BYTES {
+        let address = at.wrapping_add(AHEAD_BYTES + line * LINE_BYTES);
+        // SAFETY: a prefetch reads nothing. Every x86-64 processor takes it; one without PREFETCHW does nothing.
+        unsafe { _mm_prefetch::<HINT>(address.cast()) };
     }
 }
