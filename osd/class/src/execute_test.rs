@@ -187,10 +187,10 @@ fn an_answer_fits_a_message_whatever_is_asked() {
     let big = |n: usize| Bytes::from(vec![1; n]);
     w.run(&[Op::WriteFull { data: big(9 << 20) }]).unwrap();
     let read = Op::Read { offset: 0, len: 0 };
-    assert!(w.run(&[read.clone()]).is_ok());
+    assert!(w.run(std::slice::from_ref(&read)).is_ok());
     assert_eq!(w.code(&[read.clone(), read.clone()]), (Errno::EOVERFLOW, 1));
     w.run(&[Op::Truncate { size: 16 << 20 }]).unwrap();
-    assert!(w.run(&[read.clone()]).is_ok(), "as much as a message is meant for");
+    assert!(w.run(std::slice::from_ref(&read)).is_ok(), "as much as a message is meant for");
     w.run(&[Op::Truncate { size: 20 << 20 }]).unwrap();
     assert_eq!(w.code(&[read]), (Errno::EOVERFLOW, 0));
     w.run(&[Op::OmapSet { rows: vec![(b("a"), big(6 << 20)), (b("b"), big(6 << 20))] }]).unwrap();
