@@ -119,9 +119,9 @@ pub struct Rule {
     pub ruleset: u8,
     /// [`RULE_REPLICATED`], [`RULE_ERASURE`] or a number of a newer Ceph.
     pub kind: u8,
-    /// Smallest pool size it is meant for (informative since nautilus).
+    /// Smallest pool size it serves: an OSDMap of 16.2 takes no rule for smaller pools (informative since quincy).
     pub min_size: u8,
-    /// Largest pool size it is meant for (informative since nautilus).
+    /// Largest pool size it serves; see `min_size`.
     pub max_size: u8,
     /// What it does, in order.
     pub steps: Vec<Step>,
