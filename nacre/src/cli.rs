@@ -183,6 +183,12 @@ pub(crate) enum OsdCommand {
     },
     /// The numbers of all OSDs.
     Ls,
+    /// The cluster's map as Ceph's binary OSDMap, which `osdmaptool` reads.
+    Getmap {
+        /// The file to write.
+        #[arg(short, long)]
+        out: std::path::PathBuf,
+    },
     /// Take an OSD out: its data moves elsewhere.
     Out {
         /// Its number.

@@ -13,6 +13,7 @@ pub(crate) mod nbd;
 pub(crate) mod object;
 pub(crate) mod osd;
 mod osd_df_tree;
+mod osd_getmap;
 mod osd_map;
 pub(crate) mod pg;
 pub(crate) mod pool;

@@ -1,7 +1,7 @@
 //! `nacre osd`: disks and the daemons that serve them.
 
 use super::answer::{ask, nonsense, order, show};
-use super::{osd_df_tree, osd_map};
+use super::{osd_df_tree, osd_getmap, osd_map};
 use crate::cli::{DfShape, Global, OsdCommand};
 use crate::cluster::settings::{DaemonSettings, OsdSettings};
 use crate::exit::{Context, Failure};
@@ -32,6 +32,7 @@ pub(crate) async fn run(global: &Global, command: &OsdCommand) -> Result<(), Fai
             let Answer::OsdDf { osds } = &answer else { return Err(nonsense()) };
             show(global, &answer, || osds.iter().map(|o| o.id.0.to_string()).collect::<Vec<_>>().join("\n"))
         }
+        OsdCommand::Getmap { out } => osd_getmap::run(global, out).await,
         OsdCommand::Out { id } => {
             let out = Command::MarkOut { osds: vec![OsdId(*id)], automatic: false };
             order(

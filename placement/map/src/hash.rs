@@ -75,4 +75,21 @@ mod tests {
         }
         assert!(seen > 100, "the vectors are there");
     }
+
+    /// Printed by osdmaptool 16.2.15 (`--test-map-object`) for a pool with that hash and 2^31 - 1 PGs, so that all but
+    /// the top bit show.
+    #[test]
+    fn linux_names_hash_as_osdmaptool_says() {
+        for (name, low) in [
+            ("a", 0x42f2),
+            ("foo", 0x24_db2a),
+            ("rbd_data.1f.0000000000000003", 0x5fc_2f46),
+            ("a name with spaces and more than twelve bytes", 0x496d_7259),
+            ("\u{fc}", 0x6_4a15),
+        ] {
+            assert_eq!(ObjectHash::Linux.of("", "", name) & 0x7fff_ffff, low, "{name}");
+        }
+        assert_eq!(ObjectHash::from_number(1), Some(ObjectHash::Linux));
+        assert_eq!(ObjectHash::from_number(3), None);
+    }
 }
