@@ -143,6 +143,7 @@ pub(super) fn osd_rm(draft: &mut Draft<'_>, id: OsdId, force: bool) -> Result<An
         draft.lost.insert(id);
     }
     draft.next.osds.remove(&id);
+    draft.next.config.remove(&(id.to_string(), "crush_location".to_owned()));
     let item = id.0 as i32; // below OSDS_MAX
     if draft.next.crush.item_name(item).is_some() {
         draft.next.crush.make_mut().remove_item(item)?;

@@ -16,7 +16,17 @@ pub(super) fn move_item(
     let pairs: Vec<(&str, &str)> =
         location.iter().map(|(kind, name)| (kind.as_str(), name.as_str())).collect();
     draft.next.crush.make_mut().move_bucket(item, &pairs)?;
+    if item >= 0 {
+        remember(draft, name, item);
+    }
     Ok(())
+}
+
+/// Makes an OSD's place its central `crush_location`: at its next boot it would go back to its own host otherwise.
+fn remember(draft: &mut Draft<'_>, name: &str, item: i32) {
+    let levels = draft.next.crush.location_of(item).into_iter();
+    let text = levels.map(|(kind, name)| format!("{kind}={name}")).collect::<Vec<_>>().join(" ");
+    draft.next.config.insert((name.to_owned(), "crush_location".to_owned()), text);
 }
 
 /// Whether all levels of the location exist, agree with each other, and can hold the item.
@@ -42,6 +52,10 @@ fn check(map: &ClusterMap, item: i32, location: &[(String, String)]) -> Result<(
     }
     levels.sort_unstable();
     let (nearest_kind, nearest) = levels[0];
+    if item >= 0 && map.crush.type_name(nearest_kind) != Some("host") {
+        let text = format!("{} hangs below a host; say which, as host=NAME", show(map, item));
+        return Err(Refusal::invalid(text));
+    }
     if map.crush.under(item).contains(&nearest) {
         let text = format!("{} is a part of {}; that would be a cycle", show(map, nearest), show(map, item));
         return Err(Refusal::invalid(text));

@@ -74,6 +74,22 @@ fn racks_are_added_and_hosts_moved_into_them() {
 }
 
 #[test]
+fn an_osd_stays_where_it_was_moved_to() {
+    let mut state = cluster(4);
+    ok(&mut state, &add("new", "host"));
+    ok(&mut state, &change(to("new", "root=default")));
+    ok(&mut state, &change(to("osd.3", "host=new")));
+    let host = |state: &ClusterState| state.map().crush.location_of(3)[0].1.clone();
+    ok(&mut state, &Command::OsdBoot(boot_of(3, 2)));
+    assert_eq!(host(&state), "new", "and not back to host1 by its boot");
+    says(&mut state, &change(to("osd.3", "root=default")), RefusalKind::Invalid, "hangs below a host");
+    ok(&mut state, &Command::MarkDown { osds: vec![(OsdId(3), None)] });
+    ok(&mut state, &Command::OsdRm { osd: OsdId(3), force: false });
+    ok(&mut state, &Command::OsdBoot(boot_of(3, 3)));
+    assert_eq!(host(&state), "host1", "another OSD under the number is another OSD");
+}
+
+#[test]
 fn a_move_that_leaves_a_pool_without_members_needs_force() {
     let mut state = cluster(6);
     ok(&mut state, &Command::PoolCreate(pool("a")));
