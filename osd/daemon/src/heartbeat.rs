@@ -7,6 +7,8 @@ use stdx::Time;
 
 /// How often a quiet peer is pinged.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_millis(500);
+/// No look for so long: this process did not run.
+const STOOD_STILL: Duration = Duration::from_secs(2);
 /// How often a report is repeated while the map still calls the peer up.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,6 +33,8 @@ struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Heartbeats {
     peers: BTreeMap<OsdId, Peer>,
+    /// When this OSD last looked.
+    looked: Option<Time>,
 }
 
 impl Heartbeats {
@@ -62,6 +66,18 @@ impl Heartbeats {
     pub(crate) fn refused(&mut self, peer: OsdId) {
         if let Some(p) = self.peers.get_mut(&peer) {
             p.refused = true;
+        }
+    }
+
+    /// This OSD looks, which it does every ping interval. If it did not for long, it stood still itself (a paused or
+    /// suspended machine), and what peers sent waits unread: that time is nobody's silence.
+    pub(crate) fn look(&mut self, now: Time) {
+        let gap = self.looked.replace(now).map_or(Duration::ZERO, |last| now.since(last));
+        if gap > STOOD_STILL {
+            tracing::warn!(?gap, "this OSD stood still; its peers' silence is not counted for that time");
+            for p in self.peers.values_mut() {
+                p.heard = (p.heard + gap).min(now);
+            }
         }
     }
 
@@ -122,5 +138,20 @@ mod tests {
         h.watch(at(4), [OsdId(1)]);
         h.refused(OsdId(2));
         assert_eq!(h.due(at(5), GRACE).1, vec![], "nobody's peer any more");
+    }
+
+    #[test]
+    fn an_osd_that_stood_still_reports_nobody_for_it() {
+        let mut h = Heartbeats::default();
+        h.watch(at(0), [OsdId(1)]);
+        h.look(at(0));
+        h.look(at(1000));
+        h.look(at(100_000));
+        assert_eq!(h.due(at(100_000), GRACE).1, vec![], "its pongs may be waiting");
+        h.look(at(101_000));
+        h.look(at(102_900));
+        assert_eq!(h.due(at(102_900), GRACE).1, vec![]);
+        h.look(at(103_100));
+        assert_eq!(h.due(at(103_100), GRACE).1.len(), 1, "silent for a second before and three behind");
     }
 }

@@ -15,6 +15,8 @@ use wire_codec::mon::FailureReport;
 
 /// A report that is not repeated for so long does not count any more. Reporters repeat theirs every second.
 const REPORT_LIFE: Duration = Duration::from_secs(4);
+/// The longest time between two looks of a leader that runs.
+pub(crate) const LOOK_MAX: Duration = Duration::from_secs(2);
 /// With so many OSDs up or fewer, one refused connection is enough.
 const FEW_OSDS: usize = 16;
 /// Nobody is marked out automatically when fewer than 3 in 4 OSDs are in: then the trouble is not a lost disk, and
@@ -38,11 +40,30 @@ pub(crate) struct FailureDetector {
     reports: BTreeMap<OsdId, BTreeMap<OsdId, Said>>,
     /// Since when an OSD is down, as this leader saw it.
     down: BTreeMap<OsdId, (Epoch, Time)>,
+    /// When the leader last looked.
+    looked: Option<Time>,
 }
 
 impl FailureDetector {
     pub(crate) fn new() -> FailureDetector {
-        FailureDetector { alive: BTreeMap::new(), reports: BTreeMap::new(), down: BTreeMap::new() }
+        FailureDetector {
+            alive: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            down: BTreeMap::new(),
+            looked: None,
+        }
+    }
+
+    /// The leader looks, which it does every [`LOOK_MAX`] at the latest. If it did not, it stood still itself (a paused
+    /// machine, a disk that hung), and signs of life wait unread: that time is nobody's silence.
+    pub(crate) fn look(&mut self, now: Time) {
+        let gap = self.looked.replace(now).map_or(Duration::ZERO, |last| now.since(last));
+        if gap > LOOK_MAX + LOOK_MAX / 2 {
+            tracing::warn!(?gap, "this monitor stood still; nobody's silence is counted for that time");
+            for (_, seen) in self.alive.values_mut() {
+                *seen = (*seen + gap).min(now);
+            }
+        }
     }
 
     /// A sign of life.

@@ -153,3 +153,24 @@ fn nodown_holds_back_every_verdict() {
     detector.report(at(1), &FailureReport { refused: true, ..report(state.map(), 1, 0) });
     assert_eq!(detector.decide(at(9000), state.map()), vec![]);
 }
+
+#[test]
+fn a_leader_that_stood_still_counts_nobodys_silence() {
+    let state = cluster(3, 3);
+    let map = state.map();
+    let mut detector = FailureDetector::new();
+    let mut look = |ms: u64, detector: &mut FailureDetector| {
+        detector.look(at(ms));
+        detector.decide(at(ms), map)
+    };
+    assert_eq!(look(0, &mut detector), vec![]);
+    assert_eq!(look(2000, &mut detector), vec![]);
+    assert_eq!(look(60_000, &mut detector), vec![], "their beacons wait to be read");
+    let incarnation = |n| map.incarnation(OsdId(n)).expect("up");
+    detector.beacon(at(60_001), OsdId(0), incarnation(0));
+    detector.beacon(at(60_001), OsdId(1), incarnation(1));
+    for ms in [62_000, 63_900] {
+        assert_eq!(look(ms, &mut detector), vec![]);
+    }
+    assert_eq!(look(65_000, &mut detector), down(map, &[2]), "two seconds before, the rest behind");
+}

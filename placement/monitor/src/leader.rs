@@ -1,7 +1,7 @@
 //! What only the leading monitor does: founds the cluster, listens to reports, decides who is down, remembers usage.
 
 use crate::clock::Clock;
-use crate::detector::FailureDetector;
+use crate::detector::{FailureDetector, LOOK_MAX};
 use crate::proposer::Proposer;
 use crate::raft::Raft;
 use crate::store::Identity;
@@ -18,7 +18,7 @@ use wire_codec::mon::Forwarded;
 /// out) must not turn into a busy loop.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// The longest: the map's settings may have changed what is due when.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = LOOK_MAX;
 /// The pause after a commit that failed; leadership is being sorted out.
 const PAUSE_FAILED: Duration = Duration::from_millis(200);
 
@@ -110,7 +110,9 @@ pub(crate) async fn attend(
             }
             let mut duty = desk.lock();
             duty.seen.forget_gone(state.map());
-            let commands = duty.detector.decide(desk.clock.now(), state.map());
+            let now = desk.clock.now();
+            duty.detector.look(now);
+            let commands = duty.detector.decide(now, state.map());
             let next = duty.detector.next_timeout(state.map());
             (commands, next.map_or(PAUSE_MAX, |time| desk.clock.until(time)).clamp(PAUSE_MIN, PAUSE_MAX))
         });

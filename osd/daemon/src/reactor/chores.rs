@@ -42,6 +42,7 @@ impl Reactor {
     }
 
     pub(super) fn heartbeats(&mut self, now: Time) {
+        self.beats.look(now);
         let (pings, reports) = self.beats.due(now, self.grace());
         for osd in pings {
             self.peers.send(osd, &Message::Ping { stamp: now.0 });
