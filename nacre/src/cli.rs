@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// The tree of failure domains, its rules, and CRUSH maps in files.
     #[command(subcommand)]
     Crush(CrushCommand),
+    /// Even out how many PGs each OSD holds.
+    #[command(subcommand)]
+    Balancer(BalancerCommand),
     /// Central settings, kept by the monitors.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -355,6 +358,23 @@ pub(crate) enum PoolCommand {
         /// To what.
         value: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BalancerCommand {
+    /// How far the OSDs are from holding what their weights ask for.
+    Status,
+    /// What `apply` would do.
+    Plan(BalancerArgs),
+    /// Plan, and carry it out: data moves.
+    Apply(BalancerArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct BalancerArgs {
+    /// The most members of PGs that move.
+    #[arg(long, value_name = "N")]
+    pub max_moves: Option<usize>,
 }
 
 #[derive(Subcommand)]

@@ -63,6 +63,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Mon(command) => one_thread()?.block_on(noun::mon::run(global, command)),
         Command::Pg(command) => one_thread()?.block_on(noun::pg::run(global, command)),
         Command::Crush(command) => one_thread()?.block_on(noun::crush::run(global, command)),
+        Command::Balancer(command) => one_thread()?.block_on(noun::balancer::run(global, command)),
         Command::Pool(command) => one_thread()?.block_on(noun::pool::run(global, command)),
         Command::Config(command) => one_thread()?.block_on(noun::config::run(global, command)),
         Command::Object(command) => one_thread()?.block_on(noun::object::run(global, command)),

@@ -1,6 +1,7 @@
 //! One file per noun of the command line.
 
 mod answer;
+pub(crate) mod balancer;
 pub(crate) mod config;
 pub(crate) mod crush;
 pub(crate) mod daemon;

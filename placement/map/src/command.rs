@@ -127,6 +127,13 @@ pub enum Command {
         /// Although a pool cannot be placed any more then.
         force: bool,
     },
+    /// Carries a plan of the balancer out: the same as many [`Command::PgUpmapItems`], in one epoch.
+    Upmaps {
+        /// The map that was planned for; refused if it is no longer the current one.
+        planned_for: Epoch,
+        /// By PG: the pairs from now on, none to remove them.
+        items: Vec<(PgId, Vec<(OsdId, OsdId)>)>,
+    },
 }
 stdx::codec_enum!(Command {
     0 => Bootstrap(b),
@@ -149,6 +156,7 @@ stdx::codec_enum!(Command {
     17 => ConfigRm { section, key },
     18 => SetFlag { flag, on },
     19 => Crush { change, force },
+    20 => Upmaps { planned_for, items },
 });
 
 /// How a cluster begins.

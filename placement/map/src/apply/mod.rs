@@ -23,6 +23,8 @@ mod apply_test;
 mod pool_rule_test;
 #[cfg(test)]
 mod property_test;
+#[cfg(test)]
+mod upmaps_test;
 
 pub(crate) use pool_rule::hosts_suffice;
 
@@ -102,6 +104,7 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::Rows(changes) => reports::rows(draft, changes),
         Command::PgRecreate { pg } => reports::recreate(draft, *pg),
         Command::PgUpmapItems { pg, items } => weights::upmap_items(draft, *pg, items),
+        Command::Upmaps { planned_for, items } => weights::upmaps(draft, *planned_for, items),
         Command::ConfigSet { section, key, value } => config::set(draft, section, key, value),
         Command::ConfigRm { section, key } => config::remove(draft, section, key),
         Command::SetFlag { flag, on } => config::set_flag(draft, flag, *on),

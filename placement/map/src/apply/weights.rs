@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::draft::{Draft, no_osd};
-use crate::ids::{OsdId, PgId};
+use crate::ids::{Epoch, OsdId, PgId};
 use crate::osd::WEIGHT_ONE;
 use crate::refusal::{Refusal, RefusalKind};
 
@@ -58,6 +58,28 @@ pub(super) fn primary_affinity(draft: &mut Draft<'_>, id: OsdId, affinity: u32) 
 
 fn at_most_one(what: &str, value: u32) -> Result<(), Refusal> {
     if value <= WEIGHT_ONE { Ok(()) } else { Err(Refusal::invalid(format!("{what} goes from 0 to 1.0"))) }
+}
+
+pub(super) fn upmaps(
+    draft: &mut Draft<'_>,
+    planned_for: Epoch,
+    items: &[(PgId, Vec<(OsdId, OsdId)>)],
+) -> Result<Answer, Refusal> {
+    let now = draft.state.map().epoch;
+    if now != planned_for {
+        // Exchanges that were right for one map may put two copies into one failure domain of another.
+        let text = format!("the plan is for epoch {planned_for}, and the map is at {now}; plan again");
+        return Err(Refusal::new(RefusalKind::Unsafe, text));
+    }
+    for (pg, pairs) in items {
+        // Removing what a pool that is gone left behind is always right.
+        if !pairs.is_empty() || draft.next.has_pg(*pg) {
+            upmap_items(draft, *pg, pairs)?;
+        } else {
+            draft.next.pg_upmap_items.remove(pg);
+        }
+    }
+    Ok(Answer::Done)
 }
 
 pub(super) fn upmap_items(

@@ -22,6 +22,7 @@ mod plan_test;
 mod worlds;
 
 use crate::cluster_map::ClusterMap;
+use crate::command::Command;
 use crate::delta::Delta;
 use crate::ids::{OsdId, PgId, PoolId};
 use seats::Seats;
@@ -73,6 +74,13 @@ impl Plan {
     /// Whether nothing is to be changed.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// The command that carries it out; `map` is the one that was planned for.
+    pub fn command(&self, map: &ClusterMap) -> Command {
+        let set = self.changes.set.iter().map(|(pg, pairs)| (*pg, pairs.clone()));
+        let gone = self.changes.gone.iter().map(|pg| (*pg, Vec::new()));
+        Command::Upmaps { planned_for: map.epoch, items: set.chain(gone).collect() }
     }
 }
 
