@@ -4,6 +4,7 @@
 mod crush_texts;
 
 use crush::CrushMap;
+use placement_map::osdmap::{self, OsdMap};
 use placement_map::{
     ClusterMap, Epoch, Incremental, OsdId, OsdInfo, PgId, Pool, PoolId, PoolKind, SharedCrush, Uuid,
     WEIGHT_ONE,
@@ -81,4 +82,19 @@ pub(crate) fn incremental(rng: &mut Rng) -> Incremental {
         osd.up = !osd.up;
     }
     Incremental::between(&old, &new)
+}
+
+/// The same cluster as Ceph would write it.
+pub(crate) fn osdmap(rng: &mut Rng) -> Vec<u8> {
+    loop {
+        let mut map = cluster_map(rng);
+        if let Ok(map) = OsdMap::from_cluster(&map) {
+            return osdmap::encode(&map);
+        }
+        // Ceph wants a rule of the pool's kind; without pools there is always a form.
+        map.pools.clear();
+        if let Ok(map) = OsdMap::from_cluster(&map) {
+            return osdmap::encode(&map);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::allocated::most_at_once;
 use crate::{maps, mutate, text};
 use crush::{BUCKETS_MAX, CrushMap, WEIGHT_ONE};
 use placement_map::balance::{Limits, plan};
+use placement_map::osdmap::{self, OsdMapError, OsdMapFault};
 use placement_map::{ClusterMap, Incremental, Placer};
 use stdx::Rng;
 use stdx::codec::{from_bytes, to_bytes};
@@ -68,6 +69,14 @@ pub const TARGETS: &[Target] = &[
         sound: |rng| to_bytes(&maps::incremental(rng)).to_vec(),
         mutate: mutate::bytes,
         run: incremental,
+    },
+    Target {
+        name: "osdmap",
+        bytes_per_byte: 32,
+        bytes_fixed: 4096,
+        sound: maps::osdmap,
+        mutate: mutate::bytes,
+        run: osdmap,
     },
 ];
 
@@ -174,6 +183,29 @@ fn incremental(input: &[u8]) -> Result<Outcome, String> {
         let followed = map.apply_incremental(&incremental).is_ok();
         if followed != (incremental.epoch.0 == 8) {
             return Err("an incremental for another epoch was applied".to_owned());
+        }
+    }
+    Ok(outcome)
+}
+
+fn osdmap(input: &[u8]) -> Result<Outcome, String> {
+    // The checksum is put right, or hardly a change would come further than that.
+    let mut input = input.to_vec();
+    if let Err(OsdMapError { offset, fault: OsdMapFault::Checksum { actual, .. }, .. }) =
+        osdmap::decode(&input)
+    {
+        input[offset..offset + 4].copy_from_slice(&actual.to_le_bytes());
+    }
+    let (decoded, allocated_bytes) = most_at_once(|| osdmap::decode(&input));
+    let outcome = Outcome { accepted: decoded.is_ok(), allocated_bytes };
+    if let Ok(map) = decoded {
+        if osdmap::decode(&osdmap::encode(&map)).as_ref() != Ok(&map) {
+            return Err("its own bytes decode to another map".to_owned());
+        }
+        for placed in map.placements().take(8) {
+            if placed.up.len() > 1 << 16 {
+                return Err(format!("a set of {} members", placed.up.len()));
+            }
         }
     }
     Ok(outcome)
