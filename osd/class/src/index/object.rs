@@ -98,7 +98,10 @@ pub(super) fn delete(ctx: &mut MethodContext<'_, '_>, input: DeleteRow) -> Resul
             (None, _) if conditional => false,
             (None, versioning) => versioning != Versioning::Off,
             (Some((_, l)), Versioning::Off) => {
-                l.row.marker || !l.row.version.is_null() || newest(&shard, &input.key, None)?.is_some()
+                l.row.marker
+                    || !l.row.version.is_null()
+                    // A bucket that never had versions pays nothing for this.
+                    || (shard.counters.versions > 0 && newest(&shard, &input.key, None)?.is_some())
             }
             (Some(_), _) => true,
         };
