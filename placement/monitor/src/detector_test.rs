@@ -159,7 +159,7 @@ fn a_leader_that_stood_still_counts_nobodys_silence() {
     let state = cluster(3, 3);
     let map = state.map();
     let mut detector = FailureDetector::new();
-    let mut look = |ms: u64, detector: &mut FailureDetector| {
+    let look = |ms: u64, detector: &mut FailureDetector| {
         detector.look(at(ms));
         detector.decide(at(ms), map)
     };

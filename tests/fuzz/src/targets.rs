@@ -203,8 +203,8 @@ fn osdmap(input: &[u8]) -> Result<Outcome, String> {
             return Err("its own bytes decode to another map".to_owned());
         }
         for placed in map.placements().take(8) {
-            if placed.up.len() > 1 << 16 {
-                return Err(format!("a set of {} members", placed.up.len()));
+            if placed.up_acting.up.len() > 1 << 16 {
+                return Err(format!("a set of {} members", placed.up_acting.up.len()));
             }
         }
     }
