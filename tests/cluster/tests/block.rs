@@ -1,6 +1,7 @@
 //! Block images over NBD: other people's tools copy in and out while a disk's daemon is killed, and what was acknowledged
-//! outlives kill -9 of everything.
+//! outlives kill -9 of everything; a gateway that hung does no harm when it wakes.
 
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use tests_cluster::nbd::Nbd;
 use tests_cluster::run::Background;
 use tests_cluster::settings::{nacre, seed, sized};
 use tests_cluster::wait::for_condition;
-use tests_cluster::{Cluster, Options, content, say};
+use tests_cluster::{Cluster, Options, content, daemons, ports, say};
 
 const MIB: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,6 +27,7 @@ fn block() {
     }
     in_use(&cluster);
     by_itself(&cluster);
+    a_gateway_that_hung_is_fenced(&cluster);
     everything_goes(&cluster);
     assert_eq!(cluster.stop(), 0, "and it stops cleanly");
 }
@@ -210,6 +212,39 @@ fn by_itself(cluster: &Cluster) {
     assert_eq!(size.trim(), (256 * MIB).to_string());
     let insecure = cluster.nacre(&["nbd", "serve", "--listen", "0.0.0.0:0"]);
     assert!(insecure.code() == 2 && insecure.err().contains("--nbd-insecure"), "{}", insecure.said());
+}
+
+/// Two servers, one image: the first hangs, the second takes over after the lease, the first wakes up.
+fn a_gateway_that_hung_is_fenced(cluster: &Cluster) {
+    let addr = ports::free();
+    let mut serve = Command::new(nacre());
+    serve.args(["nbd", "serve", "--listen", &addr]).arg("--data").arg(cluster.dir());
+    let _server = Background::start(&mut serve, &cluster.beside().join("nbd2.err"));
+    let reach = || Nbd::connect(&addr, "rbd/disk1", PATIENCE);
+    for_condition("the second server", PATIENCE, || {
+        std::net::TcpStream::connect(&addr).map_err(|e| e.to_string())
+    });
+
+    let mut old = connect(cluster, "disk1");
+    old.write(0, &[1; 512]).unwrap_or_else(|e| panic!("{e}"));
+    assert!(reach().is_err(), "refused while the first lives");
+    daemons::signal(cluster.live("gateway.0"), Signal::STOP);
+    let begin = Instant::now();
+    let mut new = reach().unwrap_or_else(|e| panic!("{e}\n{}", cluster.tails()));
+    say!("  a hung gateway's image was taken over after {:.1} s", begin.elapsed().as_secs_f64());
+    let first = new.read(0, 512).unwrap_or_else(|e| panic!("{e}"));
+    assert!(first == [1; 512]);
+    new.write(0, &[2; 512]).unwrap_or_else(|e| panic!("{e}"));
+    daemons::signal(cluster.live("gateway.0"), Signal::CONT);
+    assert!(old.write(0, &[3; 512]).is_err(), "a write that comes too late");
+    assert!(old.read(0, 512).is_err(), "and a read, which might be old");
+    assert!(new.read(0, 512).is_ok_and(|got| got == [2; 512]));
+    drop((old, new));
+    // Who connects to the first again gets the image anew, once the second has let it go.
+    let mut again = for_condition("the image to be served again", PATIENCE, || {
+        Nbd::connect(&cluster.nbd(), "rbd/disk1", PATIENCE).map_err(|e| e.to_string())
+    });
+    assert!(again.read(0, 512).is_ok_and(|got| got == [2; 512]));
 }
 
 fn everything_goes(cluster: &Cluster) {

@@ -89,7 +89,7 @@ fn fixed(weight: f64) -> Result<u32, Failure> {
     if (0.0..=f64::from(u32::MAX)).contains(&scaled) {
         Ok(scaled as u32)
     } else {
-        Err(Failure::unusable(format!("{weight} is no weight; give 0 or more, 1.0 for a TiB by custom")))
+        Err(Failure::unusable(format!("{weight} is no weight; give 0 to 32767, 1.0 for a TiB by custom")))
     }
 }
 
