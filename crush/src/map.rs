@@ -265,9 +265,12 @@ impl CrushMap {
         Some(bucket.item_weight(bucket.position(item)?))
     }
 
-    /// Sets `max_devices` from the buckets, as Ceph does after each compile and decode.
+    /// Sets `max_devices` from the buckets and the names, as Ceph does after each compile and decode: a device that
+    /// has a name and is in no bucket counts. (Names beyond what devices may be do not: tables are sized by this.)
     pub(crate) fn finalize(&mut self) {
-        let highest = self.buckets().flat_map(|bucket| bucket.items.iter().copied()).max();
+        let held = self.buckets().flat_map(|bucket| bucket.items.iter().copied());
+        let named = self.names.iter().map(|(id, _)| id).filter(|id| *id < DEVICES_MAX);
+        let highest = held.chain(named).max();
         self.max_devices = highest.map_or(0, |item| item.max(-1).saturating_add(1));
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test reads its golden files")]
 
-use crush::{CrushMap, hash};
+use crush::{CrushMap, Show, Trial, hash};
 
 const TEXT: &str = include_str!("vectors/dc48.txt");
 const BINARY: &[u8] = include_bytes!("vectors/dc48.bin");
@@ -125,4 +125,19 @@ fn a_map_cut_anywhere_is_an_error_or_an_older_map() {
             let _ = map.validate();
         }
     }
+}
+
+#[test]
+fn a_device_in_no_bucket_keeps_its_name_and_counts() {
+    let read = |name: &str| std::fs::read(format!("{}/unlinked.{name}", vectors())).expect("a vector");
+    let text = |name: &str| String::from_utf8(read(name)).expect("text");
+    let compiled = CrushMap::compile(&text("txt")).expect("a map");
+    assert_eq!(compiled.max_devices(), 6);
+    assert_eq!(compiled.encode(), read("bin"));
+    let map = CrushMap::decode(&read("bin")).expect("a map");
+    assert_eq!(map.decompile().expect("names that text can say"), text("decompiled.txt"));
+    let show = Show { statistics: true, utilization: true, ..Show::default() };
+    let mut out = String::new();
+    map.try_out(&Trial { show, ..Trial::default() }, &mut out).expect("a string takes all");
+    assert_eq!(out, text("trial.txt"), "rules 0 to 2 are not there, and it says so");
 }

@@ -65,7 +65,8 @@ pub fn trial_weight(weight: f32) -> u32 {
 }
 
 impl CrushMap {
-    /// Carries a trial out, printing line by line as it goes. A rule that does not exist prints nothing.
+    /// Carries a trial out, printing line by line as it goes. Of numbers below the highest rule's that
+    /// no rule has, the counts say so.
     ///
     /// # Errors
     /// Those of `out`.
@@ -73,11 +74,16 @@ impl CrushMap {
         let weights = self.trial_weights(trial);
         let rules: Vec<u32> = match trial.rule {
             Some(rule) => vec![rule],
-            None => self.rules().map(|(id, _)| id).collect(),
+            None => (0..self.rules.len() as u32).collect(),
         };
         let counted = trial.show.statistics || trial.show.utilization;
         for id in rules {
-            let Some(rule) = self.rule(id) else { continue };
+            let Some(rule) = self.rule(id) else {
+                if counted {
+                    writeln!(out, "rule {id} dne")?;
+                }
+                continue;
+            };
             let mask = usize::from(rule.min_size)..=usize::from(rule.max_size);
             let members = trial.members.clone().unwrap_or(mask);
             let heading = format!("rule {id} ({})", self.rule_name(id).unwrap_or_default());

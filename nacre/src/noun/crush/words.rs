@@ -131,11 +131,11 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub num_rep: Option<u32>,
     /// The first seed.
-    #[arg(long, value_name = "A", default_value_t = 0, requires = "max_x",
+    #[arg(long, value_name = "A", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=0x7fff_fffe))]
     pub min_x: u32,
     /// The last seed.
-    #[arg(long, value_name = "B", default_value_t = 1023, requires = "min_x",
+    #[arg(long, value_name = "B", default_value_t = 1023,
           value_parser = clap::value_parser!(u32).range(0..=0x7fff_fffe))]
     pub max_x: u32,
     /// Mix the seeds as this pool's number would.
