@@ -33,6 +33,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AccessControlListNotSupported = 400, "The bucket does not allow ACLs.";
     AccessDenied = 403, "Access Denied";
     AccessForbidden = 403, "The cross-origin request is not allowed.";
     AuthorizationHeaderMalformed = 400, "The authorization header is malformed.";
@@ -52,6 +53,7 @@ codes! {
     InternalError = 500, "We encountered an internal error. Please try again.";
     InvalidAccessKeyId = 403, "The access key ID that you provided does not exist in our records.";
     InvalidArgument = 400, "Invalid argument.";
+    InvalidBucketAclWithObjectOwnership = 400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting.";
     InvalidBucketName = 400, "The specified bucket is not valid.";
     InvalidDigest = 400, "The Content-MD5 or checksum value that you specified is not valid.";
     InvalidPart = 400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
@@ -63,6 +65,8 @@ codes! {
     InvalidTag = 400, "The tag provided was not a valid tag.";
     InvalidURI = 400, "The specified URI couldn't be parsed.";
     KeyTooLongError = 400, "Your key is too long.";
+    MalformedACLError = 400, "The XML that you provided was not well formed or did not validate against our published schema.";
+    MalformedPolicy = 400, "This policy contains invalid Json.";
     MalformedXML = 400, "The XML that you provided was not well formed or did not validate against our published schema.";
     MaxMessageLengthExceeded = 400, "Your request was too large.";
     MetadataTooLarge = 400, "Your metadata headers exceed the maximum allowed metadata size.";
@@ -96,6 +100,7 @@ codes! {
     SlowDown = 503, "Please reduce your request rate.";
     TooManyParts = 400, "You have attempted to upload more parts than the maximum allowed.";
     UnexpectedContent = 400, "This request does not support content.";
+    UnresolvableGrantByEmailAddress = 400, "The email address that you provided does not match any account on record.";
     UserAlreadyExists = 409, "There is a user of this name already.";
     XAmzContentSHA256Mismatch = 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }

@@ -3,7 +3,9 @@
 //! The protocol side (requests, signatures, bodies, documents, verbs) lives in everything but `storage`;
 //! `storage` knows what an S3 user, bucket and object are made of, and nothing of HTTP.
 
+mod access;
 mod auth;
+mod authorise;
 mod body;
 pub mod checksum;
 mod chunked;

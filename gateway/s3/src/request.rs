@@ -1,16 +1,25 @@
 //! A request whose sender is known.
 
+use crate::access::Ask;
 use crate::auth::Vouched;
+use crate::authorise::Wish;
 use crate::body::{Announced, PutBody};
 use crate::error::{Code, S3Error};
 use crate::server::{Gateway, Target};
-use crate::storage::{Bucket, Credential};
+use crate::storage::{Bucket, Credential, User};
 use crate::uri::Query;
 use bytes::Bytes;
 use gateway_client::Rados;
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Who sent a request, and from where.
+pub(crate) struct Sender {
+    pub(crate) credential: Option<Arc<Credential>>,
+    pub(crate) peer: Option<IpAddr>,
+}
 
 /// A request whose sender is known. Its body is not read yet.
 pub(crate) struct Request {
@@ -18,7 +27,10 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     pub(crate) target: Target,
-    pub(crate) credential: Arc<Credential>,
+    /// Whose signature it bears; none: anybody's.
+    pub(crate) credential: Option<Arc<Credential>>,
+    /// Where it came from, if that is known.
+    pub(crate) peer: Option<IpAddr>,
     body: Option<(Vouched, Incoming)>,
 }
 
@@ -28,16 +40,25 @@ impl Request {
         headers: HeaderMap,
         query: Query,
         target: Target,
-        credential: Arc<Credential>,
+        sender: Sender,
         vouched: Vouched,
         incoming: Incoming,
     ) -> Request {
-        Request { method, headers, query, target, credential, body: Some((vouched, incoming)) }
+        let Sender { credential, peer } = sender;
+        Request { method, headers, query, target, credential, peer, body: Some((vouched, incoming)) }
     }
 
-    /// The sender's uid.
-    pub(crate) fn uid(&self) -> &str {
-        &self.credential.user.uid
+    /// The sender's uid; none for an anonymous one.
+    pub(crate) fn uid(&self) -> Option<&str> {
+        self.credential.as_ref().map(|c| c.user.uid.as_str())
+    }
+    /// The sender, where an anonymous one has no business. `AccessDenied`.
+    pub(crate) fn user(&self) -> Result<&User, S3Error> {
+        self.credential.as_ref().map(|c| &c.user).ok_or_else(|| Code::AccessDenied.into())
+    }
+    /// Whose an object or a bucket's part is that the sender makes: an anonymous one's are the bucket owner's.
+    pub(crate) fn maker<'a>(&'a self, bucket: &'a Bucket) -> &'a str {
+        self.uid().unwrap_or(&bucket.owner)
     }
     /// The bucket's name; empty for the service, which no verb asks.
     pub(crate) fn bucket_name(&self) -> &str {
@@ -52,8 +73,26 @@ impl Request {
         self.headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim)
     }
 
-    /// The bucket, if it exists and the sender may use it. `NoSuchBucket`, `AccessDenied`.
+    /// The bucket, if it exists and is the sender's. `NoSuchBucket`, `AccessDenied`.
     pub(crate) async fn bucket<R: Rados>(&self, gateway: &Gateway<R>) -> Result<Arc<Bucket>, S3Error> {
+        let bucket = self.bucket_of_anybody(gateway).await?;
+        if self.uid() != Some(&bucket.owner) { Err(Code::AccessDenied.into()) } else { Ok(bucket) }
+    }
+    /// The bucket, if it exists and the sender may do this with it. `NoSuchBucket`, `AccessDenied`.
+    pub(crate) async fn bucket_for<R: Rados>(
+        &self,
+        gateway: &Gateway<R>,
+        ask: Ask,
+    ) -> Result<Arc<Bucket>, S3Error> {
+        let bucket = self.bucket_of_anybody(gateway).await?;
+        self.check(gateway, &bucket, Wish::new(ask, self.target.key()))?;
+        Ok(bucket)
+    }
+    /// The bucket, if it exists. Whoever asks has to `check` before anything comes of it. `NoSuchBucket`.
+    pub(crate) async fn bucket_of_anybody<R: Rados>(
+        &self,
+        gateway: &Gateway<R>,
+    ) -> Result<Arc<Bucket>, S3Error> {
         let bucket = self.bucket_named(gateway, self.bucket_name()).await?;
         let expected = self.header("x-amz-expected-bucket-owner");
         if expected.is_some_and(|owner| owner != bucket.owner) {
@@ -61,7 +100,7 @@ impl Request {
         }
         Ok(bucket)
     }
-    /// Any bucket by name, if it exists and the sender may use it. `NoSuchBucket`, `AccessDenied`.
+    /// Any bucket by name, if it exists. Whoever asks has to `check` before anything comes of it. `NoSuchBucket`.
     pub(crate) async fn bucket_named<R: Rados>(
         &self,
         gateway: &Gateway<R>,
@@ -71,8 +110,7 @@ impl Request {
         if crate::verbs::bucket::name::check(name).is_err() {
             return Err(missing());
         }
-        let bucket = gateway.storage.bucket_get(name).await?.ok_or_else(missing)?;
-        if bucket.owner != self.uid() { Err(Code::AccessDenied.into()) } else { Ok(bucket) }
+        gateway.storage.bucket_get(name).await?.ok_or_else(missing)
     }
 
     /// The body, for objects and parts. Nothing of it is asked of the client before the first read.

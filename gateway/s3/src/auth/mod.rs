@@ -93,6 +93,17 @@ pub(crate) struct Vouched {
     pub(crate) signer: Option<ChunkSigner>,
 }
 
+/// What a request without a signature says about its body: nobody vouches for it. `InvalidRequest` for one that
+/// speaks of signed chunks all the same.
+pub(crate) fn anonymous(headers: &HeaderMap) -> Result<Vouched, S3Error> {
+    let word = headers.get("x-amz-content-sha256").and_then(|v| v.to_str().ok());
+    let payload = word.map_or(Ok(Payload::Unsigned), Payload::parse)?;
+    if matches!(payload, Payload::SignedChunks { .. }) {
+        return Err(S3Error::with_message(Code::InvalidRequest, "Signed chunks need a signed request."));
+    }
+    Ok(Vouched { payload, signer: None })
+}
+
 /// Checks the signature of `claim` against the secret of its access key.
 /// `SignatureDoesNotMatch`, with what was signed here, if it is another.
 pub(crate) fn verify(

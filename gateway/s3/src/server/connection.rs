@@ -39,10 +39,11 @@ pub(super) async fn run<R: Rados>(
     if let Err(e) = SockRef::from(&stream).set_tcp_user_timeout(Some(STALL_TIMEOUT)) {
         tracing::debug!("TCP_USER_TIMEOUT could not be set: {e}");
     }
+    let peer = stream.peer_addr().ok().map(|address| address.ip());
     let service = service_fn(move |request| {
         let gateway = gateway.clone();
         // Boxed, since the connection must stay movable to give back its socket.
-        Box::pin(async move { Ok::<_, Infallible>(gateway.handle(request).await) })
+        Box::pin(async move { Ok::<_, Infallible>(gateway.handle(request, peer).await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

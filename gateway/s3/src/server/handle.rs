@@ -4,7 +4,7 @@ use super::cross_origin::{self, CrossOrigin};
 use super::target::{Target, bucket_of_host};
 use crate::auth::{self, Claim, KeyCache, Subject};
 use crate::error::{Code, S3Error};
-use crate::request::Request;
+use crate::request::{Request, Sender};
 use crate::response::{self, Response};
 use crate::storage::Storage;
 use crate::uri::Query;
@@ -13,6 +13,7 @@ use gateway_client::Rados;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The names and values of a request's headers together, bytes.
@@ -42,7 +43,7 @@ impl<R: Rados> Gateway<R> {
     }
 
     /// Answers a request; whatever is wrong becomes an S3 error.
-    pub(super) async fn handle(&self, request: http::Request<Incoming>) -> Response {
+    pub(super) async fn handle(&self, request: http::Request<Incoming>, peer: Option<IpAddr>) -> Response {
         let id = format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed));
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
@@ -51,7 +52,7 @@ impl<R: Rados> Gateway<R> {
         let mut response = if path == HEALTH_PATH {
             health(request.method())
         } else {
-            match self.answer(request).await {
+            match self.answer(request, peer).await {
                 Ok(response) => response,
                 Err(e) => {
                     if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
@@ -91,7 +92,11 @@ impl<R: Rados> Gateway<R> {
             .filter(|_| request.method() != Method::OPTIONS || !told_nothing(request.headers()))
     }
 
-    async fn answer(&self, request: http::Request<Incoming>) -> Result<Response, S3Error> {
+    async fn answer(
+        &self,
+        request: http::Request<Incoming>,
+        peer: Option<IpAddr>,
+    ) -> Result<Response, S3Error> {
         let (parts, incoming) = request.into_parts();
         let head_bytes: usize =
             parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -106,8 +111,19 @@ impl<R: Rados> Gateway<R> {
             return cross_origin::preflight(self, &target, &parts.headers).await;
         }
         let claim = Claim::of_request(&parts.headers, &query, &self.region, self.now())?;
-        // Nothing is open to all yet: no ACL and no policy can say so.
-        let claim = claim.ok_or(Code::AccessDenied)?;
+        let Some(claim) = claim else {
+            let vouched = auth::anonymous(&parts.headers)?;
+            let request = Request::new(
+                parts.method,
+                parts.headers,
+                query,
+                target,
+                Sender { credential: None, peer },
+                vouched,
+                incoming,
+            );
+            return verbs::dispatch(self, request).await;
+        };
         let credential = self.storage.lookup_access_key(claim.access_key()).await?.ok_or_else(|| {
             S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key())
         })?;
@@ -120,7 +136,15 @@ impl<R: Rados> Gateway<R> {
             virtual_bucket: bucket_of_host(host, &self.domains),
         };
         let vouched = auth::verify(&claim, &subject, credential.secret.reveal(), &self.region, &self.keys)?;
-        let request = Request::new(parts.method, parts.headers, query, target, credential, vouched, incoming);
+        let request = Request::new(
+            parts.method,
+            parts.headers,
+            query,
+            target,
+            Sender { credential: Some(credential), peer },
+            vouched,
+            incoming,
+        );
         verbs::dispatch(self, request).await
     }
 }

@@ -108,9 +108,7 @@ async fn settings_that_nobody_made() {
     assert_eq!(w.send("GET", "/bucket/k?tagging").await.status, 200);
     assert_eq!(w.send("GET", "/bucket/none?acl").await.refusal(), (404, "NoSuchKey".into()));
     for (method, target) in [
-        ("PUT", "/bucket?policy"),
         ("DELETE", "/bucket?website"),
-        ("PUT", "/bucket/k?acl"),
         ("PUT", "/bucket/k?retention"),
         ("POST", "/bucket/k?restore"),
         ("GET", "/bucket?inventory"),

@@ -1,5 +1,7 @@
 //! The whole gateway over a map in memory, driven over TCP.
 
+mod access_evasion_test;
+mod access_test;
 mod auth_test;
 mod bad_input_test;
 mod bucket_test;

@@ -1,9 +1,9 @@
 //! One file per verb, and which request is which verb.
 
+mod acl;
 pub(crate) mod bucket;
 pub(crate) mod multipart;
 pub(crate) mod object;
-mod put_acl;
 mod service;
 mod tagging;
 
@@ -77,11 +77,22 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", None) if rq.query.get("list-type") == Some("2") => bucket::list_objects_v2::run(gw, rq).await,
         ("GET", None) => bucket::list_objects::run(gw, rq).await,
         ("GET", Some("versions")) => bucket::list_versions::run(gw, rq).await,
+        ("GET", Some("acl")) => acl::get(gw, rq).await,
         ("GET", Some("versioning")) => bucket::versioning::get(gw, rq).await,
         ("PUT", Some("versioning")) => bucket::versioning::put(gw, rq).await,
         ("GET", Some("tagging")) => tagging::get(gw, rq).await,
         ("PUT", Some("tagging")) => tagging::put(gw, rq).await,
         ("DELETE", Some("tagging")) => tagging::delete(gw, rq).await,
+        ("GET", Some("policy")) => bucket::policy::get(gw, rq).await,
+        ("PUT", Some("policy")) => bucket::policy::put(gw, rq).await,
+        ("DELETE", Some("policy")) => bucket::policy::delete(gw, rq).await,
+        ("GET", Some("policyStatus")) => bucket::policy::status(gw, rq).await,
+        ("GET", Some("publicAccessBlock")) => bucket::public_access::get(gw, rq).await,
+        ("PUT", Some("publicAccessBlock")) => bucket::public_access::put(gw, rq).await,
+        ("DELETE", Some("publicAccessBlock")) => bucket::public_access::delete(gw, rq).await,
+        ("GET", Some("ownershipControls")) => bucket::ownership::get(gw, rq).await,
+        ("PUT", Some("ownershipControls")) => bucket::ownership::put(gw, rq).await,
+        ("DELETE", Some("ownershipControls")) => bucket::ownership::delete(gw, rq).await,
         ("GET", Some("cors")) => bucket::cors::get(gw, rq).await,
         ("PUT", Some("cors")) => bucket::cors::put(gw, rq).await,
         ("DELETE", Some("cors")) => bucket::cors::delete(gw, rq).await,
@@ -90,7 +101,7 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
         ("HEAD", None) => bucket::head::run(gw, rq).await,
         ("PUT", None) => bucket::create::run(gw, rq).await,
-        ("PUT", Some("acl")) => put_acl::run(gw, rq).await,
+        ("PUT", Some("acl")) => acl::put(gw, rq).await,
         ("DELETE", None) => bucket::delete::run(gw, rq).await,
         ("POST", Some("delete")) => bucket::delete_objects::run(gw, rq).await,
         ("PUT" | "DELETE" | "POST", _) => not_implemented(gw, rq).await,
@@ -107,7 +118,8 @@ async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("PUT", None) => object::put::run(gw, rq).await,
         ("DELETE", None) => object::delete::run(gw, rq).await,
         ("GET", Some("attributes")) => object::attributes::run(gw, rq).await,
-        ("PUT", Some("acl")) => put_acl::run(gw, rq).await,
+        ("PUT", Some("acl")) => acl::put(gw, rq).await,
+        ("GET", Some("acl")) => acl::get(gw, rq).await,
         ("GET", Some("tagging")) => tagging::get(gw, rq).await,
         ("PUT", Some("tagging")) => tagging::put(gw, rq).await,
         ("DELETE", Some("tagging")) => tagging::delete(gw, rq).await,
@@ -136,20 +148,11 @@ pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
         let unbuilt = name.starts_with("x-amz-server-side-encryption")
             || name.starts_with("x-amz-copy-source-server-side-encryption")
             || name.starts_with("x-amz-object-lock-")
-            || name.starts_with("x-amz-grant-")
             || name == "x-amz-website-redirect-location"
             || name == "x-amz-bucket-object-lock-enabled";
         if unbuilt && rq.header(name) != Some("false") {
             return Err(S3Error::new(Code::NotImplemented).field("Header", name));
         }
     }
-    match rq.header("x-amz-acl") {
-        // All of these mean: the owner alone, as everything is for now.
-        None | Some("private" | "bucket-owner-full-control" | "bucket-owner-read") => Ok(()),
-        Some(
-            "public-read" | "public-read-write" | "authenticated-read" | "aws-exec-read"
-            | "log-delivery-write",
-        ) => Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-acl")),
-        Some(other) => Err(S3Error::invalid_argument("", "x-amz-acl", other)),
-    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! PutBucketCors, GetBucketCors, DeleteBucketCors.
 
+use crate::access::Ask;
 use crate::cors;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -14,7 +15,7 @@ const MAX_DOCUMENT_BYTES: u64 = 64 * 1024;
 
 /// Shows the rules.
 pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::GET_CORS).await?;
     let rules = cors::of(&bucket.settings)?;
     if rules.is_empty() {
         return Err(S3Error::new(Code::NoSuchCORSConfiguration).field("BucketName", bucket.name.clone()));
@@ -24,7 +25,7 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
 
 /// Sets the rules.
 pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT_CORS).await?;
     let rules = cors::of_document(&rq.document(MAX_DOCUMENT_BYTES).await?)?;
     set(gw, &bucket, &rules).await?;
     Ok(response::empty(StatusCode::OK))
@@ -32,7 +33,7 @@ pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
 
 /// Removes them.
 pub(crate) async fn delete<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT_CORS).await?;
     set(gw, &bucket, &Vec::new()).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

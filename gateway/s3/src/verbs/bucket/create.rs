@@ -1,6 +1,8 @@
 //! CreateBucket.
 
 use super::name;
+use crate::access::{Acl, Ownership};
+use crate::authorise::{check_acl, check_grantees};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -18,19 +20,37 @@ const MAX_DOCUMENT_BYTES: u64 = 64 * 1024;
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
     name::check(rq.bucket_name())?;
     refuse_unbuilt(&rq)?;
-    let ownership = rq.header("x-amz-object-ownership");
-    if ownership.is_some_and(|o| o != "BucketOwnerEnforced") {
-        return Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-object-ownership"));
+    let uid = rq.user()?.uid.clone();
+    let ownership = rq.header("x-amz-object-ownership").map(Ownership::parse).transpose()?;
+    let acl = Acl::of_headers(&rq.headers, &uid, &uid)?;
+    if ownership == Some(Ownership::Enforced) && acl.as_ref().is_some_and(|acl| *acl != Acl::private(&uid)) {
+        return Err(Code::InvalidBucketAclWithObjectOwnership.into());
+    }
+    if let Some(acl) = &acl {
+        check_grantees(gw, acl).await?;
     }
     let document = rq.optional_document(MAX_DOCUMENT_BYTES).await?;
     if !document.is_empty() {
         check_configuration(&document, &gw.region)?;
     }
-    match gw.storage.bucket_create(rq.uid(), rq.bucket_name()).await? {
+    let bucket = match gw.storage.bucket_create(&uid, rq.bucket_name()).await? {
         BucketCreated::AlreadyYours(_) if gw.region != "us-east-1" => {
             return Err(S3Error::new(Code::BucketAlreadyOwnedByYou).field("BucketName", rq.bucket_name()));
         }
-        BucketCreated::Created(_) | BucketCreated::AlreadyYours(_) => {}
+        BucketCreated::Created(bucket) | BucketCreated::AlreadyYours(bucket) => bucket,
+    };
+    if acl.is_some() || ownership.is_some() {
+        let change = |bucket: &mut crate::storage::Bucket| {
+            if ownership.is_some() {
+                Ownership::keep(ownership, &mut bucket.settings);
+            }
+            if let Some(acl) = &acl {
+                check_acl(bucket, acl)?;
+                acl.keep(&mut bucket.settings, &uid);
+            }
+            Ok(())
+        };
+        gw.storage.bucket_change(&bucket, change).await?;
     }
     let mut response = response::empty(StatusCode::OK);
     set(response.headers_mut(), "location", &format!("/{}", rq.bucket_name()));

@@ -1,5 +1,7 @@
 //! DeleteObjects.
 
+use crate::access::Ask;
+use crate::authorise::Wish;
 use crate::dates;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -31,7 +33,8 @@ struct Wanted {
 
 /// Removes up to 1000 objects and says for each how it went.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    // Each key is asked about by itself.
+    let bucket = rq.bucket_of_anybody(gw).await?;
     let document = rq.document(MAX_DOCUMENT_BYTES).await?;
     let (wanted, quiet) = parse(&document)?;
 
@@ -40,7 +43,10 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let mut asked = Vec::new();
     for w in &wanted {
         let key = w.key.clone().unwrap_or_default();
-        match check(w, &key) {
+        let may = |deletion: &Deletion| {
+            rq.check(gw, &bucket, Wish::new(Ask::DELETE, Some(&key)).version(deletion.which))
+        };
+        match check(w, &key).and_then(|deletion| may(&deletion).map(|()| deletion)) {
             Ok(deletion) => {
                 asked.push(deletion);
                 refused.push(None);

@@ -1,5 +1,6 @@
 //! HeadBucket.
 
+use crate::access::Ask;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -9,7 +10,7 @@ use http::StatusCode;
 
 /// Says whether the bucket exists and the sender may use it.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    rq.bucket(gw).await?;
+    rq.bucket_for(gw, Ask::LIST).await?;
     let mut response = response::empty(StatusCode::OK);
     set(response.headers_mut(), "x-amz-bucket-region", &gw.region);
     Ok(response)

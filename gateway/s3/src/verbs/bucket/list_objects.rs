@@ -1,6 +1,7 @@
 //! ListObjects, the first version.
 
 use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
+use crate::access::Ask;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -12,7 +13,7 @@ use http::StatusCode;
 
 /// Lists a page of objects behind `marker`.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::LIST).await?;
     let encoding = Encoding::of(&rq.query)?;
     let max = limit(&rq.query, "max-keys")?;
     let query = ListQuery {
@@ -39,7 +40,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     for entry in &page.entries {
         d.open("Contents");
         write_entry(&mut d, entry, encoding);
-        write_owner(&mut d, &rq);
+        write_owner(&mut d, &bucket);
         d.close();
     }
     write_prefixes(&mut d, &page.common_prefixes, encoding);

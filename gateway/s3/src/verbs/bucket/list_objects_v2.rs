@@ -1,6 +1,7 @@
 //! ListObjectsV2.
 
 use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
+use crate::access::Ask;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -14,7 +15,7 @@ use http::StatusCode;
 
 /// Lists a page of objects behind a continuation token, or else behind `start-after`.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::LIST).await?;
     let encoding = Encoding::of(&rq.query)?;
     let max = limit(&rq.query, "max-keys")?;
     let start_after = text(&rq.query, "start-after");
@@ -48,7 +49,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         d.open("Contents");
         write_entry(&mut d, entry, encoding);
         if owner {
-            write_owner(&mut d, &rq);
+            write_owner(&mut d, &bucket);
         }
         d.close();
     }

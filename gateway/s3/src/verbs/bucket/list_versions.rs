@@ -1,6 +1,7 @@
 //! ListObjectVersions.
 
 use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
+use crate::access::Ask;
 use crate::dates;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -13,7 +14,7 @@ use http::StatusCode;
 
 /// Lists a page of versions behind `key-marker` and `version-id-marker`.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::LIST_VERSIONS).await?;
     let encoding = Encoding::of(&rq.query)?;
     let (query, id_marker) = query(&rq)?;
     let page = match query.max {
@@ -46,7 +47,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         } else {
             write_entry(&mut d, &entry.object, encoding);
         }
-        write_owner(&mut d, &rq);
+        write_owner(&mut d, &bucket);
         d.close();
     }
     write_prefixes(&mut d, &page.common_prefixes, encoding);

@@ -1,10 +1,10 @@
 //! What all listings have in common: their parameters, and how they write keys.
 
+use crate::dates;
 use crate::error::S3Error;
-use crate::storage::ListEntry;
+use crate::storage::{Bucket, ListEntry};
 use crate::uri::{self, Query};
 use crate::xml::Document;
-use crate::{dates, request::Request};
 use std::borrow::Cow;
 
 /// The most entries of a page.
@@ -90,9 +90,9 @@ pub(super) fn write_entry(d: &mut Document, entry: &ListEntry, encoding: Encodin
     d.leaf("Size", &entry.size.to_string()).leaf("StorageClass", class);
 }
 
-/// Writes the owner, who for now is always the sender.
-pub(super) fn write_owner(d: &mut Document, rq: &Request) {
-    d.open("Owner").leaf("ID", rq.uid()).leaf("DisplayName", &rq.credential.user.display_name).close();
+/// Writes the owner: of all objects that of the bucket, for their ACLs are not looked into.
+pub(super) fn write_owner(d: &mut Document, bucket: &Bucket) {
+    d.open("Owner").leaf("ID", &bucket.owner).leaf("DisplayName", &bucket.owner).close();
 }
 
 /// Writes common prefixes.

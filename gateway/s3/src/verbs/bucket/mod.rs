@@ -11,6 +11,9 @@ pub(crate) mod list_versions;
 mod listing;
 pub(crate) mod location;
 pub(crate) mod name;
+pub(crate) mod ownership;
+pub(crate) mod policy;
+pub(crate) mod public_access;
 pub(crate) mod settings;
 pub(crate) mod versioning;
 

@@ -1,5 +1,6 @@
 //! PutBucketVersioning and GetBucketVersioning.
 
+use crate::access::Ask;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -14,7 +15,7 @@ const MAX_DOCUMENT_BYTES: u64 = 16 * 1024;
 
 /// Has the bucket keep versions from now on, or no new ones.
 pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT_VERSIONING).await?;
     let wanted = parse(&rq.document(MAX_DOCUMENT_BYTES).await?)?;
     let change = |bucket: &mut crate::storage::Bucket| {
         bucket.set_versioning(wanted);
@@ -26,7 +27,7 @@ pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
 
 /// Says whether it does. A bucket that never did has no status.
 pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::GET_VERSIONING).await?;
     let mut d = Document::new("VersioningConfiguration");
     match bucket.versioning() {
         Versioning::Off => {}

@@ -3,6 +3,7 @@
 
 use super::checksums::Claimed;
 use super::{MAX_PART, upload_id};
+use crate::access::Ask;
 use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -23,7 +24,7 @@ const MAX_ELEMENTS: usize = MAX_PART as usize * 8 + 8;
 
 /// Makes the object of the parts that the document names.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT).await?;
     let id = upload_id(&rq)?;
     let claimed = Claimed::of_headers(&rq.headers)?;
     let conditions = write_conditions(&rq.headers);

@@ -1,6 +1,7 @@
 //! UploadPartCopy.
 
 use super::{part_number, upload_id};
+use crate::access::Ask;
 use crate::dates;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -14,7 +15,7 @@ use http::StatusCode;
 
 /// Stores a part made of another object's bytes, all or a range.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT).await?;
     refuse_unbuilt(&rq)?;
     let number = part_number(&rq)?;
     let id = upload_id(&rq)?;

@@ -1,6 +1,8 @@
 //! CreateMultipartUpload.
 
 use super::checksums;
+use crate::access::Ask;
+use crate::authorise::{Wish, new_acl};
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -13,9 +15,13 @@ use http::StatusCode;
 
 /// Begins an upload.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT).await?;
     refuse_unbuilt(&rq)?;
-    let attrs = attrs::of_headers(&rq.headers)?;
+    let mut attrs = attrs::of_headers(&rq.headers)?;
+    if rq.headers.contains_key("x-amz-tagging") {
+        rq.check_not_denied(gw, &bucket, Wish::new(Ask::PUT_TAGS, Some(rq.key())))?;
+    }
+    new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     let checksum = checksums::agreed(&rq.headers)?;
     let id = gw.storage.upload_create(&bucket, rq.key(), attrs, checksum).await?;
 

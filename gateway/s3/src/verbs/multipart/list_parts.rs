@@ -1,6 +1,7 @@
 //! ListParts.
 
 use super::{upload_id, write_people};
+use crate::access::Ask;
 use crate::dates;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -13,7 +14,7 @@ use http::StatusCode;
 
 /// Lists a page of an upload's parts behind `part-number-marker`.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::LIST_PARTS).await?;
     let encoding = Encoding::of(&rq.query)?;
     let max = limit(&rq.query, "max-parts")?;
     let marker = match rq.query.get("part-number-marker").filter(|t| !t.is_empty()) {
@@ -32,7 +33,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
 
     let mut d = Document::new("ListPartsResult");
     d.leaf("Bucket", &bucket.name).leaf("Key", &encoding.of_key(rq.key())).leaf("UploadId", &id.to_string());
-    write_people(&mut d, &rq);
+    write_people(&mut d, &bucket, &page.upload)?;
     let class = if page.upload.attrs.storage_class.is_empty() {
         "STANDARD"
     } else {

@@ -1,6 +1,7 @@
 //! ListMultipartUploads.
 
 use super::write_people;
+use crate::access::Ask;
 use crate::dates;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -14,7 +15,7 @@ use http::StatusCode;
 
 /// Lists a page of uploads under way.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::LIST_UPLOADS).await?;
     let encoding = Encoding::of(&rq.query)?;
     let max = limit(&rq.query, "max-uploads")?;
     let key_marker = text(&rq.query, "key-marker");
@@ -57,7 +58,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     d.leaf("IsTruncated", if page.truncated { "true" } else { "false" });
     for upload in &page.uploads {
         d.open("Upload").leaf("Key", &encoding.of_key(&upload.key)).leaf("UploadId", &upload.id.to_string());
-        write_people(&mut d, &rq);
+        write_people(&mut d, &bucket, upload)?;
         let class =
             if upload.attrs.storage_class.is_empty() { "STANDARD" } else { &upload.attrs.storage_class };
         d.leaf("StorageClass", class).leaf("Initiated", &dates::iso(upload.initiated));

@@ -9,9 +9,10 @@ pub(crate) mod list_parts;
 pub(crate) mod list_uploads;
 pub(crate) mod upload_part;
 
+use crate::access::Acl;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
-use crate::storage::UploadId;
+use crate::storage::{Bucket, UploadId, UploadInfo};
 use crate::xml::Document;
 
 /// The highest part number.
@@ -32,9 +33,11 @@ fn part_number(rq: &Request) -> Result<u16, S3Error> {
     })
 }
 
-/// Writes who began an upload and who will own the object: for now always the sender.
-fn write_people(d: &mut Document, rq: &Request) {
+/// Writes who began an upload and who will own the object, as its ACL says.
+fn write_people(d: &mut Document, bucket: &Bucket, upload: &UploadInfo) -> Result<(), S3Error> {
+    let owner = Acl::of(&upload.attrs.extra)?.map_or_else(|| bucket.owner.clone(), |acl| acl.owner);
     for name in ["Initiator", "Owner"] {
-        d.open(name).leaf("ID", rq.uid()).leaf("DisplayName", &rq.credential.user.display_name).close();
+        d.open(name).leaf("ID", &owner).leaf("DisplayName", &owner).close();
     }
+    Ok(())
 }

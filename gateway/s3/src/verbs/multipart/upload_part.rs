@@ -1,6 +1,7 @@
 //! UploadPart.
 
 use super::{checksums, part_number, upload_id};
+use crate::access::Ask;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -11,7 +12,7 @@ use http::StatusCode;
 
 /// Stores a part.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT).await?;
     refuse_unbuilt(&rq)?;
     let number = part_number(&rq)?;
     let id = upload_id(&rq)?;

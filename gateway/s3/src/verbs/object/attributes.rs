@@ -3,6 +3,8 @@
 use super::get::part_limit;
 use super::headers::checksum_text;
 use super::version;
+use crate::access::Ask;
+use crate::authorise::Wish;
 use crate::dates;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -17,7 +19,7 @@ const KNOWN: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "Ob
 
 /// Describes an object as far as it is asked to.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_of_anybody(gw).await?;
     let lines: Vec<&str> =
         rq.headers.get_all("x-amz-object-attributes").iter().map(|v| v.to_str().unwrap_or("?")).collect();
     let wanted: Vec<&str> =
@@ -27,6 +29,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         return Err(S3Error::invalid_argument(message, "x-amz-object-attributes", &wanted.join(",")));
     }
     let entry = version::find(gw, &rq, &bucket, false).await?;
+    let wish = Wish::new(Ask::ATTRIBUTES, Some(rq.key())).version(version::which(&rq)?);
+    rq.check_not_denied(gw, &bucket, wish.object(&entry))?;
     let wants = |name| wanted.contains(&name);
 
     let mut d = Document::new("GetObjectAttributesResponse");

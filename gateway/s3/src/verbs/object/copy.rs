@@ -4,6 +4,8 @@ use super::headers::checksum_text;
 use super::range::Span;
 use super::version::set_new_version;
 use super::{CopySource, attrs, write_conditions};
+use crate::access::Ask;
+use crate::authorise::{Wish, new_acl};
 use crate::checksum::declared_algorithm;
 use crate::dates;
 use crate::error::{Code, S3Error};
@@ -19,21 +21,29 @@ use http::StatusCode;
 
 /// Makes an object of another's bytes, with the other's attributes or with new ones.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_of_anybody(gw).await?;
     refuse_unbuilt(&rq)?;
     let replace = replaces(&rq, "x-amz-metadata-directive")?;
     let other_tags = replaces(&rq, "x-amz-tagging-directive")?;
     let fresh = attrs::of_headers(&rq.headers)?;
     let source = CopySource::find(gw, &rq).await?;
     // An older version copied onto its key is how it is brought back.
-    let same = source.bucket == bucket.name && source.entry.key == rq.key();
+    let same = source.bucket.name == bucket.name && source.entry.key == rq.key();
     if !replace && same && source.which == Which::Current {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(S3Error::with_message(Code::InvalidRequest, message));
     }
-    let tags = tags::of(if other_tags { &fresh.extra } else { &source.entry.attrs.extra })?;
+    let tags = if other_tags { tags::of(&fresh.extra)? } else { source.tags(gw, &rq)? };
+    // Of the tags that it gets, wherever they are from.
+    let wish = |ask| Wish::new(ask, Some(rq.key())).tags(&tags);
+    rq.check(gw, &bucket, wish(Ask::PUT))?;
+    if other_tags && !tags.is_empty() {
+        rq.check_not_denied(gw, &bucket, wish(Ask::PUT_TAGS))?;
+    }
     let mut attrs = if replace { fresh } else { source.entry.attrs.clone() };
     tags::keep(&mut attrs.extra, &tags);
+    // An ACL never goes along with a copy.
+    new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     let kept = source.entry.checksum.as_ref().map(|c| c.checksum.algorithm);
     let algorithm = declared_algorithm(&rq.headers)?.or(kept);
     let span = Span { offset: 0, length: source.entry.size };

@@ -3,23 +3,27 @@
 use super::conditions::check_copy_source;
 use super::range::Span;
 use super::version;
+use crate::access::Ask;
+use crate::authorise::Wish;
 use crate::body::MAX_BODY_BYTES;
 use crate::checksum::{ChecksumAlgorithm, Digest};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::set;
 use crate::server::{Gateway, check_key};
-use crate::storage::{Body, BodySummary, ByteStream, Entry, Storage, Versioning, Which};
+use crate::storage::{Body, BodySummary, Bucket, ByteStream, Entry, Storage, Versioning, Which};
+use crate::tags::{self, Tag};
 use crate::uri;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use gateway_client::Rados;
 use http::HeaderMap;
 use md5::{Digest as _, Md5};
+use std::sync::Arc;
 
 /// An object that is to be copied.
 pub(crate) struct CopySource {
-    pub(crate) bucket: String,
+    pub(crate) bucket: Arc<Bucket>,
     pub(crate) entry: Entry,
     /// Which version was asked for.
     pub(crate) which: Which,
@@ -33,7 +37,11 @@ impl CopySource {
         let text = rq.header("x-amz-copy-source").unwrap_or("");
         let (name, key, which) = parse(text)?;
         let bucket = rq.bucket_named(gw, &name).await?;
-        let entry = version::object(gw.storage.find(&bucket, &key, which, true).await?, &key, which);
+        let expected = rq.header("x-amz-source-expected-bucket-owner");
+        if expected.is_some_and(|owner| owner != bucket.owner) {
+            return Err(Code::AccessDenied.into());
+        }
+        let entry = version::read(gw, rq, &bucket, &key, which, true).await;
         // A delete marker cannot be the source of a copy, and its headers are not about the target.
         let entry = entry.map_err(|e| match e.code() {
             Code::MethodNotAllowed => S3Error::with_message(
@@ -45,7 +53,17 @@ impl CopySource {
         })?;
         check_copy_source(&rq.headers, &entry)?;
         let versioned = bucket.versioning() != Versioning::Off;
-        Ok(CopySource { bucket: name, entry, which, versioned })
+        Ok(CopySource { bucket, entry, which, versioned })
+    }
+
+    /// Its tags, if the sender may read them: a copy shows them. `AccessDenied` if it has some.
+    pub(crate) fn tags<R: Rados>(&self, gw: &Gateway<R>, rq: &Request) -> Result<Vec<Tag>, S3Error> {
+        let tags = tags::of(&self.entry.attrs.extra)?;
+        if !tags.is_empty() {
+            let wish = Wish::new(Ask::GET_TAGS, Some(&self.entry.key)).version(self.which).tags(&[]);
+            rq.check(gw, &self.bucket, wish.object(&self.entry))?;
+        }
+        Ok(tags)
     }
 
     /// Says which version was copied, where the source's bucket has versions.
@@ -80,6 +98,11 @@ impl CopySource {
             checksum: checksum.map(Digest::new),
         })
     }
+}
+
+/// `BUCKET/KEY` of what the header says, in the one spelling that conditions are about. `InvalidArgument`.
+pub(crate) fn named(text: &str) -> Result<String, S3Error> {
+    parse(text).map(|(bucket, key, _)| format!("{bucket}/{key}"))
 }
 
 /// Reads `[/]BUCKET/KEY[?versionId=ID]`, percent-encoded.
@@ -148,6 +171,9 @@ mod tests {
         assert_eq!(of("b%2Fk"), pair("b", "k"));
         assert_eq!(of("b/k?versionId=null"), Ok(("b".into(), "k".into(), Which::Null)));
         assert_eq!(of("b/k?versionId=1"), Err(Code::NoSuchVersion));
+        for spelling in ["b/a/k", "/b/a/k", "%62/a%2Fk", "b/a/k?versionId=null"] {
+            assert_eq!(named(spelling).unwrap(), "b/a/k");
+        }
         for bad in ["", "b", "b/", "/b", "//k", "b/%zz"] {
             assert_eq!(of(bad), Err(Code::InvalidArgument), "{bad}");
         }

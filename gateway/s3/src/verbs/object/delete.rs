@@ -2,6 +2,8 @@
 
 use super::version::{set_delete_marker, set_version, which};
 use super::write_conditions;
+use crate::access::Ask;
+use crate::authorise::Wish;
 use crate::dates;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -14,7 +16,8 @@ use http::StatusCode;
 
 /// Removes an object, or one version of it. That there is none is no error.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_of_anybody(gw).await?;
+    rq.check(gw, &bucket, Wish::new(Ask::DELETE, Some(rq.key())).version(which(&rq)?))?;
     refuse_unbuilt(&rq)?;
     let deletion = deletion(&rq)?;
     let done = gw.storage.delete(&bucket, &deletion).await?;

@@ -16,7 +16,7 @@ use http::StatusCode;
 
 /// Gives an object's bytes, all or a range or a part of them.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_of_anybody(gw).await?;
     let entry = version::find(gw, &rq, &bucket, true).await?;
     let answer = Answer::of(&rq, &entry)?;
     let body = read(gw, &entry, answer.span).await?;

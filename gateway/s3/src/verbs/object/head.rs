@@ -10,7 +10,7 @@ use gateway_client::Rados;
 
 /// Describes an object as GET would, without its bytes.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_of_anybody(gw).await?;
     let entry = version::find(gw, &rq, &bucket, false).await?;
     let answer = Answer::of(&rq, &entry)?;
     let mut response = response::empty(answer.status);

@@ -15,9 +15,10 @@ pub(crate) mod settings;
 pub(crate) mod version;
 
 pub(crate) use conditions::write_conditions;
-pub(crate) use copy_source::CopySource;
+pub(crate) use copy_source::{CopySource, named as copy_source_named};
 pub(crate) use headers::{checksum_text, set_checksum};
 pub(crate) use range::{Span, copy_range};
+pub(crate) use version::text_of as version_text;
 
 use crate::error::S3Error;
 

@@ -2,6 +2,8 @@
 
 use super::version::set_new_version;
 use super::{attrs, set_checksum, write_conditions};
+use crate::access::Ask;
+use crate::authorise::{Wish, new_acl};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -13,12 +15,16 @@ use http::StatusCode;
 
 /// Stores an object. All that can be refused beforehand is, before the client is asked for the body.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket(gw).await?;
+    let bucket = rq.bucket_for(gw, Ask::PUT).await?;
     refuse_unbuilt(&rq)?;
     if rq.headers.contains_key("x-amz-write-offset-bytes") {
         return Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-write-offset-bytes"));
     }
-    let attrs = attrs::of_headers(&rq.headers)?;
+    let mut attrs = attrs::of_headers(&rq.headers)?;
+    if rq.headers.contains_key("x-amz-tagging") {
+        rq.check_not_denied(gw, &bucket, Wish::new(Ask::PUT_TAGS, Some(rq.key())))?;
+    }
+    new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     let conditions = write_conditions(&rq.headers);
     let mut body = rq.take_body()?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;

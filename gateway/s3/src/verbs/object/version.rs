@@ -1,5 +1,7 @@
 //! Which version of an object a request is about, and what is answered where there is none.
 
+use crate::access::Ask;
+use crate::authorise::Wish;
 use crate::dates;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
@@ -38,11 +40,51 @@ pub(crate) async fn find<R: Rados>(
     inline: bool,
 ) -> Result<Entry, S3Error> {
     let which = which(rq)?;
-    object(gw.storage.find(bucket, rq.key(), which, inline).await?, rq.key(), which)
+    read(gw, rq, bucket, rq.key(), which, inline).await
+}
+
+/// A version of a key for reading, if the sender may. Who may not is told nothing else.
+pub(crate) async fn read<R: Rados>(
+    gw: &Gateway<R>,
+    rq: &Request,
+    bucket: &Bucket,
+    key: &str,
+    which: Which,
+    inline: bool,
+) -> Result<Entry, S3Error> {
+    let found = gw.storage.find(bucket, key, which, inline).await?;
+    check(gw, rq, bucket, &found, Wish::new(Ask::GET, Some(key)).version(which))?;
+    object(found, key, which)
+}
+
+fn check<R: Rados>(
+    gw: &Gateway<R>,
+    rq: &Request,
+    bucket: &Bucket,
+    found: &Found,
+    wish: Wish<'_>,
+) -> Result<(), S3Error> {
+    match found {
+        Found::Object(entry) => rq.check(gw, bucket, wish.object(entry)),
+        Found::Marker { .. } | Found::Nothing => rq.check_absent(gw, bucket, wish.key.unwrap_or("")),
+    }
+}
+
+/// The object that a request is about, for something else than reading its bytes.
+pub(crate) async fn find_for<R: Rados>(
+    gw: &Gateway<R>,
+    rq: &Request,
+    bucket: &Bucket,
+    wish: Wish<'_>,
+) -> Result<Entry, S3Error> {
+    let which = which(rq)?;
+    let found = gw.storage.find(bucket, rq.key(), which, false).await?;
+    check(gw, rq, bucket, &found, wish.version(which))?;
+    object(found, rq.key(), which)
 }
 
 /// The object that was found, or the error that says what was found instead.
-pub(crate) fn object(found: Found, key: &str, which: Which) -> Result<Entry, S3Error> {
+fn object(found: Found, key: &str, which: Which) -> Result<Entry, S3Error> {
     let (version, mtime) = match found {
         Found::Object(entry) => return Ok(*entry),
         Found::Nothing if which == Which::Current => {
@@ -70,7 +112,8 @@ pub(crate) fn object(found: Found, key: &str, which: Which) -> Result<Entry, S3E
     Err(with_header(with_header(e, DELETE_MARKER, "true"), VERSION_ID, &version.to_string()))
 }
 
-fn text_of(which: Which) -> String {
+/// How a version is called; empty for the current one.
+pub(crate) fn text_of(which: Which) -> String {
     match which {
         Which::Current => String::new(),
         Which::Null => "null".into(),

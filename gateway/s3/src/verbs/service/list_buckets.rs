@@ -16,6 +16,7 @@ const STEP: usize = 1000;
 
 /// Lists the sender's buckets, by name, in pages if `max-buckets` asks for them.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
+    let user = rq.user()?;
     let max = match rq.query.get("max-buckets") {
         None => MAX_BUCKETS,
         Some(text) => text.parse().ok().filter(|n| (1..=MAX_BUCKETS).contains(n)).ok_or_else(|| {
@@ -30,7 +31,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let mut found = Vec::new();
     // One more than asked for tells whether a page follows.
     while found.len() <= max {
-        let step = gw.storage.bucket_list(rq.uid(), after.as_deref(), STEP).await?;
+        let step = gw.storage.bucket_list(&user.uid, after.as_deref(), STEP).await?;
         let Some(last) = step.last() else { break };
         after = Some(last.name.clone());
         let whole = step.len() < STEP;
@@ -43,7 +44,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     found.truncate(max);
 
     let mut d = Document::new("ListAllMyBucketsResult");
-    d.open("Owner").leaf("ID", rq.uid()).leaf("DisplayName", &rq.credential.user.display_name).close();
+    d.open("Owner").leaf("ID", &user.uid).leaf("DisplayName", &user.display_name).close();
     d.open("Buckets");
     for bucket in &found {
         d.open("Bucket").leaf("Name", &bucket.name).leaf("CreationDate", &dates::iso(bucket.created)).close();

@@ -1,0 +1,201 @@
+//! Who may do what: policies, ACLs and the block of public access put together. Pure, and deaf by default: what
+//! nothing allows is denied.
+
+mod acl;
+mod block;
+mod ownership;
+mod policy;
+
+use acl::Permission;
+pub(crate) use acl::{Acl, Grantee};
+pub(crate) use block::Block;
+pub(crate) use ownership::Ownership;
+pub(crate) use policy::{POLICY_BYTES_MAX, Policy, Values};
+
+use policy::{Asked, Verdict};
+
+/// Which ACL has a say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Say {
+    /// None: only policies.
+    None,
+    /// The bucket's.
+    Bucket(Permission),
+    /// The object's.
+    Object(Permission),
+}
+
+/// Something that a request wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    action: &'static str,
+    say: Say,
+}
+
+impl Ask {
+    const fn bucket(action: &'static str, permission: Permission) -> Ask {
+        Ask { action, say: Say::Bucket(permission) }
+    }
+    const fn object(action: &'static str, permission: Permission) -> Ask {
+        Ask { action, say: Say::Object(permission) }
+    }
+    const fn policy(action: &'static str) -> Ask {
+        Ask { action, say: Say::None }
+    }
+    pub(crate) const LIST: Ask = Ask::bucket("s3:ListBucket", Permission::Read);
+    pub(crate) const LIST_VERSIONS: Ask = Ask::bucket("s3:ListBucketVersions", Permission::Read);
+    pub(crate) const LIST_UPLOADS: Ask = Ask::bucket("s3:ListBucketMultipartUploads", Permission::Read);
+    pub(crate) const LIST_PARTS: Ask = Ask::policy("s3:ListMultipartUploadParts");
+    pub(crate) const LOCATION: Ask = Ask::policy("s3:GetBucketLocation");
+    pub(crate) const PUT: Ask = Ask::bucket("s3:PutObject", Permission::Write);
+    pub(crate) const ABORT: Ask = Ask::bucket("s3:AbortMultipartUpload", Permission::Write);
+    pub(crate) const DELETE: Ask = Ask::bucket("s3:DeleteObject", Permission::Write);
+    pub(crate) const GET: Ask = Ask::object("s3:GetObject", Permission::Read);
+    pub(crate) const GET_TAGS: Ask = Ask::policy("s3:GetObjectTagging");
+    pub(crate) const PUT_TAGS: Ask = Ask::policy("s3:PutObjectTagging");
+    pub(crate) const DELETE_TAGS: Ask = Ask::policy("s3:DeleteObjectTagging");
+    pub(crate) const GET_ACL: Ask = Ask::object("s3:GetObjectAcl", Permission::ReadAcp);
+    pub(crate) const PUT_ACL: Ask = Ask::object("s3:PutObjectAcl", Permission::WriteAcp);
+    pub(crate) const GET_BUCKET_ACL: Ask = Ask::bucket("s3:GetBucketAcl", Permission::ReadAcp);
+    pub(crate) const PUT_BUCKET_ACL: Ask = Ask::bucket("s3:PutBucketAcl", Permission::WriteAcp);
+    pub(crate) const ATTRIBUTES: Ask = Ask::object("s3:GetObjectAttributes", Permission::Read);
+    pub(crate) const DELETE_BUCKET: Ask = Ask::policy("s3:DeleteBucket");
+    pub(crate) const POLICY_STATUS: Ask = Ask::policy("s3:GetBucketPolicyStatus");
+    pub(crate) const GET_VERSIONING: Ask = Ask::policy("s3:GetBucketVersioning");
+    pub(crate) const PUT_VERSIONING: Ask = Ask::policy("s3:PutBucketVersioning");
+    pub(crate) const GET_CORS: Ask = Ask::policy("s3:GetBucketCORS");
+    pub(crate) const PUT_CORS: Ask = Ask::policy("s3:PutBucketCORS");
+    pub(crate) const GET_BUCKET_TAGS: Ask = Ask::policy("s3:GetBucketTagging");
+    pub(crate) const PUT_BUCKET_TAGS: Ask = Ask::policy("s3:PutBucketTagging");
+    pub(crate) const GET_BLOCK: Ask = Ask::policy("s3:GetBucketPublicAccessBlock");
+    pub(crate) const PUT_BLOCK: Ask = Ask::policy("s3:PutBucketPublicAccessBlock");
+    pub(crate) const GET_OWNERSHIP: Ask = Ask::policy("s3:GetBucketOwnershipControls");
+    pub(crate) const PUT_OWNERSHIP: Ask = Ask::policy("s3:PutBucketOwnershipControls");
+
+    /// The same of a version that is asked for by its name, which is an action of its own.
+    pub(crate) fn of_version(self) -> Ask {
+        let action = match self.action {
+            "s3:GetObject" => "s3:GetObjectVersion",
+            "s3:GetObjectAttributes" => "s3:GetObjectVersionAttributes",
+            "s3:GetObjectAcl" => "s3:GetObjectVersionAcl",
+            "s3:PutObjectAcl" => "s3:PutObjectVersionAcl",
+            "s3:GetObjectTagging" => "s3:GetObjectVersionTagging",
+            "s3:PutObjectTagging" => "s3:PutObjectVersionTagging",
+            "s3:DeleteObjectTagging" => "s3:DeleteObjectVersionTagging",
+            "s3:DeleteObject" => return Ask::policy("s3:DeleteObjectVersion"),
+            other => other,
+        };
+        Ask { action, ..self }
+    }
+}
+
+/// What is known of a request and of what it is about.
+pub(crate) struct Facts<'a> {
+    /// The sender; none if anonymous.
+    pub(crate) uid: Option<&'a str>,
+    pub(crate) bucket_owner: &'a str,
+    /// The bucket's ACL, unless it is private.
+    pub(crate) bucket_acl: Option<&'a Acl>,
+    /// The object's ACL, unless it is private to the bucket's owner.
+    pub(crate) object_acl: Option<&'a Acl>,
+    pub(crate) policy: Option<&'a Policy>,
+    pub(crate) block: Block,
+    /// Whether ACLs count for nothing: the bucket's owner owns everything in it.
+    pub(crate) acls_off: bool,
+    /// Such as `arn:aws:s3:::bucket/key`.
+    pub(crate) resource: &'a str,
+    /// By condition key.
+    pub(crate) values: &'a Values,
+}
+
+/// What the policy says of it.
+fn said(facts: &Facts<'_>, ask: Ask) -> Verdict {
+    let Facts { uid, values, resource, .. } = *facts;
+    let asked = Asked { uid, action: ask.action, resource, values };
+    facts.policy.map_or(Verdict::Silent, |policy| policy.judge(&asked))
+}
+
+/// Whether the policy denies it: for what goes along with something else and needs no permission of its own.
+pub(crate) fn denied(facts: &Facts<'_>, ask: Ask) -> bool {
+    said(facts, ask) == Verdict::Denied
+}
+
+/// Whether the request may do it.
+pub(crate) fn allowed(facts: &Facts<'_>, ask: Ask) -> bool {
+    let uid = facts.uid;
+    let owns = uid == Some(facts.bucket_owner);
+    match said(facts, ask) {
+        Verdict::Denied => false,
+        _ if owns => true,
+        Verdict::Allowed => !(facts.block.restrict_buckets && facts.policy.is_some_and(Policy::is_public)),
+        Verdict::Silent if facts.acls_off => false,
+        Verdict::Silent => {
+            let (acl, permission) = match ask.say {
+                Say::None => return false,
+                Say::Bucket(permission) => (facts.bucket_acl, permission),
+                Say::Object(permission) => (facts.object_acl, permission),
+            };
+            acl.is_some_and(|acl| acl.allows(uid, permission, !facts.block.ignore_acls))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_do_what() {
+        let headers = |name: &str| {
+            let mut h = http::HeaderMap::new();
+            h.insert("x-amz-acl", name.parse().unwrap());
+            Acl::of_headers(&h, "ann", "ann").unwrap().unwrap()
+        };
+        let (open, writable) = (headers("public-read"), headers("public-read-write"));
+        let text = |effect: &str, action: &str| {
+            let text = format!(
+                "{{\"Statement\":{{\"Effect\":\"{effect}\",\"Principal\":\"*\",\"Action\":\"{action}\",\"Resource\":\"*\"}}}}"
+            );
+            Policy::parse(text.as_bytes(), "b").unwrap()
+        };
+        let (allow, deny) = (text("Allow", "s3:GetObject"), text("Deny", "s3:GetObject"));
+        let values = Values::new();
+        let facts = |uid| Facts {
+            uid,
+            bucket_owner: "ann",
+            bucket_acl: None,
+            object_acl: None,
+            policy: None,
+            block: Block::default(),
+            acls_off: false,
+            resource: "arn:aws:s3:::b/k",
+            values: &values,
+        };
+        for uid in [None, Some("eve")] {
+            // Nothing says that they may.
+            assert!(!allowed(&facts(uid), Ask::GET) && !allowed(&facts(uid), Ask::PUT));
+            let by_acl = Facts { object_acl: Some(&open), bucket_acl: Some(&writable), ..facts(uid) };
+            assert!(allowed(&by_acl, Ask::GET) && allowed(&by_acl, Ask::PUT));
+            assert!(!allowed(&by_acl, Ask::PUT_ACL) && !allowed(&by_acl, Ask::GET_TAGS));
+            assert!(!allowed(&by_acl, Ask::DELETE.of_version()) && !allowed(&by_acl, Ask::DELETE_BUCKET));
+            assert!(!allowed(
+                &Facts { acls_off: true, ..Facts { object_acl: Some(&open), ..facts(uid) } },
+                Ask::GET
+            ));
+            let ignored = Block { ignore_acls: true, ..Block::default() };
+            let blocked = Facts { object_acl: Some(&open), block: ignored, ..facts(uid) };
+            assert!(!allowed(&blocked, Ask::GET));
+            let denied = Facts { object_acl: Some(&open), policy: Some(&deny), ..facts(uid) };
+            assert!(!allowed(&denied, Ask::GET), "a denial beats an ACL");
+            let by_policy = Facts { policy: Some(&allow), ..facts(uid) };
+            assert!(allowed(&by_policy, Ask::GET) && !allowed(&by_policy, Ask::PUT));
+            let restricted = Block { restrict_buckets: true, ..Block::default() };
+            assert!(!allowed(&Facts { policy: Some(&allow), block: restricted, ..facts(uid) }, Ask::GET));
+        }
+        assert!(allowed(&facts(Some("ann")), Ask::DELETE.of_version()));
+        let denied_owner = Facts { policy: Some(&deny), ..facts(Some("ann")) };
+        assert!(!allowed(&denied_owner, Ask::GET) && denied(&denied_owner, Ask::GET));
+        assert!(allowed(&denied_owner, Ask::GET.of_version()), "which is another action");
+        assert!(!denied(&facts(None), Ask::GET), "silence is no denial");
+    }
+}
