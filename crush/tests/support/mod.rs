@@ -71,7 +71,11 @@ pub(crate) fn random_map(random: &mut Random) -> RandomMap {
         })
         .collect();
     let devices: usize = per_host.iter().sum();
-    for id in 0..devices {
+    // Some are declared and stand in no bucket, the highest of them behind a gap.
+    let loose = if random.one_in(3) { 1 + random.below(3) } else { 0 };
+    let gap = random.below(3);
+    let behind = (devices..devices + loose).map(|id| if id + 1 == devices + loose { id + gap } else { id });
+    for id in (0..devices).chain(behind) {
         write!(text, "device {id} osd.{id}").unwrap();
         if classes > 0 && !random.one_in(8) {
             write!(text, " class {}", CLASSES[random.below(classes)]).unwrap();

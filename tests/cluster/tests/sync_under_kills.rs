@@ -12,8 +12,7 @@ const CLEAN: Duration = Duration::from_secs(240);
 
 #[test]
 fn sync_under_kills() {
-    let cluster =
-        Cluster::start("sync_under_kills", Options { osd_size: "4G", ..Options::default() });
+    let cluster = Cluster::start("sync_under_kills", Options { osd_size: "4G", ..Options::default() });
     let tree = Tree::real(sized(LEAST + 500, usize::MAX), cluster.beside());
     say!("  {}: {} files, {} MiB", tree.about, tree.files.len(), tree.bytes >> 20);
     let list = cluster.beside().join("files");
