@@ -1,8 +1,8 @@
 //! When an OSD is too full to take more, and how much may be under way at once so that it never overruns.
 //!
-//! A primary learns that a member is full from its pongs, up to a ping interval late. What every primary
-//! may have under way in that time must therefore fit between "full" and the store's end: a replica cannot
-//! refuse what its primary has already ordered.
+//! A member that becomes full says so to all OSDs at once, and with each pong. What every primary has under way
+//! when it hears that must fit between "full" and the store's end: a replica cannot refuse what its primary has
+//! already ordered.
 
 /// Bytes of clients' operations that one OSD holds at once, at the most.
 const UNDER_WAY_BYTES_MAX: u64 = 48 << 20;

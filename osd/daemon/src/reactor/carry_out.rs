@@ -30,6 +30,7 @@ impl Reactor {
                 // A refusal is as final as a failed disk: the primary has counted on this member. What is
                 // refused for want of space is refused to clients long before (see `fullness`).
                 self.store.submit(ticket, transaction)?;
+                self.watch_filling();
             }
             Effect::Read { ticket, object, offset, len } => {
                 let ticket = self.pgs.ticket(pg, ticket);

@@ -63,6 +63,15 @@ impl Reactor {
         }
     }
 
+    /// Notes that the store has become full, at the write that made it so: within a ping interval a fast client
+    /// fills what is left of a small store. That it takes writes again is noted with the next ping, which keeps
+    /// deletes and writes from turning it over and over.
+    pub(super) fn watch_filling(&mut self) {
+        if !self.self_full {
+            self.watch_space();
+        }
+    }
+
     fn watch_space(&mut self) {
         let usage = self.store.usage();
         let full = is_full(usage.available_bytes, usage.total_bytes);
@@ -77,6 +86,12 @@ impl Reactor {
                 false => tracing::info!(?usage, "the store takes writes again"),
             }
             self.refresh_full();
+            if full {
+                // Primaries learn of it now, not by the answer to their next ping.
+                for osd in self.peers.up().collect::<Vec<_>>() {
+                    self.peers.send(osd, &Message::Pong { stamp: 0, full });
+                }
+            }
         }
     }
 
