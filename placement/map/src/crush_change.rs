@@ -31,7 +31,8 @@ pub enum CrushChange {
         /// Which.
         name: String,
     },
-    /// Makes a rule of Ceph's simple kind: each member in another `domain` below `root`.
+    /// Makes a rule of Ceph's simple kind: each member in another `domain` below `root`. Or, with `zone_members`, one
+    /// that spreads over three datacenters.
     RuleCreate {
         /// Its name.
         name: String,
@@ -43,6 +44,8 @@ pub enum CrushChange {
         class: Option<String>,
         /// For shards instead of copies.
         erasure: bool,
+        /// So many members in each of three datacenters, each in another `domain` there; 0: wherever.
+        zone_members: u32,
     },
     /// Removes a rule that no pool uses.
     RuleRm {
@@ -62,7 +65,7 @@ stdx::codec_enum!(CrushChange {
     1 => Move { name, location },
     2 => Reweight { name, weight },
     3 => Rm { name },
-    4 => RuleCreate { name, root, domain, class, erasure },
+    4 => RuleCreate { name, root, domain, class, erasure, zone_members },
     5 => RuleRm { name },
     6 => SetDeviceClass { class, osds },
 });

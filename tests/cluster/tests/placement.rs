@@ -209,8 +209,11 @@ fn tree(cluster: &Cluster) {
     cluster.nacre(&["crush", "set-device-class", "ssd", "osd.2", "3"]).ok();
     cluster.nacre(&["crush", "rule", "create-replicated", "by_host", "default", "host"]).ok();
     cluster.nacre(&["crush", "rule", "create-erasure", "shards", "default", "host", "ssd"]).ok();
+    let zones = ["crush", "rule", "create-erasure", "az_shards", "default", "host", "--per-datacenter", "2"];
+    cluster.nacre(&zones).ok();
     let rules = cluster.nacre(&["crush", "rule", "ls"]).ok().out();
     assert!(rules.contains("by_host") && rules.contains("from default~ssd"), "{rules}");
+    assert!(rules.contains("az_shards"), "{rules}");
     cluster.nacre(&["crush", "rule", "rm", "shards"]).ok();
 }
 

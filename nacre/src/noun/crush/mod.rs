@@ -68,13 +68,14 @@ async fn rule(global: &Global, command: &RuleCommand) -> Result<(), Failure> {
         RuleCommand::CreateReplicated(new) => (new, false),
         RuleCommand::CreateErasure(new) => (new, true),
     };
-    let NewRule { name, root, domain, class } = new;
+    let NewRule { name, root, domain, class, per_datacenter } = new;
     let create = CrushChange::RuleCreate {
         name: name.clone(),
         root: root.clone(),
         domain: domain.clone(),
         class: class.clone(),
         erasure,
+        zone_members: *per_datacenter,
     };
     change(global, create, false, &format!("rule {name} made")).await
 }

@@ -118,6 +118,10 @@ pub(crate) struct NewRule {
     pub domain: String,
     /// Only OSDs of this device class.
     pub class: Option<String>,
+    /// Multi-AZ: so many members in each of three datacenters, each in another bucket of the type there. With N times
+    /// three shards of which N or more are parity, any datacenter may go.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub per_datacenter: u32,
 }
 
 #[derive(Args)]

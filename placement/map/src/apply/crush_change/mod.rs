@@ -21,8 +21,9 @@ pub(super) fn apply(draft: &mut Draft<'_>, change: &CrushChange, force: bool) ->
         CrushChange::Move { name, location } => place::move_item(draft, name, location)?,
         CrushChange::Reweight { name, weight } => buckets::reweight(draft, name, *weight)?,
         CrushChange::Rm { name } => buckets::remove(draft, name)?,
-        CrushChange::RuleCreate { name, root, domain, class, erasure } => {
-            rules::create(draft, name, root, domain, class.as_deref(), *erasure)?;
+        CrushChange::RuleCreate { name, root, domain, class, erasure, zone_members } => {
+            let shape = rules::Shape { root, domain, class: class.as_deref(), erasure: *erasure };
+            rules::create(draft, name, shape, *zone_members)?;
         }
         CrushChange::RuleRm { name } => rules::remove(draft, name)?,
         CrushChange::SetDeviceClass { class, osds } => {

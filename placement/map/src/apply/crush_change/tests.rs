@@ -32,6 +32,7 @@ fn rule(name: &str, root: &str, domain: &str, class: Option<&str>) -> Command {
         domain: domain.to_owned(),
         class: class.map(str::to_owned),
         erasure: false,
+        zone_members: 0,
     })
 }
 
@@ -179,4 +180,40 @@ fn rules_and_classes() {
     ok(&mut state, &class(Some("hdd"), &[1, 3, 5]));
     assert_eq!(state.map().crush.device_class(5), Some("hdd"));
     state.map().crush.validate().expect("a sound map");
+}
+
+#[test]
+fn a_rule_for_shards_spreads_over_three_datacenters() {
+    let mut state = cluster(12); // six hosts of two
+    let make = |name: &str, domain: &str, root: &str, zone_members| {
+        change(CrushChange::RuleCreate {
+            name: name.to_owned(),
+            root: root.to_owned(),
+            domain: domain.to_owned(),
+            class: None,
+            erasure: true,
+            zone_members,
+        })
+    };
+    for n in 0..3 {
+        ok(&mut state, &add(&format!("dc{n}"), "datacenter"));
+        ok(&mut state, &change(to(&format!("dc{n}"), "root=default")));
+        for host in [2 * n, 2 * n + 1] {
+            ok(&mut state, &change(to(&format!("host{host}"), &format!("root=default datacenter=dc{n}"))));
+        }
+    }
+    ok(&mut state, &make("shards", "host", "default", 2));
+    let crush = &state.map().crush;
+    let rule = crush.rule_id("shards").expect("made");
+    let weights = vec![crush::WEIGHT_ONE; 12];
+    for x in 0..200 {
+        let up = crush.do_rule(rule, x, 6, &weights, None);
+        let mut zones = [0; 3];
+        let hosts: std::collections::BTreeSet<i32> = up.iter().map(|osd| osd / 2).collect();
+        up.iter().for_each(|osd| zones[(osd / 4) as usize] += 1);
+        assert_eq!((zones, hosts.len()), ([2, 2, 2], 6), "{up:?}");
+    }
+    says(&mut state, &make("a", "host", "default", 17), RefusalKind::Invalid, "1 to 16");
+    says(&mut state, &make("a", "host", "dc0", 2), RefusalKind::Invalid, "above them");
+    says(&mut state, &make("a", "datacenter", "default", 2), RefusalKind::Invalid, "above them");
 }
