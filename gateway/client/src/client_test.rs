@@ -9,7 +9,7 @@ use placement_map::{Command, CommandReply, OsdId, PgId, PoolCreate, RefusalKind}
 use std::collections::BTreeSet;
 use std::time::Duration;
 use stdx::Errno;
-use wire_transport::Mode;
+use wire_transport::{Listener, Mode};
 
 async fn client(c: &FakeCluster) -> Client {
     let config =
@@ -223,6 +223,27 @@ async fn an_unreachable_cluster_is_told_with_the_reason() {
     };
     let e = Client::connect(config).await.unwrap_err().to_string();
     assert!(e.contains("mon.0") && e.contains("refused"), "{e}");
+}
+
+#[tokio::test]
+async fn a_monitor_that_links_and_tells_nothing_is_named() {
+    let c = FakeCluster::start(1).await;
+    // As one does that was started and finds no majority.
+    let any = "127.0.0.1:0".parse().unwrap();
+    let mut silent = Listener::bind(any, c.security("mon.7", Mode::Crc)).await.unwrap();
+    let mons = vec![("mon.7".parse().unwrap(), silent.local_addr())];
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(silent.accept().await);
+        }
+    });
+    let config = ClientConfig {
+        connect_within: Duration::from_millis(1500),
+        ..ClientConfig::new(mons, c.security("client.a", Mode::Crc))
+    };
+    let e = Client::connect(config).await.unwrap_err().to_string();
+    assert!(e.contains("mon.7: linked") && e.contains("majority"), "{e}");
 }
 
 #[tokio::test]

@@ -25,6 +25,9 @@ const NO_QUORUM_PAUSE: Duration = Duration::from_millis(500);
 /// Maps are asked for at most so often beyond what is pushed.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 
+/// What a monitor did that took our link and nothing else.
+const LINKED: &str = "linked, but without an answer so far; a majority of the monitors may be missing";
+
 /// A request to the monitors.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
@@ -123,6 +126,9 @@ impl Task {
                     Ok(link) => {
                         failures.clear();
                         hopeless = false;
+                        // Until it does answer. A monitor that was just started tells no map before it has a majority.
+                        let so_far = vec![(name.to_string(), LINKED.to_owned())];
+                        self.tried.send_replace(Attempts { tried: Tried(so_far), hopeless: false });
                         match self.converse(link).await {
                             End::Stop => return,
                             End::Next(what) => what,
