@@ -1,7 +1,7 @@
 //! A whole plan of the balancer for 10,000 OSDs and 100,000 PGs that were never balanced.
 
 use crate::clock;
-use crate::row::Row;
+use crate::row::{Better, Row};
 use crate::worlds;
 use placement_map::balance::{Limits, plan};
 
@@ -28,5 +28,5 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>, String> {
         after.total_max
     );
     let case = format!("balance: a plan for {pgs} PGs on {} OSDs", hosts * 10);
-    Ok(vec![Row { case, unit: "s", ours, peer: None, limit: Some(LIMIT_SECONDS) }])
+    Ok(vec![Row::new(case, "s", Better::Less, ours).within(LIMIT_SECONDS)])
 }

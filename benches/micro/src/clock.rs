@@ -7,11 +7,17 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Field numbers (from 1) of proc_pid_stat(5).
 const UTIME: usize = 14;
+const STIME: usize = 15;
 const CUTIME: usize = 16;
 
 /// User time of this process, in seconds; steps of 10 ms.
 pub(crate) fn own() -> Result<f64, String> {
     field(UTIME)
+}
+
+/// User and system time of this process and all its threads, in seconds; steps of 10 ms.
+pub(crate) fn own_with_system() -> Result<f64, String> {
+    Ok(field(UTIME)? + field(STIME)?)
 }
 
 /// User time that `command` needs, in seconds; its output is thrown away.

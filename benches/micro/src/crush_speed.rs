@@ -1,7 +1,7 @@
 //! One mapping (three copies on different hosts) on 1,000 hosts and 10,000 OSDs, beside `crushtool --test`.
 
 use crate::clock;
-use crate::row::Row;
+use crate::row::{Better, Row};
 use crate::worlds;
 use crush::{CrushMap, Workspace};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>, String> {
     }
     let each = |seconds: f64| seconds * 1e6 / f64::from(mappings);
     let case = format!("crush: one mapping of {mappings}, straw2, 3 copies, 10,000 OSDs");
-    Ok(vec![Row { case, unit: "us", ours: each(ours), peer: peer.ok().map(each), limit: None }])
+    Ok(vec![Row::new(case, "us", Better::Less, each(ours)).beside(peer.ok().map(each), 1.0)])
 }
 
 /// Seconds of `mappings` mappings.

@@ -1,13 +1,16 @@
 //! Measurements of single parts, each beside what others do on the same machine in the same run.
 //!
-//! `cargo xtask bench micro [SUITE]... [--quick] [--json FILE]`; suites: `crush`, `map`, `balance`; all without one.
-//! Processor time is compared (user time, one core), so that a busy machine does not decide.
+//! `cargo xtask bench micro [SUITE]... [--quick] [--json FILE]`; suites: `crush`, `map`, `balance`, `store`.
+//! Processor time is compared (user time, one core), so that a busy machine does not decide. The suite
+//! `store` is not among those that run without being named: it measures a disk, wants a quiet machine and
+//! 10 GB of space, and takes minutes.
 
 mod balance;
 mod clock;
 mod crush_speed;
 mod map;
 mod row;
+mod store;
 mod worlds;
 
 use row::Row;
@@ -16,12 +19,19 @@ use std::process::ExitCode;
 /// One group of measurements; `true`: a tenth of the work.
 type Suite = fn(bool) -> Result<Vec<Row>, String>;
 
-const SUITES: &[(&str, Suite)] = &[("crush", crush_speed::run), ("map", map::run), ("balance", balance::run)];
+const SUITES: &[(&str, Suite)] =
+    &[("crush", crush_speed::run), ("map", map::run), ("balance", balance::run), ("store", store::run)];
+
+/// Run without being named.
+const USUAL: usize = 3;
 
 fn main() -> ExitCode {
     let mut chosen: Vec<&(&str, Suite)> = Vec::new();
     let (mut json, mut quick) = (None, false);
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if(|word| word == store::CHILD).is_some() {
+        return store::child(args.collect());
+    }
     while let Some(arg) = args.next() {
         let suite = SUITES.iter().find(|(name, _)| *name == arg);
         match (arg.as_str(), suite) {
@@ -36,7 +46,7 @@ fn main() -> ExitCode {
         }
     }
     if chosen.is_empty() {
-        chosen.extend(SUITES);
+        chosen.extend(&SUITES[..USUAL]);
     }
     let mut rows = Vec::new();
     for (name, suite) in chosen {

@@ -1,7 +1,7 @@
 //! All PGs of a map of 100,000 PGs and 10,000 OSDs, right after one OSD failed.
 
 use crate::clock;
-use crate::row::Row;
+use crate::row::{Better, Row};
 use crate::worlds;
 use placement_map::{Mapping, OsdId};
 
@@ -25,5 +25,5 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>, String> {
     }
     println!("map: {changed} PGs changed");
     let case = format!("map: {pgs} PGs on 10,000 OSDs after one failed");
-    Ok(vec![Row { case, unit: "s", ours, peer: None, limit: Some(LIMIT_SECONDS) }])
+    Ok(vec![Row::new(case, "s", Better::Less, ours).within(LIMIT_SECONDS)])
 }

@@ -19,6 +19,7 @@ pub(super) struct Commit {
     filling: VecDeque<Batch>,
     flight: Option<Flight>,
     batches_opened: u64,
+    batches_durable: u64,
 }
 
 /// A batch that fills.
@@ -91,6 +92,11 @@ impl Commit {
 }
 
 impl Store {
+    /// Log batches made durable since the store was opened: one flush of a device with a volatile cache each.
+    pub fn batches_durable(&self) -> u64 {
+        self.commit.batches_durable
+    }
+
     /// Starts the next batch if none is in flight. While too much logged data waits to be written in
     /// place, only `urgent` batches start: late acknowledgements are how writers are slowed down.
     pub(super) fn start_batch(&mut self, urgent: bool) -> Result<(), StoreError> {
@@ -186,6 +192,7 @@ impl Store {
         let fresh = flight.progress.fresh_writes;
         assert!(fresh == 0 || sabotage::is(Sabotage::FlushBesideFreshData), "acknowledged before written");
         self.durable_lsn = flight.progress.last_lsn;
+        self.commit.batches_durable += 1;
         let done = flight.progress.tickets.into_iter().map(|ticket| Completion::Durable { ticket });
         self.completions.extend(done);
     }

@@ -9,6 +9,7 @@ use crate::index::{Family, Index};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 impl Store {
     /// Makes a store for an OSD; returns its identity. Leaves a store of the same OSD and cluster as it is,
@@ -94,11 +95,25 @@ fn wiped(path: &Path) -> StoreError {
     StoreError::DamagedSuperblock { path: path.to_path_buf(), detail }
 }
 
+/// How long the kernel may take to let go of the device of a process that is gone.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
+/// Between two tries for the lock; there is no event to wait for that has an end.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
+
+/// Opens the device for this process alone. The kernel takes a ring down some time after its process is gone,
+/// and until then its writes may still reach the device: the lock, which the ring holds too, is waited for.
 fn open_device(path: &Path) -> Result<UringDevice, StoreError> {
-    UringDevice::open(path).map_err(|e| match e.kind() {
-        io::ErrorKind::WouldBlock => StoreError::InUse { path: path.to_path_buf() },
-        _ => StoreError::file("cannot open", path, e),
-    })
+    let start = Instant::now();
+    loop {
+        match UringDevice::open(path) {
+            Ok(device) => return Ok(device),
+            Err(e) if e.kind() != io::ErrorKind::WouldBlock => {
+                return Err(StoreError::file("cannot open", path, e));
+            }
+            Err(_) if start.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_RETRY),
+            Err(_) => return Err(StoreError::InUse { path: path.to_path_buf() }),
+        }
+    }
 }
 
 /// Makes the data file with all its space, unless it is there. A file that got no space is removed again.
