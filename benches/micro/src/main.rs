@@ -1,6 +1,6 @@
 //! Measurements of single parts, each beside what others do on the same machine in the same run.
 //!
-//! `cargo xtask bench micro [SUITE]... [--quick] [--json FILE]`; suites: `crush`, `map`, `balance`, `store`.
+//! `cargo xtask bench micro [SUITE]... [--quick] [--json FILE]`; suites: `crush`, `map`, `balance`, `store` and its parts.
 //! Processor time is compared (user time, one core), so that a busy machine does not decide. The suite
 //! `store` is not among those that run without being named: it measures a disk, wants a quiet machine and
 //! 10 GB of space, and takes minutes.
@@ -19,8 +19,15 @@ use std::process::ExitCode;
 /// One group of measurements; `true`: a tenth of the work.
 type Suite = fn(bool) -> Result<Vec<Row>, String>;
 
-const SUITES: &[(&str, Suite)] =
-    &[("crush", crush_speed::run), ("map", map::run), ("balance", balance::run), ("store", store::run)];
+const SUITES: &[(&str, Suite)] = &[
+    ("crush", crush_speed::run),
+    ("map", map::run),
+    ("balance", balance::run),
+    ("store", store::run),
+    ("store-writes", store::writes),
+    ("store-reads", store::reads),
+    ("store-objects", store::objects),
+];
 
 /// Run without being named.
 const USUAL: usize = 3;

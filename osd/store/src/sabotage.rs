@@ -8,6 +8,8 @@ pub(crate) enum Sabotage {
     AcknowledgeUnflushed,
     /// Begin the flush without waiting for fresh data.
     FlushBesideFreshData,
+    /// Force only the log through the device's cache when the batch has fresh data that is written already.
+    FlushLogOnly,
     /// Write in place before the record is durable.
     ApplyUndurable,
     /// Trim the log though data of trimmed records is not in place.
@@ -61,9 +63,10 @@ pub(crate) const fn is(_: Sabotage) -> bool {
 #[cfg(test)]
 impl Sabotage {
     /// Those that random runs must notice; the others have a test of their own, since chance seldom finds them.
-    pub(crate) const BY_CHANCE: [Sabotage; 12] = [
+    pub(crate) const BY_CHANCE: [Sabotage; 13] = [
         Sabotage::AcknowledgeUnflushed,
         Sabotage::FlushBesideFreshData,
+        Sabotage::FlushLogOnly,
         Sabotage::ApplyUndurable,
         Sabotage::TrimBeforeData,
         Sabotage::TrimBeforeIndex,

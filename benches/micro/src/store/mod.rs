@@ -40,8 +40,27 @@ impl Scale {
     }
 }
 
-/// Measures. Space is taken where the program was built, which is on a disk where a temporary directory may not be.
+/// All of it.
 pub(crate) fn run(quick: bool) -> Result<Vec<Row>, String> {
+    measure(quick, &[Bench::writes, Bench::reads, Bench::objects, Bench::restart])
+}
+/// 4 KiB overwrites only.
+pub(crate) fn writes(quick: bool) -> Result<Vec<Row>, String> {
+    measure(quick, &[Bench::writes])
+}
+/// 4 KiB reads only.
+pub(crate) fn reads(quick: bool) -> Result<Vec<Row>, String> {
+    measure(quick, &[Bench::reads])
+}
+/// 4 MiB objects only.
+pub(crate) fn objects(quick: bool) -> Result<Vec<Row>, String> {
+    measure(quick, &[Bench::objects])
+}
+
+type Part = fn(&mut Bench) -> Result<(), String>;
+
+/// Space is taken where the program was built, which is on a disk where a temporary directory may not be.
+fn measure(quick: bool, parts: &[Part]) -> Result<Vec<Row>, String> {
     let scale = Scale::new(quick);
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
     let here = here.parent().ok_or("the program has no directory")?;
@@ -54,18 +73,14 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Row>, String> {
     Store::mkfs(&config, 0, [7; 16]).map_err(|error| error.to_string())?;
     let mut rig = Rig::open(&config, scale.objects, 1)?;
     rig.fill()?;
-    let mut bench = Bench { rig, scale, file, dir: dir.clone(), rows: Vec::new() };
-    bench.writes()?;
-    bench.reads()?;
-    bench.objects()?;
-    let Bench { rig, scale, mut rows, .. } = bench;
-    drop(rig);
-    rows.extend(restart(&dir, &scale)?);
-    Ok(rows)
+    let mut bench = Bench { rig: Some(rig), scale, file, dir, rows: Vec::new() };
+    parts.iter().try_for_each(|part| part(&mut bench))?;
+    Ok(bench.rows)
 }
 
 struct Bench {
-    rig: Rig,
+    /// Until the store is given to another process.
+    rig: Option<Rig>,
     scale: Scale,
     file: PathBuf,
     dir: PathBuf,
@@ -76,8 +91,9 @@ impl Bench {
     /// Runs one case of ours; second, how many bytes the device wrote meanwhile, the checkpoint after it included.
     fn ours(&mut self, kind: Kind, depth: usize) -> Result<(Measured, u64), String> {
         let before = disk::written_bytes(&self.dir)?;
-        let measured = self.rig.run(kind, depth, Duration::from_secs(self.scale.seconds))?;
-        self.rig.store.flush_index().map_err(|error| error.to_string())?;
+        let rig = self.rig.as_mut().ok_or("the store was given away")?;
+        let measured = rig.run(kind, depth, Duration::from_secs(self.scale.seconds))?;
+        rig.store.flush_index().map_err(|error| error.to_string())?;
         Ok((measured, disk::written_bytes(&self.dir)? - before))
     }
 
@@ -148,6 +164,33 @@ impl Bench {
         self.push(Row::new(name, "MB/s", Better::More, m.rate() * megabytes).beside(Some(peer), 0.9));
         Ok(())
     }
+
+    /// How long a store takes to open whose log was as full as it gets when it was killed.
+    fn restart(&mut self) -> Result<(), String> {
+        self.rig = None;
+        let (dir, scale) = (&self.dir, &self.scale);
+        let here = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut child = Command::new(here);
+        child.arg(CHILD).arg(dir).arg(scale.store_bytes.to_string()).arg(scale.objects.to_string());
+        let mut child = child.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+        let mut said = String::new();
+        let out = child.stdout.take().ok_or("the child has no output")?;
+        let heard = BufReader::new(out).read_line(&mut said);
+        // SIGKILL, whatever it said.
+        child.kill().map_err(|error| error.to_string())?;
+        child.wait().map_err(|error| error.to_string())?;
+        heard.map_err(|error| error.to_string())?;
+        let log_bytes = said.trim().strip_prefix(FULL).and_then(|n| n.trim().parse::<u64>().ok());
+        let log_bytes = log_bytes.ok_or_else(|| format!("the child that fills the log said {said:?}"))?;
+        let config = rig::config(dir, scale.store_bytes);
+        let start = Instant::now();
+        let store = Store::open(&config).map_err(|error| error.to_string())?;
+        let seconds = start.elapsed().as_secs_f64();
+        drop(store);
+        let name = format!("store: start after kill -9 with {} MiB of log", log_bytes >> 20);
+        self.push(Row::new(name, "s", Better::Less, seconds).within(5.0));
+        Ok(())
+    }
 }
 
 /// Writes the peer's file once, so that its blocks need no allocation later.
@@ -160,30 +203,6 @@ fn write_raw(file: &Path, bytes: u64) -> Result<(), String> {
         out.write_all(&piece).map_err(fail)?;
     }
     out.sync_all().map_err(fail)
-}
-
-/// How long a store takes to open whose log was as full as it gets when it was killed, and how fast it is examined.
-fn restart(dir: &Path, scale: &Scale) -> Result<Vec<Row>, String> {
-    let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut child = Command::new(here);
-    child.arg(CHILD).arg(dir).arg(scale.store_bytes.to_string()).arg(scale.objects.to_string());
-    let mut child = child.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
-    let mut said = String::new();
-    let out = child.stdout.take().ok_or("the child has no output")?;
-    let heard = BufReader::new(out).read_line(&mut said);
-    // SIGKILL, whatever it said.
-    child.kill().map_err(|error| error.to_string())?;
-    child.wait().map_err(|error| error.to_string())?;
-    heard.map_err(|error| error.to_string())?;
-    let log_bytes = said.trim().strip_prefix(FULL).and_then(|n| n.trim().parse::<u64>().ok());
-    let log_bytes = log_bytes.ok_or_else(|| format!("the child that fills the log said {said:?}"))?;
-    let config = rig::config(dir, scale.store_bytes);
-    let start = Instant::now();
-    let store = Store::open(&config).map_err(|error| error.to_string())?;
-    let seconds = start.elapsed().as_secs_f64();
-    drop(store);
-    let name = format!("store: start after kill -9 with {} MiB of log", log_bytes >> 20);
-    Ok(vec![Row::new(name, "s", Better::Less, seconds).within(5.0)])
 }
 
 /// The child: overwrites blocks until the log is as full as it gets, says so, and waits to be killed.

@@ -94,8 +94,10 @@ impl State {
         self.operations
     }
 
-    fn begin_flush(&mut self, tag: u64) {
-        let covered = self.unflushed.iter().filter(|w| w.done && !self.drop_flushes);
+    /// Begins a flush of every write that is done, or of `only` one of them.
+    fn begin_flush(&mut self, tag: u64, only: Option<u64>) {
+        let is_covered = |w: &&Write| w.done && only.is_none_or(|only| w.operation == only);
+        let covered = self.unflushed.iter().filter(|w| is_covered(w) && !self.drop_flushes);
         let covers = covered.map(|w| w.operation).collect();
         let operation = self.begin(tag, Kind::Flush { covers });
         self.steps.push(Step::FlushBegun { operation });
@@ -129,7 +131,7 @@ struct Pending {
 
 enum Kind {
     Write,
-    /// A write whose flush begins when it is done.
+    /// A write whose flush, which covers no other write, begins when it is done.
     WriteDurably,
     Read {
         offset: u64,
@@ -303,7 +305,7 @@ impl FaultyDevice {
                 s.visible[write.offset..write.offset + write.data.len()].copy_from_slice(&write.data);
                 s.steps.push(Step::WriteDone { operation });
                 if let Kind::WriteDurably = kind {
-                    s.begin_flush(tag);
+                    s.begin_flush(tag, Some(operation));
                     return None;
                 }
             }
@@ -344,7 +346,7 @@ impl Device for FaultyDevice {
         self.disk.state.borrow_mut().begin(tag, Kind::Read { offset, len });
     }
     fn flush(&mut self, tag: u64) {
-        self.disk.state.borrow_mut().begin_flush(tag);
+        self.disk.state.borrow_mut().begin_flush(tag, None);
     }
     fn submit(&mut self) -> Result<(), DeviceError> {
         if !self.disk.state.borrow().pending.is_empty() {

@@ -22,8 +22,8 @@ pub trait Device {
     fn acknowledge(&mut self);
     /// Queues a write of whole units from 4 KiB-aligned memory to a 4 KiB-aligned offset.
     fn write(&mut self, tag: u64, offset: u64, data: Bytes);
-    /// Queues a write that completes once a flush that began after it is done: the write itself, and every
-    /// write reaped before it was queued, are then on stable storage. A round trip less than `write`, `flush`.
+    /// Queues a write that completes once it is on stable storage. It covers no other write: a device that can
+    /// force one write through its cache flushes nothing else. A round trip less than `write`, `flush`.
     fn write_durably(&mut self, tag: u64, offset: u64, data: Bytes);
     /// Queues a read of `len` bytes, whole units; they come back with the completion.
     fn read(&mut self, tag: u64, offset: u64, len: usize);

@@ -1,13 +1,13 @@
 //! A file or block device through io_uring with O_DIRECT.
 
-use super::{Device, DeviceError, Event, lower, new_event_fd};
+use super::{Device, DeviceError, Event};
 use crate::buf::{AlignedBuf, is_direct};
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Operations handed to the kernel at once, at most; more wait here.
@@ -17,10 +17,8 @@ const DEPTH: u32 = 256;
 pub struct UringDevice {
     ring: IoUring,
     file: OwnedFd,
-    event: OwnedFd,
     size_bytes: u64,
-    /// By slot; the kernel's user data is twice the slot, plus one for the flush of a durable write.
-    /// A buffer lives here until its operation is back.
+    /// By slot, which is the kernel's user data. A buffer lives here until its operation is back.
     operations: Vec<Option<Operation>>,
     free_slots: Vec<usize>,
     /// Slots not yet handed to the kernel.
@@ -35,16 +33,13 @@ struct Operation {
     /// Bytes done so far: the kernel may do less than it was asked to.
     done: usize,
     kind: Kind,
-    /// Entries that the kernel still holds of it.
-    entries: u32,
-    /// The flush of a durable write succeeded, and came after all of the write.
-    flushed: bool,
     error: Option<io::Error>,
 }
 
 enum Kind {
     Write(Bytes),
-    /// A write and a flush, linked: the kernel begins the second when the first is done.
+    /// `RWF_DSYNC`: forced through the device's cache where the device can do that for one write, else followed
+    /// by a flush within the kernel. Either is a round trip less than a flush of our own.
     WriteDurably(Bytes),
     Read {
         buf: AlignedBuf,
@@ -80,12 +75,9 @@ impl UringDevice {
         let ring = IoUring::builder().setup_single_issuer().setup_coop_taskrun().build(DEPTH);
         // Kernels before 6.0 do not know the hints.
         let ring = ring.or_else(|_| IoUring::new(DEPTH))?;
-        let event = new_event_fd();
-        ring.submitter().register_eventfd(event.as_raw_fd())?;
         Ok(UringDevice {
             ring,
             file,
-            event,
             size_bytes,
             operations: Vec::new(),
             free_slots: Vec::new(),
@@ -101,8 +93,7 @@ impl UringDevice {
             offset.is_multiple_of(crate::layout::UNIT) && end <= self.size_bytes,
             "I/O outside the device"
         );
-        let operation =
-            Some(Operation { tag, offset, done: 0, kind, entries: 0, flushed: false, error: None });
+        let operation = Some(Operation { tag, offset, done: 0, kind, error: None });
         let slot = match self.free_slots.pop() {
             Some(slot) => {
                 self.operations[slot] = operation;
@@ -119,35 +110,24 @@ impl UringDevice {
     /// Moves queued operations into the submission ring, up to its depth.
     fn fill(&mut self) {
         let file = types::Fd(self.file.as_raw_fd());
-        let flush = || opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build();
-        // Two entries fit whenever one more operation begins: a linked pair must go in together.
-        while self.in_flight + 2 <= DEPTH as usize
+        while self.in_flight < DEPTH as usize
             && let Some(slot) = self.queued.pop_front()
         {
             let op = self.operations[slot].as_mut().expect("a queued slot is taken");
             let at = op.offset + op.done as u64;
             let left = u32::try_from(op.kind.len() - op.done).expect("one operation stays below 4 GiB");
-            let data = slot as u64 * 2;
-            let entries = match &mut op.kind {
-                Kind::Write(bytes) => {
-                    (opcode::Write::new(file, bytes[op.done..].as_ptr(), left).offset(at).build(), None)
-                }
-                Kind::WriteDurably(bytes) => {
-                    let write = opcode::Write::new(file, bytes[op.done..].as_ptr(), left).offset(at).build();
-                    (write.flags(squeue::Flags::IO_LINK), Some(flush().user_data(data + 1)))
-                }
+            let write = |bytes: &Bytes| opcode::Write::new(file, bytes[op.done..].as_ptr(), left).offset(at);
+            let entry = match &mut op.kind {
+                Kind::Write(bytes) => write(bytes).build(),
+                Kind::WriteDurably(bytes) => write(bytes).rw_flags(libc::RWF_DSYNC as _).build(),
                 Kind::Read { buf, .. } => {
                     let to = buf.as_mut_ptr().wrapping_add(op.done);
-                    (opcode::Read::new(file, to, left).offset(at).build(), None)
+                    opcode::Read::new(file, to, left).offset(at).build()
                 }
-                Kind::Flush => (flush(), None),
+                Kind::Flush => opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build(),
             };
-            op.entries = 1 + u32::from(entries.1.is_some());
-            self.in_flight += op.entries as usize;
-            self.push(entries.0.user_data(data));
-            if let Some(second) = entries.1 {
-                self.push(second);
-            }
+            self.in_flight += 1;
+            self.push(entry.user_data(slot as u64));
         }
     }
 
@@ -178,14 +158,10 @@ impl UringDevice {
     /// Takes completions off the ring. Partial ones are queued again for the rest.
     fn collect(&mut self) {
         while let Some(entry) = self.ring.completion().next() {
-            let (slot, is_flush) = ((entry.user_data() / 2) as usize, entry.user_data() % 2 == 1);
+            let slot = entry.user_data() as usize;
             self.in_flight -= 1;
             let op = self.operations[slot].as_mut().expect("a completion of an operation in flight");
-            op.entries -= 1;
-            op.take(entry.result(), is_flush);
-            if op.entries > 0 {
-                continue;
-            }
+            op.take(entry.result());
             if !op.is_finished() {
                 self.queued.push_back(slot);
                 continue;
@@ -198,25 +174,25 @@ impl UringDevice {
 }
 
 impl Operation {
-    /// What one entry of the operation came to.
-    fn take(&mut self, result: i32, is_flush: bool) {
+    /// What the kernel says of the operation.
+    fn take(&mut self, result: i32) {
         let all = self.kind.len();
         match result {
-            _ if self.error.is_some() => {}
-            // The write before it was partial, so the kernel did not begin the flush; both are queued again.
-            e if is_flush && e == -libc::ECANCELED && self.done < all => {}
-            0 if is_flush => self.flushed = true,
             n if n > 0 || (n == 0 && all == 0) => self.done += n as usize,
             0 => self.error = Some(io::ErrorKind::UnexpectedEof.into()),
-            // Reads and writes that were interrupted are queued again; a flush that failed never is.
-            e if (e == -libc::EINTR || e == -libc::EAGAIN) && all > 0 && !is_flush => {}
+            // Interrupted before anything was done: queued again. Not so what may have failed in its flush, which
+            // drops what it could not write: only a first flush that failed tells of that.
+            e if (e == -libc::EINTR || e == -libc::EAGAIN) && all > 0 && !self.is_durable_write() => {}
             e => self.error = Some(io::Error::from_raw_os_error(-e)),
         }
     }
 
+    fn is_durable_write(&self) -> bool {
+        matches!(self.kind, Kind::WriteDurably(_))
+    }
+
     fn is_finished(&self) -> bool {
-        let flushed = self.flushed || !matches!(self.kind, Kind::WriteDurably(_));
-        self.error.is_some() || (self.done == self.kind.len() && flushed)
+        self.error.is_some() || self.done == self.kind.len()
     }
 
     fn into_event(self) -> Event {
@@ -241,12 +217,12 @@ impl Device for UringDevice {
     fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
+    /// The ring itself: readable while completions lie in it, without a system call for each to say so.
     fn event_fd(&self) -> BorrowedFd<'_> {
-        self.event.as_fd()
+        // SAFETY: the descriptor belongs to the ring, which lives as long as `self`, which the result borrows.
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
     }
-    fn acknowledge(&mut self) {
-        lower(self.event.as_fd());
-    }
+    fn acknowledge(&mut self) {}
     fn write(&mut self, tag: u64, offset: u64, data: Bytes) {
         assert!(is_direct(&data), "O_DIRECT needs aligned memory and whole units");
         self.queue(tag, offset, Kind::Write(data));

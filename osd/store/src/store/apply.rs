@@ -10,8 +10,11 @@ use bytes::Bytes;
 
 /// Units per in-place write, at most.
 const APPLY_UNITS_MAX: usize = 128;
-/// In-place writes under way, at most.
-const APPLY_WRITES_MAX: usize = 16;
+/// In-place writes under way, at most: as many as a fast device wants to be kept busy.
+const APPLY_WRITES_MAX: usize = 64;
+/// Once so few are under way the next ones go out, together: one by one each would cost a system call and a
+/// signal to the device.
+const APPLY_WRITES_LOW: usize = 32;
 
 impl Store {
     /// Starts in-place writes of states up to `upto`.
@@ -19,6 +22,9 @@ impl Store {
         let early = sabotage::is(Sabotage::ApplyUndurable);
         let upto = if early { self.next_lsn } else { upto };
         assert!(early || upto <= self.durable_lsn, "data would be overwritten before its record is durable");
+        if self.overlay.writes_in_flight() > APPLY_WRITES_LOW {
+            return;
+        }
         while self.overlay.writes_in_flight() < APPLY_WRITES_MAX {
             let Some(run) = self.overlay.take_run(upto, APPLY_UNITS_MAX) else { return };
             let data = match &run.data[..] {

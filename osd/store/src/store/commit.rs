@@ -13,6 +13,9 @@ use std::collections::VecDeque;
 /// A batch this large is closed; the next transaction begins another.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// With no batch in flight, one of this size does not wait for the next `poll`.
+const EARLY_BATCH_BYTES: usize = 64 << 10;
+
 /// Batches that fill, and the one in flight.
 #[derive(Default)]
 pub(super) struct Commit {
@@ -36,6 +39,8 @@ struct Progress {
     tickets: Vec<u64>,
     last_lsn: u64,
     fresh_writes: usize,
+    /// Whether it ever had fresh data: written or not, it takes a flush to make that durable.
+    has_fresh: bool,
 }
 
 struct Flight {
@@ -51,6 +56,7 @@ impl Batch {
         self.progress.tickets.push(ticket);
         self.progress.last_lsn = lsn;
         self.progress.fresh_writes += fresh_writes;
+        self.progress.has_fresh |= fresh_writes > 0;
         self.records += 1;
     }
 }
@@ -63,7 +69,7 @@ impl Commit {
             self.filling.push_back(Batch {
                 number: self.batches_opened,
                 buf: AlignedBuf::zeroed(HEADER_BYTES),
-                progress: Progress { tickets: Vec::new(), last_lsn: lsn, fresh_writes: 0 },
+                progress: Progress { tickets: Vec::new(), last_lsn: lsn, fresh_writes: 0, has_fresh: false },
                 records: 0,
                 first_lsn: lsn,
             });
@@ -74,6 +80,11 @@ impl Commit {
     /// The most log that the batches not yet in flight will take, bytes.
     pub(super) fn queued_bytes(&self) -> u64 {
         self.filling.iter().map(|b| (b.buf.len() as u64).next_multiple_of(UNIT)).sum()
+    }
+
+    /// Whether the device could work on a batch, and one is large enough.
+    pub(super) fn is_worth_a_flush(&self) -> bool {
+        self.flight.is_none() && self.filling.front().is_some_and(|b| b.buf.len() >= EARLY_BATCH_BYTES)
     }
 
     /// Whether every transaction is acknowledged.
@@ -122,10 +133,10 @@ impl Store {
         let len = data.len() as u64;
         assert!(len <= self.ring.free(), "a batch overruns the log: room was counted before it was accepted");
         let ranges: Vec<_> = self.ring.ranges(at, len).collect();
-        // With one write and no fresh data to wait for, write and flush go to the device together.
+        // With one write and no fresh data it is one operation; that covers nothing but the log.
         let at_once = self.limits.volatile_cache
             && ranges.len() == 1
-            && batch.progress.fresh_writes == 0
+            && (!batch.progress.has_fresh || sabotage::is(Sabotage::FlushLogOnly))
             && !sabotage::is(Sabotage::AcknowledgeUnflushed);
         let mut from = 0;
         for (offset, len) in &ranges {

@@ -10,6 +10,9 @@ use osd_object::Transaction;
 /// Memory that one index change takes beyond its bytes, roughly.
 const INDEX_CHANGE_BYTES: u64 = 64;
 
+/// Fresh data from this size on goes to the device at once.
+const EARLY_FRESH_BYTES: usize = 256 << 10;
+
 impl Store {
     /// Accepts a transaction. Its effects are visible at once and durable when its completion says so;
     /// transactions become durable in the order of `submit`. A refusal (`StoreError::is_refusal`) leaves
@@ -79,7 +82,9 @@ impl Store {
         for (unit, data) in plan.inline {
             self.overlay.log(unit, lsn, data);
         }
+        let mut fresh_bytes = 0;
         for f in plan.fresh {
+            fresh_bytes += f.data.len();
             let tag = self.operations.insert(Operation::Fresh { start: f.run.start, batch });
             self.device.write(tag, self.superblock.geometry.unit_offset(f.run.start), f.data.clone());
             self.overlay.fresh_begins(f.run.start, f.data);
@@ -89,6 +94,19 @@ impl Store {
             self.space.retire(lsn, run);
         }
         self.next_lsn += 1;
+        self.begin_early(fresh_bytes)
+    }
+
+    /// Hands work to an idle device before the next `poll`, so that it works while the next transactions are
+    /// planned: large data at once, and a batch that is large enough to be worth a flush of its own.
+    fn begin_early(&mut self, fresh_bytes: usize) -> Result<(), StoreError> {
+        let worth_a_flush = self.commit.is_worth_a_flush();
+        if worth_a_flush {
+            self.start_batch(false)?;
+        }
+        if worth_a_flush || fresh_bytes >= EARLY_FRESH_BYTES {
+            self.device.submit()?;
+        }
         Ok(())
     }
 }
