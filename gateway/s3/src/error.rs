@@ -54,6 +54,7 @@ codes! {
     InvalidAccessKeyId = 403, "The access key ID that you provided does not exist in our records.";
     InvalidArgument = 400, "Invalid argument.";
     InvalidBucketAclWithObjectOwnership = 400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting.";
+    InvalidBucketState = 409, "The request is not valid with the current state of the bucket.";
     InvalidBucketName = 400, "The specified bucket is not valid.";
     InvalidDigest = 400, "The Content-MD5 or checksum value that you specified is not valid.";
     InvalidPart = 400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
@@ -61,6 +62,7 @@ codes! {
     InvalidPartOrder = 400, "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
     InvalidRange = 416, "The requested range is not satisfiable.";
     InvalidRequest = 400, "Invalid request.";
+    InvalidRetentionPeriod = 400, "The retention period must be a positive number of days or years.";
     InvalidStorageClass = 400, "The storage class you specified is not valid.";
     InvalidTag = 400, "The tag provided was not a valid tag.";
     InvalidURI = 400, "The specified URI couldn't be parsed.";
@@ -78,6 +80,7 @@ codes! {
     NoSuchCORSConfiguration = 404, "The CORS configuration does not exist.";
     NoSuchKey = 404, "The specified key does not exist.";
     NoSuchLifecycleConfiguration = 404, "The lifecycle configuration does not exist.";
+    NoSuchObjectLockConfiguration = 404, "The specified object does not have a ObjectLock configuration.";
     NoSuchPublicAccessBlockConfiguration = 404, "The public access block configuration was not found.";
     NoSuchTagSet = 404, "The TagSet does not exist.";
     NoSuchUpload = 404, "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";

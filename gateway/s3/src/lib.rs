@@ -14,6 +14,7 @@ mod cors;
 mod dates;
 pub mod error;
 mod hex;
+mod object_lock;
 mod request;
 mod response;
 mod server;

@@ -69,6 +69,13 @@ impl Ask {
     pub(crate) const PUT_BUCKET_TAGS: Ask = Ask::policy("s3:PutBucketTagging");
     pub(crate) const GET_BLOCK: Ask = Ask::policy("s3:GetBucketPublicAccessBlock");
     pub(crate) const PUT_BLOCK: Ask = Ask::policy("s3:PutBucketPublicAccessBlock");
+    pub(crate) const GET_BUCKET_LOCK: Ask = Ask::policy("s3:GetBucketObjectLockConfiguration");
+    pub(crate) const PUT_BUCKET_LOCK: Ask = Ask::policy("s3:PutBucketObjectLockConfiguration");
+    pub(crate) const GET_RETENTION: Ask = Ask::policy("s3:GetObjectRetention");
+    pub(crate) const PUT_RETENTION: Ask = Ask::policy("s3:PutObjectRetention");
+    pub(crate) const BYPASS_RETENTION: Ask = Ask::policy("s3:BypassGovernanceRetention");
+    pub(crate) const GET_LEGAL_HOLD: Ask = Ask::policy("s3:GetObjectLegalHold");
+    pub(crate) const PUT_LEGAL_HOLD: Ask = Ask::policy("s3:PutObjectLegalHold");
     pub(crate) const GET_OWNERSHIP: Ask = Ask::policy("s3:GetBucketOwnershipControls");
     pub(crate) const PUT_OWNERSHIP: Ask = Ask::policy("s3:PutBucketOwnershipControls");
 

@@ -9,7 +9,7 @@ use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::error::S3Error;
 use bytes::Bytes;
-use osd_class::index::{self, GotRow, Head, Part, UploadRow};
+use osd_class::index::{self, GotRow, Head, ObjectLock, Part, UploadRow};
 use std::collections::BTreeMap;
 use stdx::codec::{DecodeError, from_bytes, to_bytes};
 use stdx::time::WallTime;
@@ -21,8 +21,10 @@ struct StoredAttrs {
     extra: BTreeMap<String, Bytes>,
     checksum: Bytes,
     storage_class: String,
+    /// Of an upload: what is to keep the object. (Of an object its row says it.)
+    lock: Option<ObjectLock>,
 }
-stdx::codec_versioned!(StoredAttrs, 1 { headers, metadata, extra, checksum, storage_class });
+stdx::codec_versioned!(StoredAttrs, 2 { headers, metadata, extra, checksum, storage_class } since 2 { lock });
 
 /// Damaged metadata is an internal error, with the place in the log.
 pub(crate) fn damaged(what: &str, key: &str, e: &DecodeError) -> S3Error {
@@ -41,6 +43,19 @@ pub(crate) fn attrs_to_bytes(attrs: &ObjectAttrs, checksum: Option<&ObjectChecks
         extra: attrs.extra.clone(),
         checksum: checksum.map_or_else(Bytes::new, |c| c.checksum.value.clone()),
         storage_class: attrs.storage_class.clone(),
+        lock: None,
+    })
+}
+
+/// The same of an upload.
+pub(crate) fn upload_attrs_to_bytes(attrs: &ObjectAttrs) -> Bytes {
+    to_bytes(&StoredAttrs {
+        headers: attrs.headers.clone(),
+        metadata: attrs.metadata.clone(),
+        extra: attrs.extra.clone(),
+        checksum: Bytes::new(),
+        storage_class: attrs.storage_class.clone(),
+        lock: attrs.lock,
     })
 }
 
@@ -51,6 +66,7 @@ fn attrs_from(bytes: Bytes, key: &str) -> Result<(ObjectAttrs, Bytes), S3Error> 
         metadata: a.metadata,
         extra: a.extra,
         storage_class: a.storage_class,
+        lock: a.lock,
     };
     Ok((attrs, a.checksum))
 }
@@ -103,7 +119,8 @@ pub(crate) fn change_attrs(
 }
 
 pub(crate) fn entry(key: &str, row: GotRow) -> Result<Entry, S3Error> {
-    let (attrs, value) = attrs_from(row.detail.attrs, key)?;
+    let (mut attrs, value) = attrs_from(row.detail.attrs, key)?;
+    attrs.lock = row.detail.lock;
     let checksum = checksum_kind(row.head.checksum_algorithm, row.head.checksum_kind)
         .filter(|(algorithm, _)| algorithm.value_len() == value.len())
         .map(|(algorithm, kind)| ObjectChecksum { checksum: Checksum { algorithm, value }, kind });

@@ -15,6 +15,7 @@ mod manifest;
 mod meta;
 mod multipart;
 mod names;
+mod object_lock;
 mod objects;
 pub mod types;
 mod version_types;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use config::StorageConfig;
 pub use meta::check_key_pair;
+pub use object_lock::*;
 pub use types::*;
 pub use version_types::*;
 

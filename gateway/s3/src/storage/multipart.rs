@@ -35,7 +35,7 @@ impl<R: Rados> Storage<R> {
         let random = u64::from_le_bytes(super::names::random()?);
         let upload = (u128::from(initiated_ms) << 64) | u128::from(random);
         let (checksum_algorithm, checksum_kind) = convert::checksum_numbers(checksum);
-        let attrs = convert::attrs_to_bytes(&attrs, None);
+        let attrs = convert::upload_attrs_to_bytes(&attrs);
         let row = UploadRow { initiated_ms, attrs, checksum_algorithm, checksum_kind };
         let name = Bytes::copy_from_slice(key.as_bytes());
         let input =
@@ -196,6 +196,7 @@ impl<R: Rados> Storage<R> {
             gc_delay_ms: self.gc_delay_ms(),
             versioning: bucket.versioning(),
             nonce: version_nonce(bucket)?,
+            lock: bucket.lock_of_new(info.attrs.lock, mtime_ms)?,
         };
         let input = |generation| to_bytes(&UploadComplete { generation, ..row.clone() });
         let reply: PutReply = self.call_index(bucket.id, &name, "upload_complete", input).await?;

@@ -84,6 +84,7 @@ impl<R: Rados> Storage<R> {
                 attrs: convert::attrs_to_bytes(&attrs, checksum.as_ref()),
                 runs: Vec::new(),
                 upload: None,
+                lock: bucket.lock_of_new(attrs.lock, mtime_ms)?,
             },
             head,
             inline: Bytes::new(),
@@ -231,11 +232,13 @@ impl<R: Rados> Storage<R> {
             conditions: convert::conditions(&deletion.conditions),
             if_mtime_s: deletion.if_modified_at,
             if_size: deletion.if_size,
-            if_attrs: None,
+            if_attrs: deletion.if_seen.as_ref().and_then(|seen| seen.attrs.clone()),
             gc_delay_ms: self.gc_delay_ms(),
             versioning: bucket.versioning(),
             nonce: version_nonce(bucket)?,
             which: deletion.which,
+            bypass: deletion.bypass,
+            if_seen: deletion.if_seen.as_ref().map(|seen| (seen.version.0, seen.mtime.millis())),
         };
         let input = |generation| to_bytes(&DeleteRow { generation, ..row.clone() });
         let reply: PutReply = self.call_index(bucket.id, &name, "delete_row", input).await?;

@@ -1,5 +1,6 @@
 //! What storage is made of, as the verbs see it: users, buckets, objects, parts, listings, bodies.
 
+use super::object_lock::ObjectLock;
 use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::error::S3Error;
@@ -187,6 +188,8 @@ pub struct ObjectAttrs {
     pub metadata: BTreeMap<String, String>,
     /// The storage class; empty for STANDARD.
     pub storage_class: String,
+    /// What keeps the object from being removed.
+    pub lock: Option<ObjectLock>,
     /// Everything later verbs keep with an object (tags, ACL, ...), each in its own encoding.
     pub extra: BTreeMap<String, Bytes>,
 }

@@ -75,6 +75,21 @@ pub struct Deletion {
     pub if_modified_at: Option<u64>,
     /// It has so many bytes, else `PreconditionFailed`.
     pub if_size: Option<u64>,
+    /// It is what was seen before, else `OperationAborted`.
+    pub if_seen: Option<Seen>,
+    /// Whether a retention of the mode Governance does not count.
+    pub bypass: bool,
+}
+
+/// What a version was when somebody decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which version.
+    pub version: VersionId,
+    /// When it was put.
+    pub mtime: WallTime,
+    /// Its attributes as they are stored, if they mattered. Opaque.
+    pub attrs: Option<Bytes>,
 }
 
 /// What a deletion did.

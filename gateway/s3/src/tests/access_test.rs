@@ -23,7 +23,7 @@ pub(super) fn allow(principal: &str, action: &str, resource: &str, rest: &str) -
 }
 
 /// Every verb that is about alice's bucket or an object in it.
-const VERBS: [(&str, &str); 44] = [
+const VERBS: [(&str, &str); 50] = [
     ("GET", "/bucket"),
     ("GET", "/bucket?list-type=2"),
     ("GET", "/bucket?versions"),
@@ -50,6 +50,12 @@ const VERBS: [(&str, &str); 44] = [
     ("GET", "/bucket?versioning"),
     ("PUT", "/bucket?versioning"),
     ("GET", "/bucket?lifecycle"),
+    ("GET", "/bucket?object-lock"),
+    ("PUT", "/bucket?object-lock"),
+    ("GET", "/bucket/k?retention"),
+    ("PUT", "/bucket/k?retention"),
+    ("GET", "/bucket/k?legal-hold"),
+    ("PUT", "/bucket/k?legal-hold"),
     ("DELETE", "/bucket"),
     ("GET", "/bucket/k"),
     ("GET", "/bucket/none"),

@@ -109,7 +109,7 @@ async fn settings_that_nobody_made() {
     assert_eq!(w.send("GET", "/bucket/none?acl").await.refusal(), (404, "NoSuchKey".into()));
     for (method, target) in [
         ("DELETE", "/bucket?website"),
-        ("PUT", "/bucket/k?retention"),
+        ("PUT", "/bucket/k?torrent"),
         ("POST", "/bucket/k?restore"),
         ("GET", "/bucket?inventory"),
         ("POST", "/bucket"),

@@ -12,6 +12,7 @@ mod copy_test;
 mod disconnect_test;
 mod listing_test;
 mod multipart_test;
+mod object_lock_test;
 mod object_test;
 mod slow_test;
 mod tagging_test;

@@ -184,7 +184,7 @@ async fn what_is_not_built_is_not_accepted() {
         ("x-amz-server-side-encryption-customer-algorithm", "AES256", 501, "NotImplemented"),
         ("x-amz-tagging", "a=1&a=2", 400, "InvalidTag"),
         ("x-amz-acl", "nonsense", 400, "InvalidArgument"),
-        ("x-amz-object-lock-mode", "GOVERNANCE", 501, "NotImplemented"),
+        ("x-amz-object-lock-mode", "GOVERNANCE", 400, "InvalidRequest"),
         ("x-amz-storage-class", "GLACIER", 400, "InvalidStorageClass"),
     ] {
         let put = call("PUT", "/bucket/k").body("x").header(name, value);

@@ -96,6 +96,8 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some("cors")) => bucket::cors::get(gw, rq).await,
         ("PUT", Some("cors")) => bucket::cors::put(gw, rq).await,
         ("DELETE", Some("cors")) => bucket::cors::delete(gw, rq).await,
+        ("GET", Some("object-lock")) => bucket::object_lock::get(gw, rq).await,
+        ("PUT", Some("object-lock")) => bucket::object_lock::put(gw, rq).await,
         ("GET", Some("uploads")) => multipart::list_uploads::run(gw, rq).await,
         ("GET", Some("location")) => bucket::location::run(gw, rq).await,
         ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
@@ -123,13 +125,17 @@ async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some("tagging")) => tagging::get(gw, rq).await,
         ("PUT", Some("tagging")) => tagging::put(gw, rq).await,
         ("DELETE", Some("tagging")) => tagging::delete(gw, rq).await,
+        ("GET", Some("retention")) => object::retention::get(gw, rq).await,
+        ("PUT", Some("retention")) => object::retention::put(gw, rq).await,
+        ("GET", Some("legal-hold")) => object::legal_hold::get(gw, rq).await,
+        ("PUT", Some("legal-hold")) => object::legal_hold::put(gw, rq).await,
         ("GET", Some("uploadId")) => multipart::list_parts::run(gw, rq).await,
         ("PUT", Some("uploadId")) if copies => multipart::copy_part::run(gw, rq).await,
         ("PUT", Some("uploadId")) => multipart::upload_part::run(gw, rq).await,
         ("POST", Some("uploadId")) => multipart::complete::run(gw, rq).await,
         ("DELETE", Some("uploadId")) => multipart::abort::run(gw, rq).await,
         ("POST", Some("uploads")) => multipart::create::run(gw, rq).await,
-        ("GET", Some(name)) => object::settings::get(gw, rq, name).await,
+        ("GET", Some(_)) => object::settings::get(gw, rq).await,
         ("PUT" | "DELETE" | "POST", Some(_)) => not_implemented(gw, rq).await,
         _ => Err(Code::MethodNotAllowed.into()),
     }
@@ -147,9 +153,7 @@ pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
     for name in rq.headers.keys().map(|n| n.as_str()) {
         let unbuilt = name.starts_with("x-amz-server-side-encryption")
             || name.starts_with("x-amz-copy-source-server-side-encryption")
-            || name.starts_with("x-amz-object-lock-")
-            || name == "x-amz-website-redirect-location"
-            || name == "x-amz-bucket-object-lock-enabled";
+            || name == "x-amz-website-redirect-location";
         if unbuilt && rq.header(name) != Some("false") {
             return Err(S3Error::new(Code::NotImplemented).field("Header", name));
         }

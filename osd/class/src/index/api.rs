@@ -1,5 +1,6 @@
 //! What callers say to a shard and what it answers.
 
+use super::object_lock::ObjectLock;
 use super::rows::{
     Counters, Detail, GarbageRow, Head, Header, Part, Split, Tag, UploadRow, Version, Versioning, Which,
 };
@@ -50,6 +51,8 @@ pub enum Refusal {
     Unsplittable,
     /// The attributes are not those that the caller has seen (ECANCELED): read them again.
     Changed,
+    /// A retention or a legal hold forbids it (EACCES).
+    Locked,
 }
 stdx::codec_enum!(Refusal {
     0 => Elsewhere { header },
@@ -64,6 +67,7 @@ stdx::codec_enum!(Refusal {
     9 => NotDriver,
     10 => Unsplittable,
     11 => Changed,
+    12 => Locked,
 });
 
 /// An ETag in a condition: digest and number of parts.
@@ -227,10 +231,14 @@ pub struct DeleteRow {
     pub nonce: u64,
     /// `Current`: the key; else one version, for good.
     pub which: Which,
+    /// Whether the caller may bypass a retention of the mode Governance.
+    pub bypass: bool,
+    /// It is this version, put at this millisecond, else `Changed`: for one who decided on what a listing showed.
+    pub if_seen: Option<(Version, u64)>,
 }
-stdx::codec_versioned!(DeleteRow, 1 {
+stdx::codec_versioned!(DeleteRow, 2 {
     generation, key, conditions, if_mtime_s, if_size, if_attrs, gc_delay_ms, versioning, nonce, which
-});
+} since 2 { bypass, if_seen });
 
 /// `list`: answers `ListPage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -403,9 +411,11 @@ pub struct UploadComplete {
     pub versioning: Versioning,
     /// As in `PutRow`.
     pub nonce: u64,
+    /// As in `Detail`.
+    pub lock: Option<ObjectLock>,
 }
-stdx::codec_versioned!(UploadComplete, 2 { generation, key, upload, parts, head, attrs, conditions, gc_delay_ms }
-    since 2 { versioning, nonce });
+stdx::codec_versioned!(UploadComplete, 3 { generation, key, upload, parts, head, attrs, conditions, gc_delay_ms }
+    since 2 { versioning, nonce } since 3 { lock });
 
 /// `upload_abort`: answers `Stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]

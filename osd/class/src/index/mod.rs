@@ -9,6 +9,7 @@ mod key;
 mod lifecycle;
 mod list;
 mod object;
+mod object_lock;
 mod rows;
 mod scan;
 mod shard;
@@ -25,6 +26,7 @@ mod version_test;
 
 pub use api::*;
 pub use key::{after_key, after_prefix};
+pub use object_lock::{LockChange, LockReply, ObjectLock, Retention, RetentionMode, SetLock};
 pub use rows::{
     Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow, Version,
     Versioning, Which,
@@ -57,6 +59,7 @@ impl ObjectClass for Index {
             Method::read("get_row"),
             Method::write("delete_row").even_when_full(),
             Method::write("set_attrs"),
+            Method::write("set_lock"),
             Method::read("list"),
             Method::read("list_versions"),
             Method::write("upload_create"),
@@ -93,6 +96,7 @@ impl ObjectClass for Index {
             "get_row" => to_bytes(&object::get(ctx, input(bytes)?)?),
             "delete_row" => to_bytes(&object::delete(ctx, input(bytes)?)?),
             "set_attrs" => to_bytes(&version::set_attrs(ctx, input(bytes)?)?),
+            "set_lock" => to_bytes(&object_lock::set_lock(ctx, input(bytes)?)?),
             "list_versions" => to_bytes(&version_list::versions(ctx, input(bytes)?)?),
             "list" => to_bytes(&list::objects(ctx, input(bytes)?)?),
             "upload_create" => to_bytes(&upload::create(ctx, input(bytes)?)?),

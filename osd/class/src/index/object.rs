@@ -73,10 +73,9 @@ fn check_delete(input: &DeleteRow, old: &Stored) -> Result<(), ClassError> {
     {
         return Err(refuse(Refusal::Precondition));
     }
-    match &input.if_attrs {
-        Some(seen) if *seen != old.detail.attrs => Err(refuse(Refusal::Changed)),
-        _ => Ok(()),
-    }
+    let other = input.if_attrs.as_ref().is_some_and(|seen| *seen != old.detail.attrs)
+        || input.if_seen.is_some_and(|seen| seen != (old.row.version, head.mtime_ms));
+    if other { Err(refuse(Refusal::Changed)) } else { Ok(()) }
 }
 
 pub(super) fn delete(ctx: &mut MethodContext<'_, '_>, input: DeleteRow) -> Result<PutReply, ClassError> {
@@ -113,7 +112,7 @@ pub(super) fn delete(ctx: &mut MethodContext<'_, '_>, input: DeleteRow) -> Resul
         put_in(&mut shard, &input.key, new, false);
         (reply.version, reply.marker) = (version, true);
     } else if let Some((place, old)) = found {
-        version::remove(&mut shard, &input.key, place, &old, due_ms)?;
+        version::remove(&mut shard, &input.key, place, &old, due_ms, input.bypass)?;
         (reply.version, reply.marker) = (old.row.version, old.row.marker);
     }
     reply.stat = shard.stat();

@@ -1,5 +1,6 @@
 //! The values of a shard's rows (docs/formats/bucket-index.md).
 
+use super::object_lock::ObjectLock;
 use bytes::Bytes;
 
 /// Names one run of data objects for ever: which gateway instance wrote it, and its how-manieth it was.
@@ -105,8 +106,10 @@ pub struct Detail {
     pub runs: Vec<Part>,
     /// The upload it was completed from, to recognise a repetition of the completion.
     pub upload: Option<u128>,
+    /// What keeps it from being removed; none: nothing ever did.
+    pub lock: Option<ObjectLock>,
 }
-stdx::codec_versioned!(Detail, 1 { attrs, runs, upload });
+stdx::codec_versioned!(Detail, 2 { attrs, runs, upload } since 2 { lock });
 
 /// The row of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

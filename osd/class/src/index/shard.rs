@@ -51,6 +51,7 @@ pub(super) fn refuse(refusal: Refusal) -> ClassError {
         Refusal::InvalidPart { .. } => Errno::EINVAL,
         Refusal::NotEmpty => Errno::ENOTEMPTY,
         Refusal::Unsplittable => Errno::ENODATA,
+        Refusal::Locked => Errno::EACCES,
     };
     ClassError::with_detail(code, to_bytes(&refusal))
 }

@@ -85,6 +85,8 @@ pub(super) fn delete_row(key: &str) -> DeleteRow {
         versioning: Versioning::Off,
         nonce: 0,
         which: Which::Current,
+        bypass: false,
+        if_seen: None,
     }
 }
 

@@ -86,12 +86,23 @@ pub(super) fn put_in(shard: &mut Shard<'_, '_, '_>, key: &[u8], new: New, curren
     }
 }
 
-/// Removes a version for good: its data becomes garbage.
-pub(super) fn destroy(shard: &mut Shard<'_, '_, '_>, key: &[u8], place: Place, old: &Stored, due_ms: u64) {
+/// Removes a version for good: its data becomes garbage. `Locked` if it is locked.
+fn destroy(
+    shard: &mut Shard<'_, '_, '_>,
+    key: &[u8],
+    place: Place,
+    old: &Stored,
+    due_ms: u64,
+    bypass: bool,
+) -> Result<(), ClassError> {
+    if old.detail.lock.is_some_and(|lock| lock.keeps(shard.now_ms(), bypass)) {
+        return Err(refuse(Refusal::Locked));
+    }
     for run in &old.detail.runs {
         shard.discard(key, run, due_ms);
     }
     take_out(shard, key, place, old);
+    Ok(())
 }
 
 /// Moves a version, with its bytes where they are inline.
@@ -189,7 +200,7 @@ pub(super) fn make_room(
     let named = latest.as_ref().is_some_and(|(_, l)| !l.row.version.is_null());
     if versioning == Versioning::Off && shard.counters.versions == 0 && !named {
         if let Some((place, old)) = &latest {
-            destroy(shard, key, *place, old, due_ms);
+            destroy(shard, key, *place, old, due_ms, false)?;
         }
         return Ok(Version::default());
     }
@@ -202,12 +213,12 @@ pub(super) fn make_room(
     if !enabled && let Some(version) = null_past(shard, key)? {
         let place = Place::Past(version);
         let null = shard.object(key, place)?.ok_or(Errno::EIO)?;
-        destroy(shard, key, place, &null, due_ms);
+        destroy(shard, key, place, &null, due_ms, false)?;
     }
     // A marker stays where it is, or was the one called `null` and is gone.
     if let Some((Place::Current, old)) = latest {
         if !enabled && old.row.version.is_null() {
-            destroy(shard, key, Place::Current, &old, due_ms);
+            destroy(shard, key, Place::Current, &old, due_ms, false)?;
         } else {
             relocate(shard, key, Place::Current, old)?;
         }
@@ -222,8 +233,9 @@ pub(super) fn remove(
     place: Place,
     old: &Stored,
     due_ms: u64,
+    bypass: bool,
 ) -> Result<(), ClassError> {
-    destroy(shard, key, place, old, due_ms);
+    destroy(shard, key, place, old, due_ms, bypass)?;
     if shard.counters.versions == 0 {
         return Ok(());
     }
@@ -253,16 +265,21 @@ pub(super) fn set_attrs(ctx: &mut MethodContext<'_, '_>, input: SetAttrs) -> Res
         return Err(refuse(Refusal::Changed));
     }
     object.detail.attrs = input.attrs;
+    put_detail(&mut shard, &input.key, place, object);
+    let stat = shard.stat();
+    shard.close();
+    Ok(stat)
+}
+
+/// Stores the changed detail of a version that stays where it is.
+pub(super) fn put_detail(shard: &mut Shard<'_, '_, '_>, key: &[u8], place: Place, mut object: Stored) {
     let encoded = to_bytes(&object.detail);
-    let detail_row = place.row(key::DETAIL, &input.key);
+    let detail_row = place.row(key::DETAIL, key);
     if encoded.len() <= DETAIL_EMBEDDED_MAX {
         shard.remove_counted(detail_row, object.detail_len);
         object.row.detail = Some(object.detail);
     } else {
         shard.set_counted(detail_row, encoded, object.detail_len);
     }
-    shard.set_counted(place.object_row(&input.key), to_bytes(&object.row), Some(object.row_len));
-    let stat = shard.stat();
-    shard.close();
-    Ok(stat)
+    shard.set_counted(place.object_row(key), to_bytes(&object.row), Some(object.row_len));
 }

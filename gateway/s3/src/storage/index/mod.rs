@@ -48,6 +48,11 @@ impl From<IndexError> for S3Error {
                 Refusal::InvalidPart { number } => {
                     S3Error::new(Code::InvalidPart).field("PartNumber", number.to_string())
                 }
+                Refusal::Locked => S3Error::with_message(
+                    Code::AccessDenied,
+                    "Access Denied because object protected by object lock.",
+                ),
+                Refusal::Changed => S3Error::new(Code::OperationAborted),
                 Refusal::NotEmpty => S3Error::new(Code::BucketNotEmpty),
                 Refusal::Revoked => {
                     S3Error::new(Code::ServiceUnavailable).caused_by("this gateway's intent was revoked")

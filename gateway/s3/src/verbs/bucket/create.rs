@@ -7,7 +7,7 @@ use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
-use crate::storage::BucketCreated;
+use crate::storage::{BucketCreated, BucketLock, Versioning};
 use crate::verbs::refuse_unbuilt;
 use crate::xml;
 use gateway_client::Rados;
@@ -33,14 +33,20 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     if !document.is_empty() {
         check_configuration(&document, &gw.region)?;
     }
+    let locked = wants_lock(&rq)?;
     let bucket = match gw.storage.bucket_create(&uid, rq.bucket_name()).await? {
-        BucketCreated::AlreadyYours(_) if gw.region != "us-east-1" => {
+        // One that is there already gets no lock by this.
+        BucketCreated::AlreadyYours(_) if gw.region != "us-east-1" || locked => {
             return Err(S3Error::new(Code::BucketAlreadyOwnedByYou).field("BucketName", rq.bucket_name()));
         }
         BucketCreated::Created(bucket) | BucketCreated::AlreadyYours(bucket) => bucket,
     };
-    if acl.is_some() || ownership.is_some() {
+    if acl.is_some() || ownership.is_some() || locked {
         let change = |bucket: &mut crate::storage::Bucket| {
+            if locked {
+                bucket.set_lock(&BucketLock::default());
+                bucket.set_versioning(Versioning::Enabled);
+            }
             if ownership.is_some() {
                 Ownership::keep(ownership, &mut bucket.settings);
             }
@@ -55,6 +61,16 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let mut response = response::empty(StatusCode::OK);
     set(response.headers_mut(), "location", &format!("/{}", rq.bucket_name()));
     Ok(response)
+}
+
+fn wants_lock(rq: &Request) -> Result<bool, S3Error> {
+    const NAME: &str = "x-amz-bucket-object-lock-enabled";
+    match rq.header(NAME) {
+        None => Ok(false),
+        Some(word) if word.eq_ignore_ascii_case("true") => Ok(true),
+        Some(word) if word.eq_ignore_ascii_case("false") => Ok(false),
+        Some(word) => Err(S3Error::invalid_argument("The value is neither true nor false.", NAME, word)),
+    }
 }
 
 fn check_configuration(document: &[u8], region: &str) -> Result<(), S3Error> {

@@ -8,8 +8,8 @@ use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
 use crate::storage::{Conditions, Deletion, ETag, Match, Which};
-use crate::verbs::object::check_delete_key;
 use crate::verbs::object::version::parse as parse_version;
+use crate::verbs::object::{bypass, check_delete_key};
 use crate::xml::{self, Document};
 use gateway_client::Rados;
 use http::StatusCode;
@@ -48,7 +48,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         };
         match check(w, &key).and_then(|deletion| may(&deletion).map(|()| deletion)) {
             Ok(deletion) => {
-                asked.push(deletion);
+                asked.push(Deletion { bypass: bypass(gw, &rq, &bucket, &key), ..deletion });
                 refused.push(None);
             }
             Err(e) => refused.push(Some(e)),
@@ -102,6 +102,7 @@ fn check(wanted: &Wanted, key: &str) -> Result<Deletion, S3Error> {
             .map(|t| dates::parse_http(t).ok_or_else(|| invalid("LastModifiedTime", t)))
             .transpose()?,
         if_size: size.map(|t| t.parse().map_err(|_| invalid("Size", t))).transpose()?,
+        ..Deletion::default()
     })
 }
 

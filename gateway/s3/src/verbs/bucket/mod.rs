@@ -11,6 +11,7 @@ pub(crate) mod list_versions;
 mod listing;
 pub(crate) mod location;
 pub(crate) mod name;
+pub(crate) mod object_lock;
 pub(crate) mod ownership;
 pub(crate) mod policy;
 pub(crate) mod public_access;

@@ -24,7 +24,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
         }
         "lifecycle" => return absent(Code::NoSuchLifecycleConfiguration),
         "encryption" => return absent(Code::ServerSideEncryptionConfigurationNotFoundError),
-        "object-lock" => return absent(Code::ObjectLockConfigurationNotFoundError),
         "website" => return absent(Code::NoSuchWebsiteConfiguration),
         "replication" => return absent(Code::ReplicationConfigurationNotFoundError),
         _ => return Err(Code::NotImplemented.into()),

@@ -18,6 +18,10 @@ pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let bucket = rq.bucket_for(gw, Ask::PUT_VERSIONING).await?;
     let wanted = parse(&rq.document(MAX_DOCUMENT_BYTES).await?)?;
     let change = |bucket: &mut crate::storage::Bucket| {
+        if wanted == Versioning::Suspended && bucket.lock()?.is_some() {
+            let message = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+            return Err(S3Error::with_message(Code::InvalidBucketState, message));
+        }
         bucket.set_versioning(wanted);
         Ok(())
     };

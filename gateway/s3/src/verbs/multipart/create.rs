@@ -7,7 +7,7 @@ use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
-use crate::verbs::object::attrs;
+use crate::verbs::object::{attrs, lock_of_headers};
 use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
 use gateway_client::Rados;
@@ -22,6 +22,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         rq.check_not_denied(gw, &bucket, Wish::new(Ask::PUT_TAGS, Some(rq.key())))?;
     }
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
+    attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
     let checksum = checksums::agreed(&rq.headers)?;
     let id = gw.storage.upload_create(&bucket, rq.key(), attrs, checksum).await?;
 

@@ -42,6 +42,7 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
         headers: kept,
         metadata: metadata(headers)?,
         storage_class: storage_class(headers)?,
+        lock: None,
         extra,
     })
 }

@@ -3,7 +3,7 @@
 use super::headers::checksum_text;
 use super::range::Span;
 use super::version::set_new_version;
-use super::{CopySource, attrs, write_conditions};
+use super::{CopySource, attrs, lock_of_headers, write_conditions};
 use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
 use crate::checksum::declared_algorithm;
@@ -44,6 +44,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     tags::keep(&mut attrs.extra, &tags);
     // An ACL never goes along with a copy.
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
+    attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
     let kept = source.entry.checksum.as_ref().map(|c| c.checksum.algorithm);
     let algorithm = declared_algorithm(&rq.headers)?.or(kept);
     let span = Span { offset: 0, length: source.entry.size };

@@ -1,7 +1,7 @@
 //! DeleteObject.
 
 use super::version::{set_delete_marker, set_version, which};
-use super::write_conditions;
+use super::{bypass, write_conditions};
 use crate::access::Ask;
 use crate::authorise::Wish;
 use crate::dates;
@@ -19,7 +19,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let bucket = rq.bucket_of_anybody(gw).await?;
     rq.check(gw, &bucket, Wish::new(Ask::DELETE, Some(rq.key())).version(which(&rq)?))?;
     refuse_unbuilt(&rq)?;
-    let deletion = deletion(&rq)?;
+    let deletion = Deletion { bypass: bypass(gw, &rq, &bucket, rq.key()), ..deletion(&rq)? };
     let done = gw.storage.delete(&bucket, &deletion).await?;
     let mut response = response::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
@@ -47,5 +47,6 @@ fn deletion(rq: &Request) -> Result<Deletion, S3Error> {
             .map(|t| dates::parse_http(t).ok_or_else(|| invalid("x-amz-if-match-last-modified-time", t)))
             .transpose()?,
         if_size: size.map(|t| t.parse().map_err(|_| invalid("x-amz-if-match-size", t))).transpose()?,
+        ..Deletion::default()
     })
 }

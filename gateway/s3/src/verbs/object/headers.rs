@@ -4,12 +4,14 @@ use super::attrs::DEFAULT_CONTENT_TYPE;
 use crate::checksum::ChecksumKind;
 use crate::dates;
 use crate::error::{Code, S3Error};
+use crate::object_lock;
 use crate::request::Request;
 use crate::response::{header_value, set};
-use crate::storage::{Entry, ObjectChecksum};
+use crate::storage::{Entry, ObjectChecksum, ObjectLock};
 use crate::tags;
 use http::HeaderMap;
 use http::header::HeaderName;
+use stdx::time::WallTime;
 
 /// Query parameters that replace headers of the answer.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -38,6 +40,9 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, rq: &Request) -> 
     if !entry.attrs.storage_class.is_empty() {
         set(headers, "x-amz-storage-class", &entry.attrs.storage_class);
     }
+    if let Some(lock) = &entry.attrs.lock {
+        set_lock(headers, lock);
+    }
     let tags = tags::of(&entry.attrs.extra)?.len();
     if tags > 0 {
         set(headers, "x-amz-tagging-count", &tags.to_string());
@@ -51,6 +56,17 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, rq: &Request) -> 
         headers.insert(HeaderName::from_static(name), value);
     }
     Ok(())
+}
+
+fn set_lock(headers: &mut HeaderMap, lock: &ObjectLock) {
+    if let Some(retention) = lock.retention {
+        set(headers, "x-amz-object-lock-mode", object_lock::mode_name(retention.mode));
+        let until = dates::iso(WallTime(retention.until_ms.saturating_mul(1_000_000)));
+        set(headers, "x-amz-object-lock-retain-until-date", &until);
+    }
+    if let Some(on) = lock.legal_hold {
+        set(headers, "x-amz-object-lock-legal-hold", if on { "ON" } else { "OFF" });
+    }
 }
 
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) {

@@ -9,14 +9,18 @@ pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod head;
 mod headers;
+pub(crate) mod legal_hold;
+mod locks;
 pub(crate) mod put;
 mod range;
+pub(crate) mod retention;
 pub(crate) mod settings;
 pub(crate) mod version;
 
 pub(crate) use conditions::write_conditions;
 pub(crate) use copy_source::{CopySource, named as copy_source_named};
 pub(crate) use headers::{checksum_text, set_checksum};
+pub(crate) use locks::{bypass, of_headers as lock_of_headers};
 pub(crate) use range::{Span, copy_range};
 pub(crate) use version::text_of as version_text;
 

@@ -1,7 +1,7 @@
 //! PutObject.
 
 use super::version::set_new_version;
-use super::{attrs, set_checksum, write_conditions};
+use super::{attrs, lock_of_headers, set_checksum, write_conditions};
 use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
 use crate::error::{Code, S3Error};
@@ -25,6 +25,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         rq.check_not_denied(gw, &bucket, Wish::new(Ask::PUT_TAGS, Some(rq.key())))?;
     }
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
+    attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
     let conditions = write_conditions(&rq.headers);
     let mut body = rq.take_body()?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
