@@ -17,7 +17,7 @@ pub(crate) struct Row {
     pub(crate) peer: Option<f64>,
     /// What is still good enough, where somebody said so.
     pub(crate) limit: Option<f64>,
-    /// The ratio to the peer that is still good enough.
+    /// The ratio to the peer that is still good enough; 0: none was asked for.
     pub(crate) ratio_min: f64,
 }
 
@@ -69,7 +69,10 @@ impl fmt::Display for Row {
         let Row { case, unit, ours, .. } = self;
         write!(f, "{case}: {ours:.3} {unit}")?;
         if let (Some(peer), Some(ratio)) = (self.peer, self.ratio()) {
-            write!(f, ", peer {peer:.3} {unit}, ratio {ratio:.2} (at least {:.2})", self.ratio_min)?;
+            write!(f, ", peer {peer:.3} {unit}, ratio {ratio:.2}")?;
+            if self.ratio_min > 0.0 {
+                write!(f, " (at least {:.2})", self.ratio_min)?;
+            }
         }
         match self.limit {
             Some(limit) => write!(f, ", limit {limit} {unit}"),

@@ -6,6 +6,7 @@ use osd_object::{Mutation, ObjectId, ObjectName, Transaction, Version};
 use osd_store::{AlignedBuf, Completion, Store, StoreConfig};
 use placement_map::PoolId;
 use rustix::event::{PollFd, PollFlags, poll};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stdx::Rng;
@@ -22,10 +23,10 @@ pub(super) struct Rig {
     rng: Rng,
     /// Random bytes, of which each write takes a part.
     bytes: Bytes,
-    objects: u64,
+    objects: Vec<ObjectId>,
     next_ticket: u64,
     /// When each operation under way began, by ticket.
-    begun: std::collections::BTreeMap<u64, Instant>,
+    begun: HashMap<u64, Instant>,
 }
 
 /// One kind of operation.
@@ -82,22 +83,18 @@ pub(super) fn config(dir: &Path, size_bytes: u64) -> StoreConfig {
 impl Rig {
     /// Opens a store that was made with `config`; it works on `objects` objects.
     pub(super) fn open(config: &StoreConfig, objects: u64, seed: u64) -> Result<Rig, String> {
+        let objects = (0..objects).map(object).collect();
         let store = Store::open(config).map_err(|error| error.to_string())?;
         let mut rng = Rng::new(seed);
         let mut random = AlignedBuf::zeroed(2 * OBJECT_BYTES as usize);
         rng.fill(&mut random);
         let bytes = Bytes::from_owner(random);
-        Ok(Rig { store, rng, bytes, objects, next_ticket: 1, begun: Default::default() })
-    }
-
-    fn object(n: u64) -> ObjectId {
-        let hash = (n as u32).wrapping_mul(0x9e37_79b9);
-        ObjectId::head(PoolId(1), hash, ObjectName::new(format!("rbd_data.10ab6b8b4567.{n:016x}")))
+        Ok(Rig { store, rng, bytes, objects, next_ticket: 1, begun: HashMap::new() })
     }
 
     /// Writes every object once, in order.
     pub(super) fn fill(&mut self) -> Result<(), String> {
-        for n in 0..self.objects {
+        for n in 0..self.objects.len() {
             self.write(n, 0, OBJECT_BYTES)?;
             while self.begun.len() >= 4 {
                 self.turn(&mut Vec::new())?;
@@ -138,7 +135,7 @@ impl Rig {
     }
 
     fn begin(&mut self, kind: Kind) -> Result<(), String> {
-        let n = self.rng.below(self.objects);
+        let n = self.rng.below(self.objects.len() as u64) as usize;
         let offset = self.rng.below(OBJECT_BYTES / BLOCK_BYTES) * BLOCK_BYTES;
         match kind {
             Kind::WriteBlock => self.write(n, offset, BLOCK_BYTES),
@@ -155,11 +152,11 @@ impl Rig {
         ticket
     }
 
-    fn write(&mut self, n: u64, offset: u64, len: u64) -> Result<(), String> {
+    fn write(&mut self, n: usize, offset: u64, len: u64) -> Result<(), String> {
         // Another part each time, and aligned, as buffers from a socket can be.
         let from = self.rng.below(OBJECT_BYTES / BLOCK_BYTES) as usize * BLOCK_BYTES as usize;
         let data = self.bytes.slice(from..from + len as usize);
-        let (object, ticket) = (Rig::object(n), self.ticket());
+        let (object, ticket) = (self.objects[n].clone(), self.ticket());
         let mut transaction = Transaction::new();
         transaction.push(Mutation::Write { object: object.clone(), offset, data });
         let version = Version { interval: 1, seq: ticket };
@@ -167,9 +164,9 @@ impl Rig {
         self.store.submit(ticket, transaction).map_err(|error| error.to_string())
     }
 
-    fn read(&mut self, n: u64, offset: u64, len: u64) -> Result<(), String> {
+    fn read(&mut self, n: usize, offset: u64, len: u64) -> Result<(), String> {
         let ticket = self.ticket();
-        self.store.read(ticket, &Rig::object(n), offset, len);
+        self.store.read(ticket, &self.objects[n], offset, len);
         Ok(())
     }
 
@@ -205,4 +202,9 @@ impl Rig {
         }
         Ok(())
     }
+}
+
+fn object(n: u64) -> ObjectId {
+    let hash = (n as u32).wrapping_mul(0x9e37_79b9);
+    ObjectId::head(PoolId(1), hash, ObjectName::new(format!("rbd_data.10ab6b8b4567.{n:016x}")))
 }

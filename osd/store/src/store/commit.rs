@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// With no batch in flight, one of this size does not wait for the next `poll`.
-const EARLY_BATCH_BYTES: usize = 64 << 10;
+const EARLY_BATCH_BYTES: usize = 128 << 10;
 
 /// Batches that fill, and the one in flight.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use crate::chunk::Chunk;
 use crate::config::uuid_text;
 use crate::device::Device;
 use crate::error::StoreError;
+use crate::index::cached::CachedIndex;
 use crate::index::{Family, Index, UUID_KEY};
 use crate::overlay::Overlay;
 use crate::sabotage::{self, Sabotage};
@@ -15,6 +16,9 @@ use crate::superblock::{Found, Superblock};
 use crate::wal::ring::Ring;
 use std::collections::VecDeque;
 use std::path::Path;
+
+/// The part of the memory target that hot index rows may take.
+const HOT_ROWS_PART: u64 = 24;
 
 impl Store {
     /// Opens a store on a device; `open_index` opens its index once the superblock is known to be good.
@@ -37,7 +41,8 @@ impl Store {
             let detail = format!("it spans {spans} bytes, the device has {}", device.size_bytes());
             return Err(StoreError::DamagedSuperblock { path: path_buf(), detail });
         }
-        let index = open_index()?;
+        let index: Box<dyn Index> =
+            Box::new(CachedIndex::new(open_index()?, limits.memory_target_bytes / HOT_ROWS_PART));
         check_index(&*index, &superblock)?;
         let trim = superblock.trim;
         let mut store = Store {
