@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Pools.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Erasure coding: half the disks for the same safety.
+    #[command(subcommand)]
+    Ec(EcCommand),
     /// The tree of failure domains, its rules, and CRUSH maps in files.
     #[command(subcommand)]
     Crush(CrushCommand),
@@ -357,6 +360,39 @@ pub(crate) enum PoolCommand {
         key: String,
         /// To what.
         value: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum EcCommand {
+    /// Profiles: which code, how objects are cut, which failures it is laid out against.
+    #[command(subcommand)]
+    Profile(EcProfileCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum EcProfileCommand {
+    /// All profiles, with what they mean.
+    Ls,
+    /// Keep a profile under a name.
+    Create {
+        /// Its name.
+        name: String,
+        /// As k=4 m=2, also plugin=isa|jerasure|lrc, technique=, l= (lrc), stripe_unit=16K,
+        /// crush-failure-domain=host, crush-locality=rack (lrc).
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        settings: Vec<String>,
+    },
+    /// One profile (by name), or what settings would mean.
+    Show {
+        /// A name, or settings as for `create`.
+        #[arg(required = true, value_name = "NAME")]
+        profile: Vec<String>,
+    },
+    /// Forget a profile. Pools made with it keep what they have.
+    Rm {
+        /// Its name.
+        name: String,
     },
 }
 

@@ -12,7 +12,7 @@ mod table;
 mod up;
 
 use clap::Parser;
-use cli::{Cli, Command, GatewayCommand, MonCommand, NbdCommand, OsdCommand, RunArgs};
+use cli::{Cli, Command, EcCommand, GatewayCommand, MonCommand, NbdCommand, OsdCommand, RunArgs};
 use cluster::settings::DaemonSettings;
 use exit::{Context, Failure};
 use std::process::ExitCode;
@@ -65,6 +65,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Crush(command) => one_thread()?.block_on(noun::crush::run(global, command)),
         Command::Balancer(command) => one_thread()?.block_on(noun::balancer::run(global, command)),
         Command::Pool(command) => one_thread()?.block_on(noun::pool::run(global, command)),
+        Command::Ec(EcCommand::Profile(command)) => one_thread()?.block_on(noun::ec::run(global, command)),
         Command::Config(command) => one_thread()?.block_on(noun::config::run(global, command)),
         Command::Object(command) => one_thread()?.block_on(noun::object::run(global, command)),
         Command::User(command) => one_thread()?.block_on(noun::user::run(global, command)),

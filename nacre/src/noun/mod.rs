@@ -5,6 +5,7 @@ pub(crate) mod balancer;
 pub(crate) mod config;
 pub(crate) mod crush;
 pub(crate) mod daemon;
+pub(crate) mod ec;
 pub(crate) mod fsck;
 pub(crate) mod gateway;
 pub(crate) mod health;

@@ -48,11 +48,13 @@ pub struct ClusterMap {
     pub monitors: BTreeMap<String, SocketAddr>,
     /// Settings by (section, key); see [`crate::config`].
     pub config: BTreeMap<(String, String), String>,
+    /// Erasure-code profiles by name, as [`crate::EcProfile`] writes them. A pool keeps what it was made with.
+    pub ec_profiles: BTreeMap<String, String>,
 }
-stdx::codec_versioned!(ClusterMap, 1 {
+stdx::codec_versioned!(ClusterMap, 2 {
     epoch, fsid, created, modified, feature_level, flags, osds, pools, next_pool, crush, pg_temp, primary_temp,
     pg_upmap, pg_upmap_items, monitors, config
-});
+} since 2 { ec_profiles });
 
 impl Default for ClusterMap {
     /// The map before bootstrap: epoch 0, nothing in it but CRUSH's types and the root `default`.
@@ -74,6 +76,7 @@ impl Default for ClusterMap {
             pg_upmap_items: BTreeMap::new(),
             monitors: BTreeMap::new(),
             config: BTreeMap::new(),
+            ec_profiles: BTreeMap::new(),
         }
     }
 }

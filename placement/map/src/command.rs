@@ -134,6 +134,18 @@ pub enum Command {
         /// By PG: the pairs from now on, none to remove them.
         items: Vec<(PgId, Vec<(OsdId, OsdId)>)>,
     },
+    /// Keeps an erasure-code profile under a name.
+    EcProfileSet {
+        /// Its name.
+        name: String,
+        /// As [`crate::EcProfile::parse`] reads it.
+        profile: String,
+    },
+    /// Forgets a profile. Pools that were made with it keep what they have.
+    EcProfileRm {
+        /// Its name.
+        name: String,
+    },
 }
 stdx::codec_enum!(Command {
     0 => Bootstrap(b),
@@ -157,6 +169,8 @@ stdx::codec_enum!(Command {
     18 => SetFlag { flag, on },
     19 => Crush { change, force },
     20 => Upmaps { planned_for, items },
+    21 => EcProfileSet { name, profile },
+    22 => EcProfileRm { name },
 });
 
 /// How a cluster begins.
@@ -213,9 +227,12 @@ pub struct PoolCreate {
     pub placement: PoolPlacement,
     /// Only OSDs of this class; none: all.
     pub device_class: Option<String>,
+    /// Erasure-coded: a profile's name, or a profile as [`crate::EcProfile::parse`] reads it; its failure domain
+    /// counts only if `failure_domain` is none. None: replicated.
+    pub erasure: Option<String>,
 }
-stdx::codec_versioned!(PoolCreate, 2 { name, size, min_size, pg_num, failure_domain, application }
-    since 2 { placement, device_class });
+stdx::codec_versioned!(PoolCreate, 3 { name, size, min_size, pg_num, failure_domain, application }
+    since 2 { placement, device_class } since 3 { erasure });
 
 /// What a command answers when it was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

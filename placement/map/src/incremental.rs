@@ -45,11 +45,13 @@ pub struct Incremental {
     pub monitors: Delta<String, SocketAddr>,
     /// Settings.
     pub config: Delta<(String, String), String>,
+    /// Erasure-code profiles.
+    pub ec_profiles: Delta<String, String>,
 }
-stdx::codec_versioned!(Incremental, 1 {
+stdx::codec_versioned!(Incremental, 2 {
     epoch, fsid, created, modified, feature_level, flags, osds, pools, next_pool, crush, pg_temp, primary_temp,
     pg_upmap, pg_upmap_items, monitors, config
-});
+} since 2 { ec_profiles });
 
 /// An incremental that does not follow the map it was given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +90,7 @@ impl Incremental {
             pg_upmap_items: Delta::between(&old.pg_upmap_items, &new.pg_upmap_items),
             monitors: Delta::between(&old.monitors, &new.monitors),
             config: Delta::between(&old.config, &new.config),
+            ec_profiles: Delta::between(&old.ec_profiles, &new.ec_profiles),
         }
     }
 
@@ -132,6 +135,7 @@ impl ClusterMap {
         inc.pg_upmap_items.apply(&mut self.pg_upmap_items);
         inc.monitors.apply(&mut self.monitors);
         inc.config.apply(&mut self.config);
+        inc.ec_profiles.apply(&mut self.ec_profiles);
         Ok(())
     }
 }

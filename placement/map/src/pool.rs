@@ -1,5 +1,6 @@
 //! What the map says of one pool.
 
+use crate::ec_profile::EcProfile;
 use crate::ids::{Epoch, PgId, PoolId, pg_num_mask, stable_mod};
 use crate::source::PoolShape;
 use std::collections::BTreeMap;
@@ -11,17 +12,19 @@ pub const PG_NUM_MAX: u32 = 1 << 16;
 pub const SIZE_MAX: u32 = 10;
 /// The most shards of an object.
 const SHARDS_MAX: u32 = 64;
+/// The option that holds an erasure-coded pool's profile, as [`EcProfile`] writes it.
+pub(crate) const PROFILE_OPTION: &str = "erasure_code_profile";
 
 /// How a pool keeps its objects safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
     /// Whole copies.
     Replicated,
-    /// Reed-Solomon shards: `size` = data + parity.
+    /// Reed-Solomon shards: `size` = data + parity, and with local groups one more for each group.
     Erasure {
         /// Data shards.
         data: u32,
-        /// Parity shards.
+        /// Parity shards: so many may be lost, whichever they are.
         parity: u32,
     },
 }
@@ -101,6 +104,19 @@ impl Pool {
     /// Whether members may close up over a missing one: copies are all alike, shards are not.
     pub fn can_shift(&self) -> bool {
         self.kind == PoolKind::Replicated
+    }
+
+    /// Of an erasure-coded pool: the fewest shards with which every object can be had, whichever they are.
+    pub fn fewest_shards(&self) -> Option<usize> {
+        match self.kind {
+            PoolKind::Replicated => None,
+            PoolKind::Erasure { parity, .. } => Some(self.size.saturating_sub(parity) as usize),
+        }
+    }
+
+    /// Of an erasure-coded pool: its profile. None also for a pool that was not made here.
+    pub fn ec_profile(&self) -> Option<EcProfile> {
+        EcProfile::parse(self.options.get(PROFILE_OPTION)?).ok()
     }
 
     /// The PG seed of an object's placement hash.

@@ -25,7 +25,7 @@ pub(crate) fn object(name: &str) -> ObjectId {
 
 pub(crate) fn row(interval: u64, in_sync: &[u32], primary: Option<u32>, activated: bool) -> PgRow {
     let in_sync = in_sync.iter().copied().map(OsdId).collect();
-    PgRow { interval, revision: 0, in_sync, primary: primary.map(OsdId), activated, lost: false }
+    PgRow { interval, in_sync, primary: primary.map(OsdId), activated, ..PgRow::default() }
 }
 
 pub(crate) fn ops_of(object: ObjectId, ops: Vec<Op>) -> OpTarget {

@@ -10,6 +10,7 @@ mod cluster;
 mod config;
 mod crush_change;
 mod draft;
+mod ec;
 mod pool;
 mod pool_create;
 mod pool_rule;
@@ -19,6 +20,8 @@ mod weights;
 
 #[cfg(test)]
 mod apply_test;
+#[cfg(test)]
+mod ec_test;
 #[cfg(test)]
 mod pool_rule_test;
 #[cfg(test)]
@@ -107,6 +110,8 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::Upmaps { planned_for, items } => weights::upmaps(draft, *planned_for, items),
         Command::ConfigSet { section, key, value } => config::set(draft, section, key, value),
         Command::ConfigRm { section, key } => config::remove(draft, section, key),
+        Command::EcProfileSet { name, profile } => ec::set(draft, name, profile),
+        Command::EcProfileRm { name } => ec::remove(draft, name),
         Command::SetFlag { flag, on } => config::set_flag(draft, flag, *on),
         Command::Crush { change, force } => crush_change::apply(draft, change, *force),
     }

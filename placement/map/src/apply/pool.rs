@@ -1,9 +1,9 @@
 //! Pools change and go.
 
-use super::Answer;
 use super::draft::Draft;
 use super::pool_create::check_sizes;
 use super::pool_rule::{Wish, check_id, rule_for};
+use super::{Answer, ec};
 use crate::ids::PoolId;
 use crate::pool::{Pool, default_min_size};
 use crate::pool_placement::PoolPlacement;
@@ -24,6 +24,13 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
     match key {
         "size" => {
             let size = number()?;
+            if pool(draft, id)?.fewest_shards().is_some() {
+                let text = format!(
+                    "pool {name} is erasure-coded, and its number of shards is that of its profile; make another pool \
+                     with the profile you want"
+                );
+                return Err(Refusal::new(RefusalKind::Impossible, text));
+            }
             check_sizes(size, 1)?;
             let (before, rule) = (pool(draft, id)?.size, pool(draft, id)?.crush_rule);
             // Fewer are always possible, also on a map that lost members.
@@ -36,7 +43,10 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         }
         "min_size" => {
             let (min_size, pool) = (number()?, pool(draft, id)?);
-            check_sizes(pool.size, min_size)?;
+            match pool.fewest_shards() {
+                Some(fewest) => ec::check_min_size(min_size, fewest, pool.size)?,
+                None => check_sizes(pool.size, min_size)?,
+            }
             pool.min_size = min_size;
         }
         "failure_domain" => {

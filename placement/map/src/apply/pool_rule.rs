@@ -8,7 +8,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crush::{CrushMap, Mode, RULE_ERASURE, Rule, RuleShape, Shortfall};
 
 /// The failure domains tried when nobody named one, the widest first.
-const USUAL_DOMAINS: [&str; 2] = ["host", "osd"];
+pub(super) const USUAL_DOMAINS: [&str; 2] = ["host", "osd"];
 
 /// What a pool's rule has to do.
 #[derive(Clone, Copy)]

@@ -78,6 +78,12 @@ fn command(rng: &mut Rng, state: &ClusterState, seen: &BTreeMap<PgId, PgRow>) ->
             affinity: rng.below(u64::from(WEIGHT_ONE) + 1) as u32,
         },
         14 => Command::OsdRm { osd: some_osd(rng), force: rng.chance(1, 4) },
+        15 if rng.chance(1, 3) => Command::PoolCreate(PoolCreate {
+            name: format!("p{}", rng.below(3)),
+            erasure: Some("k=2 m=1 crush-failure-domain=osd".to_owned()),
+            pg_num: Some(1 + rng.below(6) as u32),
+            ..PoolCreate::default()
+        }),
         15 => Command::PoolCreate(PoolCreate {
             name: format!("p{}", rng.below(3)),
             size: Some(1 + rng.below(4) as u32),
@@ -188,9 +194,16 @@ fn heal(state: &mut ClusterState) {
         for (pg, row) in state.rows() {
             let Some(from) = row.primary else { continue };
             let up = &state.mapping().up(pg).expect("mapped").set;
-            let add: Vec<OsdId> = up.iter().copied().filter(|osd| !row.in_sync.contains(osd)).collect();
+            let joins = |osd: &OsdId| *osd != OsdId::NONE && !row.in_sync.contains(osd);
+            let add: Vec<OsdId> = up.iter().copied().filter(joins).collect();
+            // Of two with one shard the later makes room and comes back with another.
+            let seats = row.seats(up);
+            let moves =
+                |osd: &OsdId| row.shards.get(osd).is_some_and(|s| seats.get(osd).is_some_and(|t| s != t));
+            let drop: Vec<OsdId> = row.in_sync.iter().copied().filter(moves).collect();
             let kind = match row.activated {
                 false => RowChangeKind::Activate { in_sync: row.in_sync.clone() },
+                true if !drop.is_empty() => RowChangeKind::Shrink { drop },
                 true if add.is_empty() => continue,
                 true => RowChangeKind::Grow { add },
             };
@@ -200,11 +213,18 @@ fn heal(state: &mut ClusterState) {
     }
     for (pg, row) in state.rows() {
         let up = state.mapping().up(pg).expect("mapped");
+        let members: Vec<OsdId> = up.set.iter().copied().filter(|osd| *osd != OsdId::NONE).collect();
         let served =
-            row.activated && row.primary == up.primary && up.set.iter().all(|osd| row.in_sync.contains(osd));
+            row.activated && row.primary == up.primary && members.iter().all(|osd| row.in_sync.contains(osd));
+        let alive: Vec<OsdId> = row.in_sync.iter().copied().filter(|osd| state.map().is_up(*osd)).collect();
+        let fewest = state.map().pool(pg.pool).and_then(crate::Pool::fewest_shards);
+        let few = fewest.is_some_and(|fewest| row.copies_of(&alive) < fewest || members.len() < fewest);
         let waits_for_removed =
             row.primary.is_none() && row.in_sync.iter().all(|osd| !state.map().is_up(*osd));
-        assert!(served || row.lost || up.set.is_empty() || waits_for_removed, "{pg}: {row:?} {up:?}");
-        assert!(row.primary.is_none() || up.set.is_empty() || !state.map().pg_temp.contains_key(&pg), "{pg}");
+        assert!(served || row.lost || members.is_empty() || waits_for_removed || few, "{pg}: {row:?} {up:?}");
+        assert!(
+            few || row.primary.is_none() || members.is_empty() || !state.map().pg_temp.contains_key(&pg),
+            "{pg}"
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::Answer;
 use super::draft::{Draft, no_osd};
 use crate::ids::{Epoch, OsdId, PgId};
 use crate::pg_row::{PgRow, RowChange};
+use crate::pool::Pool;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::rows::{self, Surroundings};
 
@@ -32,6 +33,7 @@ pub(super) fn rows(draft: &mut Draft<'_>, changes: &[RowChange]) -> Result<Answe
             up,
             was_up: &up.set,
             size: 0, // `settle` trims, with the pool's size
+            fewest_shards: draft.next.pools.get(&proposal.pg.pool).and_then(Pool::fewest_shards),
             map: &draft.next,
             went_down: &draft.went_down,
             lost: &draft.lost,
@@ -52,6 +54,13 @@ pub(super) fn recreate(draft: &mut Draft<'_>, pg: PgId) -> Result<Answer, Refusa
         let text = format!("PG {pg} is not incomplete: nothing of it has to be given up");
         return Err(Refusal::new(RefusalKind::Unsafe, text));
     }
+    if draft.next.pools.get(&pg.pool).is_some_and(|pool| pool.fewest_shards().is_some()) {
+        let text = format!(
+            "PG {pg} is erasure-coded and too few of its shards are left to make anything of them; bring a store back, or \
+             remove the pool"
+        );
+        return Err(Refusal::new(RefusalKind::Impossible, text));
+    }
     let up = draft.state.mapping().up(pg).filter(|up| !up.set.is_empty());
     let up = up.ok_or_else(|| {
         Refusal::new(
@@ -65,7 +74,7 @@ pub(super) fn recreate(draft: &mut Draft<'_>, pg: PgId) -> Result<Answer, Refusa
         in_sync: up.set.clone(),
         primary: up.primary,
         activated: false,
-        lost: false,
+        ..PgRow::default()
     };
     draft.rows.insert(pg, fresh);
     Ok(Answer::Done)

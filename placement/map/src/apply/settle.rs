@@ -5,6 +5,7 @@ use crate::cluster_map::ClusterMap;
 use crate::ids::{Epoch, PgId};
 use crate::mapping::{Mapping, Up};
 use crate::pg_row::PgRow;
+use crate::pool::Pool;
 use crate::rows::{self, Surroundings};
 use std::collections::BTreeMap;
 
@@ -45,12 +46,17 @@ pub(super) fn settle(mut draft: Draft<'_>) -> Settled {
             up,
             was_up: &was_up.set,
             size: draft.next.pools.get(&pg.pool).map_or(0, |pool| pool.size as usize),
+            fewest_shards: draft.next.pools.get(&pg.pool).and_then(Pool::fewest_shards),
             map: &draft.next,
             went_down: &draft.went_down,
             lost: &draft.lost,
         };
         rows::settle(&mut row, &around);
-        if row == before && rows::outdates_proposals(&row, &around) || row != before {
+        // Whoever is about to activate it counted on who was up: shards decide together where their log ends.
+        let stirred = around.fewest_shards.is_some()
+            && !row.activated
+            && row.in_sync.iter().any(|osd| old.incarnation(*osd) != draft.next.incarnation(*osd));
+        if row == before && (stirred || rows::outdates_proposals(&row, &around)) || row != before {
             row.revision = before.revision + 1;
         }
         rows::check(&row, &draft.next);

@@ -30,7 +30,7 @@ pub(crate) fn change(
     }
     match &proposal.kind {
         RowChangeKind::Activate { in_sync } => activate(row, proposal.from, in_sync, around),
-        RowChangeKind::Shrink { drop } => shrink(row, proposal.from, drop),
+        RowChangeKind::Shrink { drop } => shrink(row, proposal.from, drop, around),
         RowChangeKind::Grow { add } => grow(row, add, around),
     }
 }
@@ -54,15 +54,19 @@ fn activate(
     let subset = in_sync.iter().all(|osd| row.in_sync.contains(osd));
     fit(!row.activated && subset && in_sync.contains(&from) && distinct(in_sync))?;
     let others = in_sync.iter().copied().filter(|osd| *osd != from && around.map.is_up(*osd));
-    row.in_sync = std::iter::once(from).chain(others).collect();
+    let members: Vec<OsdId> = std::iter::once(from).chain(others).collect();
+    fit(around.enough(row, &members))?;
+    row.in_sync = members;
     row.activated = true;
     Ok(())
 }
 
-fn shrink(row: &mut PgRow, from: OsdId, drop: &[OsdId]) -> Result<(), Rejection> {
+fn shrink(row: &mut PgRow, from: OsdId, drop: &[OsdId], around: &Surroundings<'_>) -> Result<(), Rejection> {
     let members = drop.iter().all(|osd| row.in_sync.contains(osd));
     fit(row.activated && !drop.is_empty() && members && !drop.contains(&from))?;
-    row.in_sync.retain(|osd| !drop.contains(osd));
+    let left: Vec<OsdId> = row.in_sync.iter().copied().filter(|osd| !drop.contains(osd)).collect();
+    fit(around.enough(row, &left))?;
+    row.in_sync = left;
     Ok(())
 }
 
@@ -70,6 +74,11 @@ fn shrink(row: &mut PgRow, from: OsdId, drop: &[OsdId]) -> Result<(), Rejection>
 fn grow(row: &mut PgRow, add: &[OsdId], around: &Surroundings<'_>) -> Result<(), Rejection> {
     let joiners = add.iter().all(|osd| around.up.set.contains(osd) && !row.in_sync.contains(osd));
     fit(row.activated && !add.is_empty() && joiners && distinct(add))?;
+    if around.fewest_shards.is_some() {
+        let seats = row.seats(&around.up.set);
+        fit(add.iter().all(|osd| seats.contains_key(osd)))?;
+        row.shards.extend(seats.into_iter().filter(|(osd, _)| add.contains(osd)));
+    }
     row.in_sync.extend_from_slice(add);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! OSDs that stopped.
 
 use super::{Surroundings, tenure};
+use crate::ids::OsdId;
 use crate::pg_row::PgRow;
 
 /// * The primary stopped: a new interval. Everybody stays in sync, since nobody can have acknowledged without
@@ -9,6 +10,8 @@ use crate::pg_row::PgRow;
 /// * It restarted before anybody noticed: a new interval under the same primary, and it stays in sync. Nothing can
 ///   have been acknowledged without it, and the primary that the map shows may itself be dead: after a power
 ///   failure members boot one by one, and dropping each would leave a dead primary as the only one in sync.
+/// * Shards stopped and fewer are left than it takes to have the objects: nobody is dropped, and nobody serves until
+///   enough are back.
 /// * A replica of a row that is not activated: it stays; the primary leaves it out when it activates.
 pub(super) fn osds_down(row: &mut PgRow, around: &Surroundings<'_>) {
     let Some(primary) = row.primary else { return };
@@ -17,6 +20,14 @@ pub(super) fn osds_down(row: &mut PgRow, around: &Surroundings<'_>) {
         let next = tenure::choose(row, around, stayed);
         tenure::begin(row, next);
     } else if row.activated {
+        let stays = |osd: &OsdId| !around.went_down.contains(osd) || around.map.is_up(*osd);
+        let left: Vec<OsdId> = row.in_sync.iter().copied().filter(stays).collect();
+        if !around.enough(row, &left) {
+            // Dropping them would leave too few shards to have anything: all stay, and whoever is primary waits for
+            // them.
+            tenure::begin(row, Some(primary));
+            return;
+        }
         row.in_sync.retain(|osd| !around.went_down.contains(osd) || around.map.is_up(*osd));
         if row.in_sync.iter().any(|osd| around.went_down.contains(osd)) {
             tenure::begin(row, Some(primary));
@@ -91,5 +102,24 @@ mod tests {
         let mut r = row(3, &[0, 1], Some(0), true);
         world.settle(&mut r);
         assert_eq!((r.primary, r.interval, r.in_sync.len()), (osds(&[1]).pop(), 4, 2));
+    }
+
+    #[test]
+    fn shards_are_dropped_only_while_enough_are_left() {
+        let shards = |r: &mut crate::pg_row::PgRow| {
+            r.shards = (0..4).zip(0..).map(|(osd, shard)| (crate::ids::OsdId(osd), shard)).collect();
+        };
+        let mut r = row(3, &[0, 1, 2, 3], Some(0), true);
+        shards(&mut r);
+        let world = World::new(&[0, 1, 2]).shards(4, 2).up_by_place(&[0, 1, 2, 99]).down(&[3]);
+        world.settle(&mut r);
+        assert_eq!(
+            (r.in_sync.clone(), r.interval, r.activated, r.shards.len()),
+            (osds(&[0, 1, 2]), 3, true, 3)
+        );
+        let world = World::new(&[0]).shards(4, 2).up_by_place(&[0, 99, 99, 99]).down(&[1, 2]);
+        world.settle(&mut r);
+        assert_eq!((r.in_sync.clone(), r.interval, r.activated), (osds(&[0, 1, 2]), 4, false));
+        assert_eq!(r.primary, osds(&[0]).pop());
     }
 }

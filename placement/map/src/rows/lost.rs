@@ -3,15 +3,18 @@
 use super::{Surroundings, tenure};
 use crate::pg_row::PgRow;
 
-/// Drops lost members. A row that this empties is incomplete: nobody has what was acknowledged, and it is not
+/// Drops lost members. A row that this empties, or leaves with too few shards, is incomplete: nobody has what was acknowledged, and it is not
 /// given to anybody as if it were empty.
 pub(super) fn stores_lost(row: &mut PgRow, around: &Surroundings<'_>) {
     if !row.in_sync.iter().any(|osd| around.lost.contains(osd)) {
         return;
     }
     row.in_sync.retain(|osd| !around.lost.contains(osd));
-    if row.in_sync.is_empty() {
+    if !around.enough(row, &row.in_sync) {
         row.lost = true;
+        // What is left stays on record, so that people can see which shards are missing.
+        row.shards.retain(|osd, _| row.in_sync.contains(osd));
+        row.in_sync.clear();
         tenure::begin(row, None);
     } else if row.primary.is_some_and(|primary| around.lost.contains(&primary)) {
         let stayed = |osd| around.map.is_up(osd) && !around.went_down.contains(&osd);
@@ -58,5 +61,17 @@ mod tests {
         let mut r = row(3, &[0, 1], None, false);
         world.settle(&mut r);
         assert_eq!((r.in_sync.clone(), r.primary, r.lost), (osds(&[1]), None, false));
+    }
+
+    #[test]
+    fn more_lost_shards_than_parity_make_it_incomplete_and_what_is_left_is_told() {
+        let mut r = row(3, &[0, 1, 2], Some(0), true);
+        r.shards = (0..3).zip(0..).map(|(osd, shard)| (crate::ids::OsdId(osd), shard)).collect();
+        let one = World::new(&[0, 1, 2]).shards(3, 2).up_by_place(&[0, 1, 2]).lost(&[1]).down(&[1]);
+        one.settle(&mut r);
+        assert_eq!((r.in_sync.clone(), r.lost, r.shards.len()), (osds(&[0, 2]), false, 2));
+        World::new(&[0, 1, 2]).shards(3, 2).up_by_place(&[0, 1, 2]).lost(&[2]).down(&[2]).settle(&mut r);
+        assert!(r.lost && r.primary.is_none() && r.in_sync.is_empty());
+        assert_eq!(r.shards.values().collect::<Vec<_>>(), [&0]);
     }
 }

@@ -34,12 +34,25 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) was_up: &'a [OsdId],
     /// Copies the pool wants.
     pub(crate) size: usize,
+    /// In an erasure-coded pool: the fewest different shards with which objects can be had.
+    pub(crate) fewest_shards: Option<usize>,
     /// The new map.
     pub(crate) map: &'a ClusterMap,
     /// OSDs that stopped in this commit, restarted ones included.
     pub(crate) went_down: &'a BTreeSet<OsdId>,
     /// OSDs that lost what they held.
     pub(crate) lost: &'a BTreeSet<OsdId>,
+}
+
+impl Surroundings<'_> {
+    /// The up set without holes.
+    pub(crate) fn up_members(&self) -> impl Iterator<Item = OsdId> {
+        self.up.set.iter().copied().filter(|osd| *osd != OsdId::NONE)
+    }
+    /// Whether these in-sync members are enough to have every object.
+    pub(crate) fn enough(&self, row: &PgRow, members: &[OsdId]) -> bool {
+        self.fewest_shards.map_or(!members.is_empty(), |fewest| row.copies_of(members) >= fewest)
+    }
 }
 
 /// Carries all rules out, in the order in which things count as having happened: stores are lost, OSDs stop, OSDs
@@ -50,6 +63,9 @@ pub(crate) fn settle(row: &mut PgRow, around: &Surroundings<'_>) {
     tenure::primary_for_orphan(row, around);
     assign::first_assignment(row, around);
     remap::hand_over(row, around);
+    if !row.lost {
+        row.shards.retain(|osd, _| row.in_sync.contains(osd));
+    }
 }
 
 /// Whether proposals computed from the row as it stands must not count any more, though the row is the same: who
@@ -72,5 +88,7 @@ pub(crate) fn check(row: &PgRow, map: &ClusterMap) {
         assert!(row.primary.is_some(), "activated without a primary: {row:?}");
         assert!(row.in_sync.iter().all(|osd| map.is_up(*osd)), "activated with a member down: {row:?}");
     }
+    let shards_known = row.shards.is_empty() || row.in_sync.iter().all(|osd| row.shards.contains_key(osd));
+    assert!(shards_known, "a member whose shard is not known: {row:?}");
     assert_eq!(row.in_sync.is_empty(), row.interval == 0 || row.lost, "empty in-sync set: {row:?}");
 }

@@ -8,12 +8,21 @@ use crate::pg_row::PgRow;
 /// in a new interval. Members beyond the up set stay while there are fewer than the pool's size, as Ceph keeps
 /// them (`active+clean+remapped`): an OSD marked out where nobody can take its copies still holds one.
 pub(super) fn hand_over(row: &mut PgRow, around: &Surroundings<'_>) {
-    let up = &around.up.set;
-    let covered = !up.is_empty() && up.iter().all(|osd| row.in_sync.contains(osd));
+    let up: Vec<OsdId> = around.up_members().collect();
+    // In an erasure-coded pool each must hold the shard that it is to hold.
+    let seats = around.fewest_shards.map(|_| row.seats(&around.up.set));
+    let seated = |osd: &OsdId| {
+        seats.as_ref().is_none_or(|seats| seats.get(osd).is_some_and(|s| row.shards.get(osd) == Some(s)))
+    };
+    let covered = !up.is_empty() && up.iter().all(|osd| row.in_sync.contains(osd) && seated(osd));
     if !row.activated || !covered {
         return;
     }
-    let extra = row.in_sync.iter().filter(|osd| !up.contains(osd));
+    let needed = |osd: &&OsdId| {
+        let shard = row.shards.get(osd);
+        !up.contains(osd) && (shard.is_none() || !up.iter().any(|other| row.shards.get(other) == shard))
+    };
+    let extra = row.in_sync.iter().filter(needed);
     let kept: Vec<OsdId> =
         up.iter().chain(extra.take(around.size.saturating_sub(up.len()))).copied().collect();
     let hands_over = row.primary != around.up.primary;
@@ -74,6 +83,23 @@ mod tests {
         let mut r = row(3, &[2, 0, 1], Some(2), true);
         let before = r.clone();
         world.settle(&mut r);
+        assert_eq!(r, before);
+    }
+
+    #[test]
+    fn a_shard_is_handed_over_to_who_took_it_and_kept_where_nobody_did() {
+        let shards = |list: &[(u32, u8)]| list.iter().map(|(o, s)| (crate::ids::OsdId(*o), *s)).collect();
+        // osd.5 took shard 1 over from osd.1; nobody stands where osd.2 stood.
+        let mut r = row(3, &[0, 1, 2, 5], Some(0), true);
+        r.shards = shards(&[(0, 0), (1, 1), (2, 2), (5, 1)]);
+        World::new(&[0, 1, 2, 5]).shards(3, 2).up_by_place(&[0, 5, 99]).settle(&mut r);
+        assert_eq!((r.in_sync.clone(), r.interval), (osds(&[0, 5, 2]), 3));
+        assert_eq!(r.shards, shards(&[(0, 0), (2, 2), (5, 1)]));
+        // Two members of the up set with one shard: nothing is settled before one of them has moved.
+        let mut r = row(3, &[0, 1, 5], Some(0), true);
+        r.shards = shards(&[(0, 0), (1, 1), (5, 1)]);
+        let before = r.clone();
+        World::new(&[0, 1, 5]).shards(3, 2).up_by_place(&[0, 1, 5]).settle(&mut r);
         assert_eq!(r, before);
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn osds(ids: &[u32]) -> Vec<OsdId> {
 
 pub(crate) fn row(interval: u64, in_sync: &[u32], primary: Option<u32>, activated: bool) -> PgRow {
     let primary = primary.map(OsdId);
-    PgRow { interval, revision: 40, in_sync: osds(in_sync), primary, activated, lost: false }
+    PgRow { interval, revision: 40, in_sync: osds(in_sync), primary, activated, ..PgRow::default() }
 }
 
 /// What the rules look at. OSDs that stopped in this commit and are not alive are down.
@@ -23,6 +23,8 @@ pub(crate) struct World {
     up: Up,
     went_down: BTreeSet<OsdId>,
     lost: BTreeSet<OsdId>,
+    size: usize,
+    fewest_shards: Option<usize>,
 }
 
 impl World {
@@ -32,7 +34,26 @@ impl World {
         for id in osds(alive) {
             map.osds.insert(id, OsdInfo { up: true, ..OsdInfo::new(Uuid::default()) });
         }
-        World { map, up: Up::default(), went_down: BTreeSet::new(), lost: BTreeSet::new() }
+        World {
+            map,
+            up: Up::default(),
+            went_down: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            size: 3,
+            fewest_shards: None,
+        }
+    }
+    /// An erasure-coded pool.
+    pub(crate) fn shards(mut self, size: usize, fewest: usize) -> World {
+        (self.size, self.fewest_shards) = (size, Some(fewest));
+        self
+    }
+    /// The up set by position, with holes where 99 stands.
+    pub(crate) fn up_by_place(mut self, set: &[u32]) -> World {
+        let set: Vec<OsdId> = set.iter().map(|id| if *id == 99 { OsdId::NONE } else { OsdId(*id) }).collect();
+        let primary = set.iter().copied().find(|osd| *osd != OsdId::NONE);
+        self.up = Up { set, primary };
+        self
     }
     /// The up set.
     pub(crate) fn up(mut self, set: &[u32]) -> World {
@@ -53,7 +74,8 @@ impl World {
         test(&Surroundings {
             up: &self.up,
             was_up: &self.up.set,
-            size: 3,
+            size: self.size,
+            fewest_shards: self.fewest_shards,
             map: &self.map,
             went_down: &self.went_down,
             lost: &self.lost,

@@ -1,7 +1,8 @@
 //! From a question, a state and the latest reports to the answer.
 
 use super::tables::{
-    Capacity, ConfigRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail, PgRowView, Placement, PoolRow,
+    Capacity, ConfigRow, EcProfileRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail, PgRowView, Placement,
+    PoolRow,
 };
 use super::{Answer, Query, Status, Volatile, checks, pg_state, progress, tree};
 use crate::config::SETTINGS;
@@ -33,6 +34,7 @@ pub fn answer(
         Query::ObjectPlacement { pool, namespace, locator, name } => {
             Answer::ObjectPlacement(placement(state, pool, namespace, locator, name)?)
         }
+        Query::EcProfileLs => Answer::EcProfileLs { profiles: EcProfileRow::all(state.map()) },
         Query::OkToStop(osds) => Answer::PgLs { pgs: would_block(state, seen, osds) },
     })
 }
@@ -117,7 +119,7 @@ pub(super) fn pg_view(state: &ClusterState, seen: &Volatile, pg: PgId) -> Option
     let acting = state.mapping().up_acting(map, pg);
     Some(PgRowView {
         pgid: pg,
-        state: pg_state(row, up, map.pools.get(&pg.pool)?, stats),
+        state: pg_state(row, up, map.pools.get(&pg.pool)?, map, stats),
         up: acting.up,
         acting: acting.acting,
         primary: row.primary,
@@ -136,7 +138,7 @@ fn detail(state: &ClusterState, seen: &Volatile, pg: PgId) -> Result<PgDetail, R
     let view = pg_view(state, seen, pg).ok_or_else(missing)?;
     let row = state.row(pg).ok_or_else(missing)?;
     let pool = state.map().pools.get(&pg.pool).ok_or_else(missing)?;
-    let explanation = super::explain::explain(row, pool, &view);
+    let explanation = super::explain::explain(row, pool, state.map(), &view);
     Ok(PgDetail {
         in_sync: row.in_sync.clone(),
         interval: row.interval,
@@ -216,8 +218,9 @@ fn would_block(state: &ClusterState, seen: &Volatile, osds: &[OsdId]) -> Vec<PgR
         let (Some(row), Some(pool)) = (state.row(view.pgid), state.map().pools.get(&view.pgid.pool)) else {
             return false;
         };
-        let left = row.in_sync.iter().filter(|osd| !osds.contains(osd) && state.map().is_up(**osd)).count();
-        row.in_sync.iter().any(|osd| osds.contains(osd)) && left < pool.min_size as usize
+        let stays = |osd: &OsdId| !osds.contains(osd) && state.map().is_up(*osd);
+        let left: Vec<OsdId> = row.in_sync.iter().copied().filter(stays).collect();
+        row.in_sync.iter().any(|osd| osds.contains(osd)) && row.copies_of(&left) < pool.min_size as usize
     };
     pg_rows(state, seen).into_iter().filter(blocks).collect()
 }

@@ -181,7 +181,7 @@ fn pgs_below_min_size(state: &ClusterState, pgs: &[PgRowView]) -> Option<Check> 
         let (Some(row), Some(pool)) = (state.row(view.pgid), state.map().pools.get(&view.pgid.pool)) else {
             return false;
         };
-        row.activated && row.in_sync.len() < pool.min_size as usize
+        row.activated && row.copies() < pool.min_size as usize
     };
     let hit: Vec<&PgRowView> = pgs.iter().filter(blocked).collect();
     if hit.is_empty() {

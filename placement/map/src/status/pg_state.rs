@@ -1,5 +1,6 @@
 //! The words for a PG's state, as Ceph's operators know them.
 
+use crate::cluster_map::ClusterMap;
 use crate::ids::OsdId;
 use crate::mapping::Up;
 use crate::pg_row::PgRow;
@@ -8,13 +9,13 @@ use crate::stats::{PgStats, doing};
 
 /// `active+clean`, `active+undersized+degraded`, `peering`, `down`, `incomplete`, ...
 ///
-/// * `active`: its primary may serve; else `peering`, `down` (nobody in sync is up), `incomplete` (every in-sync
+/// * `active`: its primary may serve; else `peering`, `down` (nobody in sync is up, or too few shards are), `incomplete` (every in-sync
 ///   store was lost) or `creating` (never given to anybody).
 /// * `undersized`: fewer in-sync copies than the pool wants; `degraded` beside it, since objects lack copies.
 ///   Fewer than `min_size`: writes wait.
 /// * `remapped`: others than the up set hold it for now.
 /// * `clean`: as many copies as wanted, nothing under way.
-pub fn pg_state(row: &PgRow, up: &Up, pool: &Pool, stats: Option<&PgStats>) -> String {
+pub fn pg_state(row: &PgRow, up: &Up, pool: &Pool, map: &ClusterMap, stats: Option<&PgStats>) -> String {
     if row.lost {
         return "incomplete".to_owned();
     }
@@ -25,13 +26,13 @@ pub fn pg_state(row: &PgRow, up: &Up, pool: &Pool, stats: Option<&PgStats>) -> S
         return "down".to_owned();
     }
     if !row.activated {
-        return "peering".to_owned();
+        return if too_few_shards(row, pool, map) { "down" } else { "peering" }.to_owned();
     }
     let mut words = vec!["active"];
-    let short = row.in_sync.len() < pool.size as usize;
+    let short = row.copies() < pool.size as usize;
     // A report counts only for the interval it was made in.
     let doing = stats.filter(|s| s.interval == row.interval).map_or(0, |s| s.doing);
-    let differs = |osd: &OsdId| !row.in_sync.contains(osd);
+    let differs = |osd: &OsdId| *osd != OsdId::NONE && !row.in_sync.contains(osd);
     let joining = up.set.iter().any(differs);
     if short {
         words.extend(["undersized", "degraded"]);
@@ -57,4 +58,10 @@ pub fn pg_state(row: &PgRow, up: &Up, pool: &Pool, stats: Option<&PgStats>) -> S
         words.insert(1, "clean");
     }
     words.join("+")
+}
+
+/// Whether fewer shards are up than it takes to have the objects.
+pub(super) fn too_few_shards(row: &PgRow, pool: &Pool, map: &ClusterMap) -> bool {
+    let up: Vec<OsdId> = row.in_sync.iter().copied().filter(|osd| map.is_up(*osd)).collect();
+    pool.fewest_shards().is_some_and(|fewest| row.copies_of(&up) < fewest)
 }

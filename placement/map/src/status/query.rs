@@ -1,6 +1,9 @@
 //! Questions to the monitors and their answers.
 
-use super::{ConfigRow, Health, MonRow, OsdRow, PgDetail, PgRowView, Placement, PoolRow, Status, TreeNode};
+use super::{
+    ConfigRow, EcProfileRow, Health, MonRow, OsdRow, PgDetail, PgRowView, Placement, PoolRow, Status,
+    TreeNode,
+};
 use crate::ids::PgId;
 use serde::Serialize;
 use stdx::codec_enum;
@@ -39,6 +42,8 @@ pub enum Query {
     },
     /// Whether OSDs may be stopped without a PG becoming unavailable: no answer rows means yes.
     OkToStop(Vec<crate::ids::OsdId>),
+    /// Erasure-code profiles.
+    EcProfileLs,
 }
 codec_enum!(Query {
     0 => Status,
@@ -52,6 +57,7 @@ codec_enum!(Query {
     8 => ConfigLs,
     9 => ObjectPlacement { pool, namespace, locator, name },
     10 => OkToStop(osds),
+    11 => EcProfileLs,
 });
 
 /// An answer. `serde_json::to_value(&answer)` is what `--format json` prints.
@@ -96,6 +102,11 @@ pub enum Answer {
     },
     /// To `ObjectPlacement`.
     ObjectPlacement(Placement),
+    /// To `EcProfileLs`.
+    EcProfileLs {
+        /// By name.
+        profiles: Vec<EcProfileRow>,
+    },
 }
 codec_enum!(Answer {
     0 => Status(status),
@@ -108,4 +119,5 @@ codec_enum!(Answer {
     7 => MonLs { mons },
     8 => ConfigLs { config },
     9 => ObjectPlacement(placement),
+    10 => EcProfileLs { profiles },
 });

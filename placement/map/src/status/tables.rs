@@ -1,6 +1,8 @@
 //! The tables that `nacre status` and its siblings print.
 
 use super::{Health, Quorum};
+use crate::cluster_map::ClusterMap;
+use crate::ec_profile::EcProfile;
 use crate::ids::{Epoch, OsdId, PgId, PoolId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -264,3 +266,42 @@ pub struct Placement {
     pub acting_primary: Option<OsdId>,
 }
 stdx::codec_versioned!(Placement, 1 { epoch, pool, hash, pgid, up, acting, acting_primary });
+
+/// An erasure-code profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EcProfileRow {
+    /// Its name.
+    pub name: String,
+    /// As it is written: `plugin=isa technique=reed_sol_van k=4 m=2 ...`.
+    pub profile: String,
+    /// Shards of an object.
+    pub size: u32,
+    /// In-sync shards with which pools made with it accept writes, unless told otherwise.
+    pub min_size: u32,
+    /// Percent of the raw space that data may fill.
+    pub usable_percent: u32,
+    /// What it means: capacity, what may fail.
+    pub meaning: String,
+}
+stdx::codec_versioned!(EcProfileRow, 1 { name, profile, size, min_size, usable_percent, meaning });
+
+impl EcProfileRow {
+    /// What a profile means.
+    pub fn of(name: &str, profile: &EcProfile) -> EcProfileRow {
+        EcProfileRow {
+            name: name.to_owned(),
+            profile: profile.to_string(),
+            size: profile.size(),
+            min_size: profile.default_min_size(),
+            usable_percent: profile.usable_percent(),
+            meaning: profile.words(),
+        }
+    }
+
+    /// Those of a map, by name.
+    pub(super) fn all(map: &ClusterMap) -> Vec<EcProfileRow> {
+        let row =
+            |(name, text): (&String, &String)| Some(EcProfileRow::of(name, &EcProfile::parse(text).ok()?));
+        map.ec_profiles.iter().filter_map(row).collect()
+    }
+}
