@@ -7,7 +7,6 @@ mod beacon;
 mod census;
 mod clients;
 mod clock;
-mod cluster_view;
 mod config;
 mod error;
 mod fullness;
@@ -19,7 +18,6 @@ mod peers;
 mod pgs;
 mod reactor;
 mod tally;
-mod throttle;
 
 pub use config::OsdConfig;
 pub use error::OsdError;

@@ -1,5 +1,6 @@
 //! Limits and durations of a PG.
 
+use crate::sabotage::Sabotage;
 use std::time::Duration;
 
 /// Limits and durations of a PG; the defaults are the product's.
@@ -33,6 +34,8 @@ pub struct PgConfig {
     pub push_window: usize,
     /// Objects in one step of a backfill's comparison, or of a removal.
     pub scan_max: u32,
+    /// Which rule is broken on purpose: none, outside the simulator.
+    pub sabotage: Sabotage,
 }
 
 impl Default for PgConfig {
@@ -51,6 +54,7 @@ impl Default for PgConfig {
             push_bytes_max: 512 << 10,
             push_window: 2,
             scan_max: 512,
+            sabotage: Sabotage::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::ops::Ops;
 use crate::peering::primary::Primary;
 use crate::recovery::follower::Follower;
 use crate::removal::Removal;
+use crate::sabotage::Bug;
 use osd_class::Registry;
 use osd_object::{ObjectId, ObjectRead, Transaction};
 use placement_map::{Epoch, OsdId, PgId, PgRow};
@@ -101,8 +102,8 @@ impl Pg {
             "what is in flight must never be trimmed"
         );
         let loaded = load(view, pg)?;
-        let granted =
-            if loaded.info.interval > 0 { Granted::unknown(now, config.lease) } else { Granted::default() };
+        let promised = loaded.info.interval > 0 && !config.sabotage.breaks(Bug::ForgetPromise);
+        let granted = if promised { Granted::unknown(now, config.lease) } else { Granted::default() };
         let mut machine = Pg {
             id: pg,
             me,
@@ -211,7 +212,7 @@ impl Pg {
         match then {
             Then::Send(to, message) => {
                 // What was promised to an earlier primary is not told to it any more.
-                if message.interval() == self.interval {
+                if message.interval() == self.interval || self.breaks(Bug::ObeyStaleInterval) {
                     self.send(to, message);
                 }
             }
@@ -240,7 +241,7 @@ impl Pg {
             self.interval = self.interval.max(interval);
             return;
         }
-        if message.interval() < self.interval {
+        if message.interval() < self.interval && !self.breaks(Bug::ObeyStaleInterval) {
             self.send(from, PgMessage::Stale { interval: self.interval });
             return;
         }
@@ -290,6 +291,11 @@ impl Pg {
         }
     }
 
+    /// Whether the simulator broke this rule; `false` in the product.
+    #[inline(always)]
+    pub(crate) fn breaks(&self, bug: Bug) -> bool {
+        self.config.sabotage.breaks(bug)
+    }
     pub(crate) fn effect(&mut self, effect: Effect) {
         self.out.push_back(effect);
     }

@@ -1,12 +1,12 @@
 //! What an OSD does when the cluster changes: which PGs it has a part in, whom it talks to.
 
 use super::Reactor;
-use crate::cluster_view::Changes;
 use crate::error::OsdError;
 use osd_class::Registry;
 use osd_object::ObjectRead;
+use osd_pg::host::Changes;
 use osd_pg::names::meta_object;
-use osd_pg::{Event, Pg, PgConfig, PoolSpec};
+use osd_pg::{Event, Pg, PgConfig};
 use placement_map::{Command, OsdBoot, OsdId, PgId, PoolId, Uuid};
 use std::collections::BTreeSet;
 use wire_codec::MonMessage;
@@ -79,7 +79,7 @@ impl Reactor {
                 }
             }
             if exists {
-                if let Some(event) = self.map_event(pg) {
+                if let Some(event) = self.view.event(pg) {
                     self.events.push_back((pg, event));
                 }
             } else {
@@ -102,16 +102,6 @@ impl Reactor {
                 false
             }
         }
-    }
-
-    fn map_event(&self, pg: PgId) -> Option<Event> {
-        let (map, row) = (self.view.map(), self.view.row(pg)?.clone());
-        let pool = map.pool(pg.pool)?;
-        let up = self.view.up(pg);
-        let alive =
-            up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
-        let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
-        Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
     }
 
     /// Whether the bookkeeping of all PGs that the store holds can be read. A member that cannot tell where its log

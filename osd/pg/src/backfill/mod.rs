@@ -2,6 +2,7 @@
 //! end of the compared ranges the joiner gets writes without effects; up to it, in full.
 
 use crate::machine::Pg;
+use crate::sabotage::Bug;
 use osd_object::{ObjectId, ObjectRead, Version};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +113,8 @@ impl Pg {
         let theirs: BTreeMap<ObjectId, Version> = theirs.into_iter().filter(|(o, _)| within(o)).collect();
         let ours: BTreeMap<ObjectId, Version> = ours.into_iter().filter(|(o, _)| within(o)).collect();
         let differ = ours.iter().filter(|(o, v)| theirs.get(o) != Some(v)).map(|(o, _)| o.clone());
-        let gone = theirs.keys().filter(|o| !ours.contains_key(o)).cloned();
+        let keeps = self.breaks(Bug::BackfillKeepsDeleted);
+        let gone = theirs.keys().filter(|o| !keeps && !ours.contains_key(o)).cloned();
         let missing: BTreeSet<ObjectId> = differ.chain(gone).collect();
 
         let peer = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)).expect("just seen");

@@ -1,6 +1,7 @@
 //! The primary's side: keeping leases from all members while there is something to read.
 
 use crate::machine::Pg;
+use crate::sabotage::Bug;
 use placement_map::OsdId;
 use stdx::Time;
 use wire_codec::PgMessage;
@@ -9,6 +10,9 @@ impl Pg {
     /// Until when reads are known to be current: the earliest end of the leases of all required members.
     pub(crate) fn lease_until(&self) -> Time {
         let Some(p) = &self.primary else { return Time::ZERO };
+        if self.breaks(Bug::IgnoreLease) {
+            return Time(u64::MAX);
+        }
         let required = p.peers.values().filter(|peer| peer.required).map(|peer| peer.lease_until);
         let missing = self.row.in_sync.iter().any(|osd| *osd != self.me && !p.peers.contains_key(osd));
         if missing { Time::ZERO } else { required.min().unwrap_or(Time(u64::MAX)) }
@@ -35,12 +39,14 @@ impl Pg {
     pub(crate) fn lease_granted(&mut self, from: OsdId, stamp: u64) {
         let lease = self.config.lease;
         let now = self.now;
+        let from_grant = self.breaks(Bug::LeaseFromGrant);
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) else { return };
         // A stamp from the future is nobody's answer to us.
         if Time(stamp) > now {
             return;
         }
-        peer.lease_until = peer.lease_until.max(Time(stamp) + lease);
+        let counted_from = if from_grant { now } else { Time(stamp) };
+        peer.lease_until = peer.lease_until.max(counted_from + lease);
         if peer.lease_asked.is_some_and(|asked| asked <= Time(stamp)) {
             peer.lease_asked = None;
         }

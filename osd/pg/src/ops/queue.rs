@@ -3,6 +3,7 @@
 use crate::effect::Ticket;
 use crate::event::SessionId;
 use crate::machine::Pg;
+use crate::sabotage::Bug;
 use osd_class::{DataRead, Executed};
 use osd_object::{ObjectId, Op, RequestId, Version};
 use std::collections::{BTreeMap, VecDeque};
@@ -207,6 +208,6 @@ impl Pg {
 
     /// Whether enough members are in sync for writes to be acknowledged.
     pub(crate) fn writable(&self) -> bool {
-        self.row.in_sync.len() >= self.pool.min_size as usize
+        self.row.in_sync.len() >= self.pool.min_size as usize || self.breaks(Bug::IgnoreMinSize)
     }
 }

@@ -5,11 +5,13 @@ use super::replies::Pending;
 use crate::effect::Effect;
 use crate::machine::{Pg, ReadFor};
 use crate::names::{belongs, is_internal};
+use crate::sabotage::Bug;
 use osd_class::{Access, Executed, execute};
 use osd_object::op::{OpFailure, OpOutcome};
 use osd_object::{ObjectId, ObjectRead, Op, SnapId, Version};
 use std::collections::BTreeMap;
 use stdx::Errno;
+use wire_codec::pg::LogEntry;
 use wire_codec::{OpTarget, OsdOutcome};
 
 impl Pg {
@@ -53,7 +55,9 @@ impl Pg {
 
     fn start_on_object(&mut self, queued: Queued, object: ObjectId, view: &dyn ObjectRead) {
         let request = queued.op.request;
-        if let Some(entry) = self.log.find(request) {
+        let (forgets, interval) = (self.breaks(Bug::ForgetRequests), self.interval);
+        let known = |e: &&LogEntry| !(forgets && e.version.interval < interval);
+        if let Some(entry) = self.log.find(request).filter(known).filter(|_| !self.breaks(Bug::ReplayTwice)) {
             // A replay: the same answer as the first time, once that is certain.
             let outcome = OsdOutcome::Done { version: entry.told, outcome: entry.outcome.clone() };
             let needs = entry.version.seq;
@@ -71,7 +75,7 @@ impl Pg {
         let write = access == Access::Write;
         // First the object, then the PG: a write that waits for the object came earlier than this one, and is
         // parked earlier.
-        if self.ops.must_wait(&object, write) {
+        if self.ops.must_wait(&object, write) && !(write && self.breaks(Bug::WriteDuringRead)) {
             self.ops.wait(&object, queued);
             return;
         }
@@ -114,6 +118,9 @@ impl Pg {
 
     /// The last write of the object that is not yet certain, so that what was read of it is not either.
     pub(crate) fn seen_uncommitted(&self, object: &ObjectId) -> u64 {
+        if self.breaks(Bug::AnswerUncommitted) {
+            return 0;
+        }
         self.primary.as_ref().and_then(|p| p.uncommitted.get(object)).copied().unwrap_or(0)
     }
 

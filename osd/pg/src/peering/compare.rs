@@ -4,6 +4,7 @@ use super::peer::Stage;
 use crate::log::Outline;
 use crate::machine::Pg;
 use crate::recovery::source::Recovery;
+use crate::sabotage::Bug;
 use osd_object::{ObjectId, Version};
 use placement_map::OsdId;
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ impl Pg {
     pub(crate) fn on_head(&mut self, from: OsdId, attempt: u64, theirs: Outline, condition: Condition) {
         let in_sync = self.row.in_sync.contains(&from);
         let (now, interval, resend) = (self.now, self.interval, self.config.resend);
+        let stale_counts = self.breaks(Bug::StaleCountsAsLevel);
         // It obeys us now; so a lease it held as a primary is over.
         self.granted.stopped(from);
         let Some(p) = self.primary.as_mut().filter(|p| p.interval == interval) else { return };
@@ -35,6 +37,10 @@ impl Pg {
         match common {
             Some(common) if complete && common == theirs.head && common == self.log.head() => {
                 self.became_level(from, common.seq);
+            }
+            Some(common) if complete && common == theirs.head && stale_counts => {
+                let head = self.log.head().seq;
+                self.became_level(from, head);
             }
             Some(common) if complete && common == theirs.head => {
                 self.begin_recovery(from, common, Vec::new())
@@ -68,8 +74,10 @@ impl Pg {
         let pg_num = self.pool.pg_num;
         let changed = self.log.after(common.seq).filter(|e| e.changed);
         let mut missing: BTreeSet<ObjectId> = changed.map(|e| e.object.clone()).collect();
+        let theirs = if self.breaks(Bug::KeepDivergent) { Vec::new() } else { theirs };
         missing.extend(theirs.into_iter().filter(|o| crate::names::belongs(self.id, pg_num, o)));
-        self.begin_syncing(osd, Recovery::of_log(common, missing, !activated));
+        let staged = !activated && !self.breaks(Bug::PeeringPiecemeal);
+        self.begin_syncing(osd, Recovery::of_log(common, missing, staged));
     }
 
     fn begin_backfill(&mut self, osd: OsdId) {
@@ -92,11 +100,12 @@ impl Pg {
     /// A member is level through `durable_to`, and gets everything behind that as it happens.
     pub(crate) fn became_level(&mut self, osd: OsdId, durable_to: u64) {
         let now = self.now;
+        let optional = self.breaks(Bug::JoinerNotRequired);
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         peer.stage = Stage::Ready;
         peer.durable_to = peer.durable_to.max(durable_to);
         peer.progress_at = now;
         peer.resend_at = now;
-        peer.required = true;
+        peer.required = peer.in_sync || !optional;
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::durability::Then;
 use crate::machine::Pg;
+use crate::sabotage::Bug;
 use osd_object::{ObjectId, Version};
 use placement_map::OsdId;
 use std::collections::BTreeSet;
@@ -37,7 +38,9 @@ impl Pg {
         }
         if self.info.interval < interval {
             self.info.interval = interval;
-            self.store_info();
+            if !self.breaks(Bug::ForgetInterval) {
+                self.store_info();
+            }
         }
         let outline = self.log.outline();
         let head = PgMessage::Head {

@@ -6,6 +6,7 @@ use crate::durability::Then;
 use crate::machine::Pg;
 use crate::ops::replies::Replies;
 use crate::replicated::write::InFlight;
+use crate::sabotage::Bug;
 use osd_object::ObjectId;
 use placement_map::{Epoch, OsdId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -157,7 +158,8 @@ impl Pg {
         for osd in new {
             let p = self.primary.as_mut().expect("still in office");
             let incarnation = self.alive[&osd];
-            if p.peers.get(&osd).is_none_or(|peer| peer.incarnation != incarnation) {
+            let careless = self.config.sabotage.breaks(Bug::IgnoreRestart);
+            if p.peers.get(&osd).is_none_or(|peer| peer.incarnation != incarnation && !careless) {
                 self.abandon(osd);
                 let p = self.primary.as_mut().expect("still in office");
                 p.peers.insert(osd, Peer::new(incarnation, 0, self.now));
@@ -203,7 +205,8 @@ impl Pg {
 
     /// Serves once activated and once no predecessor can still be answering reads.
     pub(crate) fn try_serve(&mut self) {
-        let wait_until = self.granted.wait_until(self.me);
+        let patient = !self.breaks(Bug::NoWaitForLease);
+        let wait_until = if patient { self.granted.wait_until(self.me) } else { Time::ZERO };
         if let Some(p) = self.primary.as_mut().filter(|p| p.activated && !p.serving && wait_until <= self.now)
         {
             p.serving = true;

@@ -3,6 +3,7 @@
 use super::peer::Stage;
 use crate::effect::Effect;
 use crate::machine::Pg;
+use crate::sabotage::Bug;
 use placement_map::{OsdId, RowChange, RowChangeKind};
 use stdx::Time;
 
@@ -38,6 +39,12 @@ impl Pg {
             p.offered.extend(add);
         }
         p.proposal = Some(Proposal { kind: kind.clone(), made_at });
+        if let RowChangeKind::Activate { in_sync } = &kind
+            && self.breaks(Bug::ServeBeforeActivate)
+        {
+            (self.row.in_sync, self.row.activated) = (in_sync.clone(), true);
+            self.row_changed(false);
+        }
         self.effect(Effect::Propose(RowChange { pg, from, revision, kind }));
     }
 
@@ -53,10 +60,13 @@ impl Pg {
         }
         // A joiner's acknowledgements were required from the moment it was level, so it has everything that
         // was committed since; `durable_to` says it also has what was committed before.
+        let (optional, early) = (self.breaks(Bug::JoinerNotRequired), self.breaks(Bug::JoinerTooEarly));
         let caught_up = |osd: &OsdId| {
-            p.peers
-                .get(osd)
-                .is_some_and(|peer| peer.is_ready() && peer.required && peer.durable_to >= p.committed_to)
+            p.peers.get(osd).is_some_and(|peer| {
+                let counts = peer.required || optional;
+                let level = peer.is_ready() && counts && peer.durable_to >= p.committed_to;
+                level || (early && peer.recovery().is_some())
+            })
         };
         let joiners = self.up.iter().filter(|osd| !self.row.in_sync.contains(osd));
         let add: Vec<OsdId> = joiners.filter(|osd| caught_up(osd)).copied().collect();

@@ -5,6 +5,7 @@ use crate::durability::Then;
 use crate::log::Log;
 use crate::machine::Pg;
 use crate::peering::peer::Stage;
+use crate::sabotage::Bug;
 use osd_object::{Mutation, Transaction, Version};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
@@ -125,7 +126,9 @@ impl Pg {
         }
         match (joining, page.staged) {
             // A write before the log's end is missing here; it is sent again, and then the log.
-            (Some(joining), None) if joining.next != target.seq + 1 => return,
+            (Some(joining), None) if joining.next != target.seq + 1 && !self.breaks(Bug::AdoptWithGap) => {
+                return;
+            }
             (Some(_), None) => {}
             (None, Some(wanted)) if staged == wanted as usize => {}
             // Something of the attempt did not get here: without it the log would say what is not true.

@@ -2,6 +2,7 @@
 
 use crate::effect::Effect;
 use crate::machine::{Pg, ReadFor};
+use crate::sabotage::Bug;
 use bytes::Bytes;
 use osd_object::{ObjectId, ObjectRead, OmapRange};
 use placement_map::OsdId;
@@ -122,6 +123,9 @@ impl Pg {
                 let holes = data.iter().all(|b| *b == 0);
                 self.compose(osd, push, if holes { Vec::new() } else { vec![(offset, data)] }, view);
                 self.next_pieces(osd, push, view);
+            }
+            Err(_) if self.breaks(Bug::PushUnreadableAsAbsent) => {
+                self.send_piece(osd, push, PushBody::Absent);
             }
             Err(_) => self.cannot_read(osd, push),
         }

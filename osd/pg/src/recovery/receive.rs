@@ -4,6 +4,7 @@ use super::follower::Joining;
 use crate::durability::Then;
 use crate::machine::Pg;
 use crate::names::temp_object;
+use crate::sabotage::Bug;
 use osd_object::{Mutation, ObjectId, Transaction};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
@@ -27,7 +28,7 @@ impl Pg {
     /// Notes that an object was touched while the log does not say so.
     pub(crate) fn note_touched(&mut self, transaction: &mut Transaction, object: &ObjectId) {
         let backfill = self.follower.joining.is_some_and(|j| j.backfill);
-        if !backfill && self.dirty.insert(object.clone()) {
+        if !backfill && !self.breaks(Bug::ForgetTouched) && self.dirty.insert(object.clone()) {
             self.meta.dirty(transaction, object);
         }
     }

@@ -1,6 +1,8 @@
 //! When a write is certain: durable here and at every required member, with enough of them in sync.
 
 use crate::machine::Pg;
+use crate::peering::peer::Peer;
+use crate::sabotage::Bug;
 use placement_map::OsdId;
 
 impl Pg {
@@ -25,12 +27,16 @@ impl Pg {
             return;
         }
         let writable = self.writable();
+        let (short, skip) = (self.breaks(Bug::AckShort), self.breaks(Bug::SkipShrink));
+        let (now, patience, head) = (self.now, 4 * self.config.resend, self.log.head().seq);
         let p = self.primary.as_mut().expect("serving");
         let committed_before = p.committed_to;
         let in_office = |osd: &OsdId| *osd == self.me || p.peers.contains_key(osd);
         if writable && self.row.in_sync.iter().all(in_office) {
-            let theirs = p.peers.values().filter(|peer| peer.required);
-            let least = theirs.map(|peer| if peer.is_ready() { peer.durable_to } else { 0 }).min();
+            let late = |peer: &Peer| peer.durable_to < head && now.since(peer.progress_at) > patience;
+            let theirs = p.peers.values().filter(|peer| peer.required && !(skip && late(peer)));
+            let theirs = theirs.map(|peer| if peer.is_ready() { peer.durable_to } else { 0 });
+            let least = if short { theirs.max() } else { theirs.min() };
             let committed = p.local_durable.min(least.unwrap_or(u64::MAX));
             p.committed_to = p.committed_to.max(committed);
         }

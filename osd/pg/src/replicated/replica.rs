@@ -2,8 +2,10 @@
 
 use crate::durability::Then;
 use crate::machine::Pg;
+use crate::sabotage::Bug;
 use osd_object::{Transaction, Version};
 use placement_map::OsdId;
+use wire_codec::PgMessage;
 use wire_codec::pg::{Condition, LogEntry};
 
 impl Pg {
@@ -80,6 +82,10 @@ impl Pg {
     }
 
     fn acknowledge(&mut self, to: OsdId, seq: u64, stamp: u64) {
+        if self.breaks(Bug::AckEarly) {
+            let interval = self.interval;
+            return self.send(to, PgMessage::Replicated { interval, durable_to: seq, stamp });
+        }
         self.durability.then(Then::Acknowledge { to, interval: self.interval, seq, stamp });
     }
 }

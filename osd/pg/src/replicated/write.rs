@@ -4,6 +4,7 @@ use crate::durability::Then;
 use crate::machine::Pg;
 use crate::ops::replies::Pending;
 use crate::ops::{Queued, result_bytes};
+use crate::sabotage::Bug;
 use osd_class::Executed;
 use osd_object::{ObjectId, Transaction, Version};
 use placement_map::OsdId;
@@ -67,6 +68,7 @@ impl Pg {
         self.durability.then(Then::OwnWrite { interval, seq: version.seq });
 
         let trim_to = self.log.tail();
+        let blind = self.breaks(Bug::WrongBackfillCursor);
         let p = self.primary.as_mut().expect("only a primary writes");
         if changed {
             p.uncommitted.insert(object.clone(), version.seq);
@@ -76,7 +78,7 @@ impl Pg {
         let bare: BTreeSet<OsdId> = p
             .peers
             .iter()
-            .filter(|(_, peer)| peer.recovery().is_some_and(|r| !r.covers(&object)))
+            .filter(|(_, peer)| !blind && peer.recovery().is_some_and(|r| !r.covers(&object)))
             .map(|(osd, _)| *osd)
             .collect();
         let bytes = transaction.payload_bytes();
@@ -101,7 +103,8 @@ impl Pg {
         self.meta.entries(&mut transaction, [&entry]);
         self.log.push(entry);
         let c = &self.config;
-        if let Some(to) = self.log.trim_point(c.log_entries_max, c.log_bytes_max, trim_max) {
+        let entries_max = if self.breaks(Bug::TrimEarly) { 4 } else { c.log_entries_max };
+        if let Some(to) = self.log.trim_point(entries_max, c.log_bytes_max, trim_max) {
             self.trim_log(&mut transaction, to);
         }
         self.store(transaction);

@@ -1,12 +1,13 @@
 //! The cluster as this OSD knows it: map, up sets and rows, kept up to date by the monitors' updates.
 
+use crate::event::{Event, PoolSpec};
 use placement_map::{ClusterMap, Epoch, Mapping, OsdId, PgId, PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 use wire_codec::mon::{MapUpdate, Subscribe, Update};
 
 /// Map, up sets and rows of one moment.
 #[derive(Default)]
-pub(crate) struct ClusterView {
+pub struct ClusterView {
     map: ClusterMap,
     mapping: Mapping,
     rows: BTreeMap<PgId, PgRow>,
@@ -15,7 +16,7 @@ pub(crate) struct ClusterView {
 
 /// What an update changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
+pub struct Changes {
     /// Whether the map did.
     pub map: bool,
     /// PGs whose row did.
@@ -24,24 +25,24 @@ pub(crate) struct Changes {
 
 impl ClusterView {
     /// The map.
-    pub(crate) fn map(&self) -> &ClusterMap {
+    pub fn map(&self) -> &ClusterMap {
         &self.map
     }
     /// Its epoch; 0: none yet.
-    pub(crate) fn epoch(&self) -> Epoch {
+    pub fn epoch(&self) -> Epoch {
         self.map.epoch
     }
     /// A PG's row.
-    pub(crate) fn row(&self, pg: PgId) -> Option<&PgRow> {
+    pub fn row(&self, pg: PgId) -> Option<&PgRow> {
         self.rows.get(&pg)
     }
     /// All rows.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (PgId, &PgRow)> {
+    pub fn rows(&self) -> impl Iterator<Item = (PgId, &PgRow)> {
         self.rows.iter().map(|(pg, row)| (*pg, row))
     }
 
     /// A PG's up set, the up primary first.
-    pub(crate) fn up(&self, pg: PgId) -> Vec<OsdId> {
+    pub fn up(&self, pg: PgId) -> Vec<OsdId> {
         let Some(up) = self.mapping.up(pg) else { return Vec::new() };
         let mut set = up.set.clone();
         if let Some(at) = up.primary.and_then(|p| set.iter().position(|o| *o == p)) {
@@ -51,18 +52,29 @@ impl ClusterView {
     }
 
     /// Whether an OSD belongs to a PG: by CRUSH, or by holding its data.
-    pub(crate) fn concerns(&self, pg: PgId, osd: OsdId) -> bool {
+    pub fn concerns(&self, pg: PgId, osd: OsdId) -> bool {
         self.row(pg).is_some_and(|row| row.in_sync.contains(&osd) || row.primary == Some(osd))
             || self.mapping.up(pg).is_some_and(|up| up.set.contains(&osd))
     }
 
+    /// What a PG's machine is told of this moment; none if there is no such PG.
+    pub fn event(&self, pg: PgId) -> Option<Event> {
+        let (map, row) = (&self.map, self.row(pg)?.clone());
+        let pool = map.pool(pg.pool)?;
+        let up = self.up(pg);
+        let alive =
+            up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
+        let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
+        Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
+    }
+
     /// What to ask a monitor for.
-    pub(crate) fn subscription(&self) -> Subscribe {
+    pub fn subscription(&self) -> Subscribe {
         Subscribe { have_epoch: self.map.epoch, rows: true, have_rows: self.rows_version }
     }
 
     /// Takes an update in. None: it does not fit what is known, and everything must be asked for anew.
-    pub(crate) fn take(&mut self, update: Update) -> Option<Changes> {
+    pub fn take(&mut self, update: Update) -> Option<Changes> {
         let mut changes = Changes::default();
         match update.map {
             MapUpdate::Same => {}
@@ -98,7 +110,7 @@ impl ClusterView {
     }
 
     /// Forgets everything, to be told it again.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         *self = ClusterView::default();
     }
 }

@@ -1,22 +1,22 @@
 //! Which PGs may fill their joiners now, so that clients come first and memory is bounded: each PG keeps a few
 //! pieces of objects under way. Decides; tells nobody.
 
-use osd_pg::Filling;
+use crate::Filling;
 use placement_map::{ClusterMap, PgId};
 use std::collections::BTreeMap;
 
 /// How many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// PGs, whatever they do.
-    active: usize,
+    pub active: usize,
     /// Of those, PGs that compare everything.
-    backfills: usize,
+    pub backfills: usize,
 }
 
 impl Limits {
     /// As the central settings have it for a daemon.
-    pub(crate) fn of(map: &ClusterMap, daemon: &str) -> Limits {
+    pub fn of(map: &ClusterMap, daemon: &str) -> Limits {
         let count = |key| map.setting(daemon, key).and_then(|v| v.parse().ok()).unwrap_or(1);
         Limits { active: count("osd_recovery_max_active"), backfills: count("osd_max_backfills") }
     }
@@ -24,7 +24,7 @@ impl Limits {
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     allowed: BTreeMap<PgId, Filling>,
     /// Some PG had to wait.
     waiting: bool,
@@ -32,13 +32,13 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     /// Whether a turn that ends is somebody's gain.
-    pub(crate) fn is_busy(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
         self.waiting || !self.allowed.is_empty()
     }
 
     /// From what each PG could do, whose turn it is now; gives those for whom that changed. A PG keeps its turn
     /// until it has nothing left to do: what is half filled is finished first.
-    pub(crate) fn decide(
+    pub fn decide(
         &mut self,
         could: impl IntoIterator<Item = (PgId, Filling)>,
         limits: Limits,
