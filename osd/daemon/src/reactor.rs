@@ -221,7 +221,7 @@ impl Reactor {
         loop {
             self.pending().map_err(failed)?;
             self.store.poll().map_err(failed)?;
-            let mut quiet = self.events.is_empty();
+            let mut quiet = self.events.is_empty() && !self.store.has_more();
             while let Some(done) = self.store.next_completion() {
                 quiet = false;
                 self.completed(done).map_err(failed)?;

@@ -185,7 +185,7 @@ impl Rig {
             let begun = self.begun.remove(&ticket).ok_or("a completion of nothing that was begun")?;
             latencies.push(begun.elapsed());
         }
-        if self.begun.len() == before && before > 0 {
+        if self.begun.len() == before && before > 0 && !self.store.has_more() {
             let event = self.store.event_fd();
             let mut wanted = [PollFd::new(&event, PollFlags::IN)];
             match poll(&mut wanted, None) {

@@ -94,6 +94,10 @@ impl Limits {
     }
 }
 
+/// Reads finished per `poll`, at most: whoever waited for them asks for more while the rest are checked, so
+/// that the device does not idle.
+const TURN_READS_MAX: usize = 8;
+
 /// A local object store. See the crate's documentation for the contract.
 pub struct Store {
     device: Box<dyn Device>,
@@ -116,7 +120,11 @@ pub struct Store {
     index_disk_bytes: u64,
     operations: Slab<Operation>,
     reads: Slab<read::ReadOp>,
+    /// Device reads laid out since the device was last given work.
+    reads_waiting: usize,
     completions: VecDeque<Completion>,
+    /// Whether the last turn left completions on the device.
+    more: bool,
     stopped: bool,
 }
 
@@ -155,12 +163,17 @@ impl Store {
     }
 
     /// Reaps what the device finished, starts the next batch and does work that could wait. Call it after
-    /// a round of `submit` and `read`, and whenever `event_fd` is readable. An error means that the store
+    /// a round of `submit` and `read`, whenever `event_fd` is readable, and again while `has_more`. An error means that the store
     /// has stopped and that the OSD must stop too; later calls say `Stopped`.
     pub fn poll(&mut self) -> Result<(), StoreError> {
         self.alive()?;
         let outcome = self.turn();
         self.stop_on_error(outcome)
+    }
+
+    /// Whether the last `poll` left completions for the next: call it again before sleeping on `event_fd`.
+    pub fn has_more(&self) -> bool {
+        self.more
     }
 
     /// Makes the index durable and trims the log, blocking.
@@ -182,7 +195,10 @@ impl Store {
 
     fn turn(&mut self) -> Result<(), StoreError> {
         self.device.acknowledge();
-        self.reap()?;
+        // What was asked for since the last turn goes out first: the device works while completions are handled.
+        self.device.submit()?;
+        self.reads_waiting = 0;
+        self.reap_some(TURN_READS_MAX)?;
         self.start_batch(false)?;
         self.step_checkpoint()?;
         self.apply_if_full();
@@ -191,9 +207,20 @@ impl Store {
 
     /// Handles every completion that is there.
     fn reap(&mut self) -> Result<(), StoreError> {
-        while let Some(event) = self.device.reap() {
-            self.complete(event)?;
+        self.reap_some(usize::MAX)
+    }
+
+    /// Handles completions until `reads_max` of them were reads.
+    fn reap_some(&mut self, reads_max: usize) -> Result<(), StoreError> {
+        let mut reads = 0;
+        while reads < reads_max {
+            let Some(event) = self.device.reap() else {
+                self.more = false;
+                return Ok(());
+            };
+            reads += usize::from(self.complete(event)?);
         }
+        self.more = true;
         Ok(())
     }
 
@@ -205,11 +232,12 @@ impl Store {
         self.reap()
     }
 
-    fn complete(&mut self, event: Event) -> Result<(), StoreError> {
+    /// Whether it was a read.
+    fn complete(&mut self, event: Event) -> Result<bool, StoreError> {
         match self.operations.remove(event.tag) {
             Operation::Read { read, segment } => {
                 self.read_segment_done(read, segment, event.result, event.buf);
-                return Ok(());
+                return Ok(true);
             }
             operation => {
                 event.result?;
@@ -226,7 +254,7 @@ impl Store {
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn alive(&self) -> Result<(), StoreError> {

@@ -62,7 +62,9 @@ impl Store {
             index_disk_bytes: 0,
             operations: Slab::default(),
             reads: Slab::default(),
+            reads_waiting: 0,
             completions: VecDeque::new(),
+            more: false,
             stopped: false,
         };
         store.replay()?;
