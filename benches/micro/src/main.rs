@@ -27,6 +27,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("store-writes", store::writes),
     ("store-reads", store::reads),
     ("store-objects", store::objects),
+    ("store-ceph", store::beside_ceph),
 ];
 
 /// Run without being named.

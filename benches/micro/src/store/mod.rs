@@ -3,6 +3,7 @@
 //! Both write with O_DIRECT through io_uring to a file that was written before, and flush as often: fio gets
 //! a flush per as many writes as the store's batches held on average.
 
+mod ceph;
 mod disk;
 mod fio;
 mod rig;
@@ -55,6 +56,11 @@ pub(crate) fn reads(quick: bool) -> Result<Vec<Row>, String> {
 /// 4 MiB objects only.
 pub(crate) fn objects(quick: bool) -> Result<Vec<Row>, String> {
     measure(quick, &[Bench::objects])
+}
+
+/// 4 KiB overwrites for a second of CPU, beside Ceph's.
+pub(crate) fn beside_ceph(quick: bool) -> Result<Vec<Row>, String> {
+    measure(quick, &[Bench::beside_ceph])
 }
 
 type Part = fn(&mut Bench) -> Result<(), String>;
