@@ -2,6 +2,8 @@
 
 use crate::cluster::settings::Link;
 use crate::noun::crush::words::CrushCommand;
+use crate::noun::fsck::FsckArgs;
+use crate::noun::osd_inspect::InspectArgs;
 use crate::noun::pool::PoolShape;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
@@ -89,12 +91,8 @@ pub(crate) enum Command {
     /// The S3 gateway.
     #[command(subcommand)]
     Gateway(GatewayCommand),
-    /// Check a stopped OSD's store: every extent owned once, every checksum.
-    Fsck {
-        /// The OSD's directory (DIR/osd.N).
-        #[arg(long, value_name = "PATH")]
-        osd_path: PathBuf,
-    },
+    /// Check a stopped OSD's store: every extent owned once, every checksum; and repair it.
+    Fsck(FsckArgs),
 }
 
 #[derive(Args, Clone)]
@@ -219,8 +217,10 @@ pub(crate) enum OsdCommand {
     },
     /// Run one OSD in the foreground.
     Run(RunArgs),
-    /// Make the store that a settings file describes.
+    /// Make the store that a settings file describes. A store of the same OSD is left as it is.
     Mkfs(RunArgs),
+    /// Look into a stopped OSD's store: superblock, log, objects, omap, extents. Changes nothing.
+    Inspect(InspectArgs),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

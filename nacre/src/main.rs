@@ -48,7 +48,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Up(args) => threads()?.block_on(up::up(global, args)),
         Command::Daemon(command) => noun::daemon::run(global, command),
-        Command::Fsck { osd_path } => noun::fsck::run(global, osd_path),
+        Command::Fsck(args) => noun::fsck::run(global, args),
+        Command::Osd(OsdCommand::Inspect(args)) => noun::osd_inspect::run(global, args),
         Command::Osd(OsdCommand::Mkfs(args)) => noun::osd::mkfs(&settings(args)?),
         Command::Osd(OsdCommand::Run(args)) => one_thread()?.block_on(noun::osd::serve(&settings(args)?)),
         Command::Mon(MonCommand::Run(args)) => one_thread()?.block_on(noun::mon::serve(&settings(args)?)),

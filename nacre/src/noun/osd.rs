@@ -62,7 +62,9 @@ pub(crate) async fn run(global: &Global, command: &OsdCommand) -> Result<(), Fai
             let set = Command::OsdReweight { osd: OsdId(*id), weight: fixed };
             order(global, set, &format!("osd.{id} has weight {weight}")).await.map(drop)
         }
-        OsdCommand::Run(_) | OsdCommand::Mkfs(_) => unreachable!("carried out without a cluster"),
+        OsdCommand::Run(_) | OsdCommand::Mkfs(_) | OsdCommand::Inspect(_) => {
+            unreachable!("carried out without a cluster")
+        }
     }
 }
 
@@ -182,16 +184,4 @@ fn df(osds: &[OsdRow]) -> String {
     };
     let rows: Vec<Vec<String>> = osds.iter().map(row).collect();
     table::render(&["ID", "HOST", "UP", "IN", "SIZE", "USED", "%", "PGS"], &rows)
-}
-
-/// Checks the store of a stopped OSD.
-pub(crate) fn fsck(path: &std::path::Path) -> Result<osd_store::FsckReport, Failure> {
-    let config = StoreConfig {
-        path: path.to_path_buf(),
-        device: None,
-        size_bytes: 0,
-        memory_target_bytes: 256 << 20,
-        volatile_cache: CacheMode::Auto,
-    };
-    osd_store::fsck(&config).map_err(|e| Failure::unusable(format!("{}: {e}", path.display())))
 }

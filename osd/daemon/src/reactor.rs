@@ -58,6 +58,8 @@ pub(crate) struct Reactor {
     pgs: Pgs,
     /// A map showed this very process as up; from then on machines are made and told.
     booted: bool,
+    /// Every PG's copy in a store that lost writes is marked as uncertain.
+    distrusted: bool,
     clients: Clients,
     peers: Peers,
     monitors: Monitors,
@@ -130,6 +132,7 @@ impl Reactor {
             view: ClusterView::default(),
             pgs: Pgs::default(),
             booted: false,
+            distrusted: false,
             peers: Peers::default(),
             monitors,
             sessions,

@@ -32,7 +32,7 @@ pub mod status;
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
 pub use event::{Event, PoolSpec, SessionId};
-pub use log::rows::{LoadError, check};
+pub use log::rows::{LoadError, check, distrust};
 pub use machine::Pg;
 pub use recovery::source::Filling;
 pub use sabotage::{Bug, Sabotage};

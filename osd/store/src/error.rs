@@ -70,14 +70,19 @@ pub enum StoreError {
     },
     /// The log is broken below what it promised to be durable.
     #[error(
-        "the log is damaged at {detail}, below what was promised durable: remake this OSD and let it refill from its peers"
+        "the log is damaged at {detail}, below what was promised durable: the OSD itself goes on with what is left and is \
+         refilled by its peers"
     )]
     DamagedLog {
         /// Where and how.
         detail: String,
     },
     /// The index is missing, belongs to another store, or is older than the log allows.
-    #[error("the index of the store is damaged ({detail}): remake this OSD and let it refill from its peers")]
+    #[error(
+        "the index of the store is damaged ({detail}): `nacre fsck --osd-path` tells more; if that cannot repair it, and once \
+         its PGs are whole elsewhere (`nacre health detail`), move the OSD's directory away, make a new store with `nacre osd \
+         mkfs` and start it: its peers refill it"
+    )]
     DamagedIndex {
         /// What was found.
         detail: String,

@@ -41,4 +41,7 @@ pub use buf::AlignedBuf;
 pub use config::{CacheMode, Identity, StoreConfig, Uuid16};
 pub use error::StoreError;
 pub use layout::{STORE_BYTES_MIN, UNIT_BYTES};
-pub use store::{Completion, FsckReport, Limits, Store, Usage, fsck};
+pub use store::{
+    Completion, CopyView, Examiner, ExtentView, FsckReport, Limits, LogBatchView, LogView, ObjectView,
+    Problem, Repaired, Store, SuperblockView, Usage, fsck, repair,
+};

@@ -11,8 +11,11 @@ use stdx::codec::{DecodeError, Reader, Writer};
 const MAGIC: &[u8; 8] = b"NACRESB1";
 /// The format this build writes.
 const VERSION: u16 = 1;
+/// Feature: writes that had been acknowledged are missing. Set when an open finds damage below what the log promised;
+/// taken back when the cluster has noted it. Incompatible, so that no build that would overlook it opens the store.
+pub(crate) const LOST_WRITES: u64 = 1;
 /// Incompatible features this build knows.
-const FEATURES_KNOWN: u64 = 0;
+const FEATURES_KNOWN: u64 = LOST_WRITES;
 
 /// What the superblock says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +118,15 @@ impl Superblock {
     pub(crate) fn offset(copy: u64) -> u64 {
         assert!(copy < SUPERBLOCK_COPIES);
         copy * SUPERBLOCK_SPACING
+    }
+
+    /// What each copy says, for people: the state, or what is wrong with it.
+    pub(crate) fn read_copy(copy: &[u8]) -> Result<Superblock, String> {
+        Superblock::decode(copy).map_err(|fault| match fault {
+            CopyFault::TooNew(what) => format!("written by a newer version ({what})"),
+            CopyFault::Damaged if copy.iter().all(|b| *b == 0) => "blank".to_string(),
+            CopyFault::Damaged => "damaged".to_string(),
+        })
     }
 
     /// Chooses among the copies: the newest state that two agree on.

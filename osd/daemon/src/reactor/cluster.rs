@@ -43,6 +43,7 @@ impl Reactor {
         self.look_for_recovery = true;
         self.boot_if_needed();
         if self.is_up() && !was_up {
+            self.damage_is_noted();
             // Whoever looks at a cluster that has just come up wants to see its size.
             self.beaconed = stdx::Time::ZERO;
         }
@@ -110,6 +111,38 @@ impl Reactor {
         self.view.map().pgs().try_for_each(|pg| osd_pg::check(&self.store, pg))
     }
 
+    /// A store that lost acknowledged writes must call no PG's copy complete, before it asks to count as up.
+    fn distrust_pgs(&mut self) -> Result<(), OsdError> {
+        if self.distrusted || !self.store.is_damaged() {
+            return Ok(());
+        }
+        let osd = self.config.id;
+        let pgs: Vec<PgId> = self.view.map().pgs().collect();
+        for pg in pgs {
+            let t = osd_pg::distrust(&self.store, pg).map_err(|source| OsdError::Damaged { osd, source })?;
+            let Some(t) = t else { continue };
+            let ticket = self.pgs.lone_ticket();
+            self.store.submit(ticket, t).map_err(|source| OsdError::Store { osd, source })?;
+        }
+        self.store.flush_index().map_err(|source| OsdError::Store { osd, source })?;
+        self.distrusted = true;
+        tracing::warn!(%osd, "the store lost acknowledged writes: this OSD leaves every in-sync set and is refilled");
+        Ok(())
+    }
+
+    /// The map shows this process as up, so the monitors have taken it out of every in-sync set, and what the store
+    /// says of its PGs is that nothing is certain.
+    fn damage_is_noted(&mut self) {
+        if self.store.is_damaged() {
+            assert!(self.distrusted, "a damaged store boots only once its PGs are distrusted");
+            let osd = self.config.id;
+            match self.store.clear_damaged() {
+                Ok(()) => tracing::info!(%osd, "the cluster knows what this store lost"),
+                Err(source) => self.fatal = Some(OsdError::Store { osd, source }),
+            }
+        }
+    }
+
     fn find_stray_pools(&mut self) {
         let map = self.view.map();
         let known = |pool: &PoolId| map.pool(*pool).is_some();
@@ -154,6 +187,10 @@ impl Reactor {
             self.fatal = Some(OsdError::Damaged { osd: self.config.id, source });
             return;
         }
+        if let Err(error) = self.distrust_pgs() {
+            self.fatal = Some(error);
+            return;
+        }
         let identity = self.store.identity();
         let weight = u128::from(self.store.usage().total_bytes) * u128::from(placement_map::WEIGHT_ONE) / TIB;
         let boot = OsdBoot {
@@ -164,7 +201,7 @@ impl Reactor {
             location: self.config.location.clone(),
             weight: u32::try_from(weight.max(1)).unwrap_or(u32::MAX),
             device_class: None,
-            damaged: false,
+            damaged: self.store.is_damaged(),
         };
         let id = self.monitors.id();
         let command = Box::new(Command::OsdBoot(boot));

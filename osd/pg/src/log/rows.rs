@@ -83,6 +83,17 @@ pub fn check(view: &dyn ObjectRead, pg: PgId) -> Result<(), LoadError> {
     load(view, pg).map(drop)
 }
 
+/// What makes a member say of a PG that nothing of its copy is certain, so that every object is compared: for a store
+/// that lost acknowledged writes. `None`: the PG was never here.
+pub fn distrust(view: &dyn ObjectRead, pg: PgId) -> Result<Option<Transaction>, LoadError> {
+    let loaded = load(view, pg)?;
+    Ok(loaded.existed.then(|| {
+        let mut t = Transaction::new();
+        MetaRows::new(pg).info(&mut t, &Info { condition: Condition::Backfilling, ..loaded.info });
+        t
+    }))
+}
+
 /// Reads a PG's bookkeeping.
 pub(crate) fn load(view: &dyn ObjectRead, pg: PgId) -> Result<Loaded, LoadError> {
     let meta = meta_object(pg);

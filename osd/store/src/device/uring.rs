@@ -68,7 +68,16 @@ impl Kind {
 impl UringDevice {
     /// Opens a file or block device for this process alone. `WouldBlock`: another process has it.
     pub fn open(path: &Path) -> io::Result<UringDevice> {
-        let file = rustix::fs::open(path, OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())?;
+        UringDevice::open_for(path, OFlags::RDWR)
+    }
+
+    /// The same for reading only: the kernel refuses every write.
+    pub fn open_read_only(path: &Path) -> io::Result<UringDevice> {
+        UringDevice::open_for(path, OFlags::RDONLY)
+    }
+
+    fn open_for(path: &Path, access: OFlags) -> io::Result<UringDevice> {
+        let file = rustix::fs::open(path, access | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty())?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         // Works for files and block devices alike.
         let size_bytes = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;

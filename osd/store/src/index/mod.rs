@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub(crate) mod cached;
+pub mod layered;
 pub mod map;
 pub mod rocks;
 

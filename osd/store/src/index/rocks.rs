@@ -30,20 +30,34 @@ impl RocksIndex {
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_error_if_exists(true);
-        RocksIndex::with(options, path, memory_bytes)
+        RocksIndex::with(options, path, memory_bytes, false)
     }
 
     /// Opens an index that exists.
     pub fn open(path: &Path, memory_bytes: u64) -> Result<RocksIndex, IndexError> {
-        RocksIndex::with(options(memory_bytes)?, path, memory_bytes)
+        RocksIndex::with(options(memory_bytes)?, path, memory_bytes, false)
     }
 
-    fn with(options: Options, path: &Path, memory_bytes: u64) -> Result<RocksIndex, IndexError> {
+    /// Opens an index that exists for reading: no file of it is made, changed or removed, and every change is an
+    /// error. RocksDB takes no lock then: whoever opens the device beside it for itself must hold that one.
+    pub fn open_read_only(path: &Path, memory_bytes: u64) -> Result<RocksIndex, IndexError> {
+        RocksIndex::with(options(memory_bytes)?, path, memory_bytes, true)
+    }
+
+    fn with(
+        options: Options,
+        path: &Path,
+        memory_bytes: u64,
+        read_only: bool,
+    ) -> Result<RocksIndex, IndexError> {
         let cache = Cache::new_lru_cache((memory_bytes / 4) as usize);
         let names = Family::ALL.map(Family::name).into_iter().chain(["default"]);
         let families = names.map(|name| ColumnFamilyDescriptor::new(name, family_options(&cache)));
-        let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(|e| IndexError::new("open the index", e))?;
+        let db = match read_only {
+            false => DB::open_cf_descriptors(&options, path, families),
+            true => DB::open_cf_descriptors_read_only(&options, path, families, false),
+        };
+        let db = db.map_err(|e| IndexError::new("open the index", e))?;
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         Ok(RocksIndex { db, path: path.to_path_buf(), unlogged })

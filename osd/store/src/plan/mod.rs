@@ -45,6 +45,11 @@ enum Undo {
 }
 
 impl Plan {
+    /// Changes to the index alone.
+    pub(crate) fn of_index(index: IndexBatch) -> Plan {
+        Plan { index, ..Plan::default() }
+    }
+
     /// Gives back what the plan took.
     pub(crate) fn abandon(self, space: &mut Space) {
         for step in self.undo.into_iter().rev() {

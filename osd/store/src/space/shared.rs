@@ -65,6 +65,11 @@ impl SharedMap {
         self.merge_around(run);
     }
 
+    /// Owners beyond the first, over all units.
+    pub(crate) fn extra_owners(&self) -> u64 {
+        self.extra.values().map(|(len, n)| len * u64::from(*n)).sum()
+    }
+
     /// Units with more than one owner.
     pub(crate) fn units(&self) -> u64 {
         self.extra.values().map(|(len, _)| len).sum()

@@ -1,14 +1,16 @@
 //! A store on this machine: a preallocated file or a block device, and an index in a directory.
 
+use super::open::Opening;
 use super::{Limits, Store};
 use crate::config::{Identity, StoreConfig, Uuid16};
 use crate::device::uring::UringDevice;
 use crate::error::StoreError;
+use crate::index::layered::LayeredIndex;
 use crate::index::rocks::RocksIndex;
 use crate::index::{Family, Index};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 impl Store {
@@ -46,24 +48,33 @@ impl Store {
         Store::mkfs_on(&mut device, make_index, Identity { uuid, fsid, osd_id }, &device_path)
     }
 
-    /// Opens the store, redoing what its log holds.
+    /// Opens the store, redoing what its log holds. A store that lost acknowledged writes opens as what is left of it:
+    /// see `is_damaged`.
     pub fn open(config: &StoreConfig) -> Result<Store, StoreError> {
+        let mut store = Store::open_host(config, Opening::Salvage)?;
+        if store.is_damaged() {
+            store.distrust_damaged_objects()?;
+        }
+        Ok(store)
+    }
+
+    pub(super) fn open_host(config: &StoreConfig, opening: Opening) -> Result<Store, StoreError> {
         let path = config.device_path();
         if !path.exists() {
             return Err(StoreError::NotFound { path });
         }
+        if opening == Opening::Frozen {
+            return Store::open_frozen(config, &path);
+        }
         let device = open_device(&path)?;
         let volatile = Limits::is_volatile(config.volatile_cache, is_write_through(&path));
         let limits = Limits::new(config.memory_target_bytes, volatile);
-        let open_index = || {
-            let path = config.index_path();
-            if !path.is_dir() {
-                return Err(StoreError::DamagedIndex { detail: format!("no directory {}", path.display()) });
-            }
+        let mut open_index = || {
+            let path = index_directory(config)?;
             let index: Box<dyn Index> = Box::new(RocksIndex::open(&path, config.memory_target_bytes)?);
             Ok(index)
         };
-        match Store::open_on(Box::new(device), open_index, limits, &path) {
+        match Store::open_as(opening, Box::new(device), &mut open_index, limits, &path) {
             Err(StoreError::Blank { path })
                 if holds_objects(&config.index_path(), config.memory_target_bytes) =>
             {
@@ -72,6 +83,33 @@ impl Store {
             opened => opened,
         }
     }
+
+    /// Opens for looking only: no byte of device and index changes. What the log holds stays in memory, at most the
+    /// log's length (1 GiB).
+    fn open_frozen(config: &StoreConfig, path: &Path) -> Result<Store, StoreError> {
+        let device = opened(path, UringDevice::open_read_only)?;
+        let limits = Limits {
+            volatile_cache: false,
+            memory_target_bytes: config.memory_target_bytes,
+            index_dirty_bytes_max: u64::MAX,
+            overlay_bytes_max: u64::MAX,
+        };
+        let mut open_index = || {
+            let path = index_directory(config)?;
+            let base = RocksIndex::open_read_only(&path, config.memory_target_bytes)?;
+            let index: Box<dyn Index> = Box::new(LayeredIndex::new(Box::new(base)));
+            Ok(index)
+        };
+        Store::open_as(Opening::Frozen, Box::new(device), &mut open_index, limits, path)
+    }
+}
+
+fn index_directory(config: &StoreConfig) -> Result<PathBuf, StoreError> {
+    let path = config.index_path();
+    if path.is_dir() {
+        return Ok(path);
+    }
+    Err(StoreError::DamagedIndex { detail: format!("no directory {}", path.display()) })
 }
 
 /// Whether there is an index that a store has used: then an empty superblock does not mean that there never was one.
@@ -103,9 +141,13 @@ const LOCK_RETRY: Duration = Duration::from_millis(10);
 /// Opens the device for this process alone. The kernel takes a ring down some time after its process is gone,
 /// and until then its writes may still reach the device: the lock, which the ring holds too, is waited for.
 fn open_device(path: &Path) -> Result<UringDevice, StoreError> {
+    opened(path, UringDevice::open)
+}
+
+fn opened(path: &Path, open: impl Fn(&Path) -> io::Result<UringDevice>) -> Result<UringDevice, StoreError> {
     let start = Instant::now();
     loop {
-        match UringDevice::open(path) {
+        match open(path) {
             Ok(device) => return Ok(device),
             Err(e) if e.kind() != io::ErrorKind::WouldBlock => {
                 return Err(StoreError::file("cannot open", path, e));

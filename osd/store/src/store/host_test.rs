@@ -9,9 +9,9 @@ use osd_object::model::Model;
 use osd_object::{Mutation, ObjectRead, Transaction};
 use stdx::Rng;
 
-const FSID: [u8; 16] = [2; 16];
+pub(super) const FSID: [u8; 16] = [2; 16];
 
-fn config(dir: &tempfile::TempDir, size_bytes: u64) -> StoreConfig {
+pub(super) fn config(dir: &tempfile::TempDir, size_bytes: u64) -> StoreConfig {
     StoreConfig {
         path: dir.path().join("osd.0"),
         device: None,
@@ -22,7 +22,7 @@ fn config(dir: &tempfile::TempDir, size_bytes: u64) -> StoreConfig {
 }
 
 /// On a disk: /tmp may be a file system in memory, which may not know O_DIRECT.
-fn directory() -> tempfile::TempDir {
+pub(super) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/var/tmp").unwrap()
 }
 

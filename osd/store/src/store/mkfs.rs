@@ -74,16 +74,21 @@ impl Store {
 
 /// Reads all copies and chooses.
 pub(super) fn read_superblock(device: &mut dyn Device) -> Result<Found, StoreError> {
-    let mut copies = Vec::new();
     if device.size_bytes() < WAL_OFFSET {
         return Ok(Found::Blank);
     }
+    Ok(Superblock::choose(read_copies(device)?.iter().map(|c| &c[..])))
+}
+
+/// Reads all copies.
+pub(super) fn read_copies(device: &mut dyn Device) -> Result<Vec<AlignedBuf>, StoreError> {
+    let mut copies = Vec::new();
     for copy in 0..SUPERBLOCK_COPIES {
         let mut buf = AlignedBuf::zeroed(crate::layout::UNIT_BYTES);
         device.read_now(Superblock::offset(copy), &mut buf)?;
         copies.push(buf);
     }
-    Ok(Superblock::choose(copies.iter().map(|c| &c[..])))
+    Ok(copies)
 }
 
 /// Really writes the log area, so that later flushes change no file-system metadata, and so that nothing

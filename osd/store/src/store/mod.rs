@@ -6,11 +6,15 @@
 //! index durable and trims the log (`checkpoint`).
 
 mod apply;
+mod check;
 mod checkpoint;
 mod commit;
 #[cfg(test)]
 mod crash_test;
+mod examine;
 mod fsck;
+#[cfg(test)]
+mod fsck_test;
 mod host;
 #[cfg(test)]
 mod host_test;
@@ -18,15 +22,23 @@ mod mkfs;
 mod open;
 #[cfg(test)]
 mod order_test;
+mod problem;
 mod read;
+mod repair;
 mod replay;
+mod salvage;
+#[cfg(test)]
+mod salvage_test;
 #[cfg(test)]
 mod store_test;
 mod submit;
 mod usage;
 mod view;
 
+pub use examine::{CopyView, Examiner, ExtentView, LogBatchView, LogView, ObjectView, SuperblockView};
 pub use fsck::{FsckReport, fsck};
+pub use problem::Problem;
+pub use repair::{Repaired, repair};
 pub use usage::Usage;
 
 use crate::config::{CacheMode, Identity};
@@ -125,6 +137,8 @@ pub struct Store {
     completions: VecDeque<Completion>,
     /// Whether the last turn left completions on the device.
     more: bool,
+    /// What this open found wrong with the log below what had been promised durable.
+    log_damage: Option<String>,
     stopped: bool,
 }
 

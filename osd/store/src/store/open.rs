@@ -20,12 +20,37 @@ use std::path::Path;
 /// The part of the memory target that hot index rows may take.
 const HOT_ROWS_PART: u64 = 24;
 
+/// What an open may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Go on with a whole log only.
+    Strict,
+    /// Go on with what is left of a damaged log, and say so (`Store::is_damaged`).
+    Salvage,
+    /// The same, and also with rows of the index that cannot be read.
+    Repair,
+    /// As `Repair`, but nothing is written: what the log holds stays in memory.
+    Frozen,
+}
+
 impl Store {
     /// Opens a store on a device; `open_index` opens its index once the superblock is known to be good.
-    /// Redoes what the log holds beyond the last checkpoint.
+    /// Redoes what the log holds beyond the last checkpoint, and refuses a damaged log.
     pub fn open_on(
-        mut device: Box<dyn Device>,
+        device: Box<dyn Device>,
         open_index: impl FnOnce() -> Result<Box<dyn Index>, StoreError>,
+        limits: Limits,
+        path: &Path,
+    ) -> Result<Store, StoreError> {
+        let mut open_index = Some(open_index);
+        let mut once = || open_index.take().expect("a strict open opens the index once")();
+        Store::open_as(Opening::Strict, device, &mut once, limits, path)
+    }
+
+    pub(super) fn open_as(
+        opening: Opening,
+        mut device: Box<dyn Device>,
+        open_index: &mut dyn FnMut() -> Result<Box<dyn Index>, StoreError>,
         limits: Limits,
         path: &Path,
     ) -> Result<Store, StoreError> {
@@ -41,8 +66,7 @@ impl Store {
             let detail = format!("it spans {spans} bytes, the device has {}", device.size_bytes());
             return Err(StoreError::DamagedSuperblock { path: path_buf(), detail });
         }
-        let index: Box<dyn Index> =
-            Box::new(CachedIndex::new(open_index()?, limits.memory_target_bytes / HOT_ROWS_PART));
+        let index = with_hot_rows(open_index()?, &limits);
         check_index(&*index, &superblock)?;
         let trim = superblock.trim;
         let mut store = Store {
@@ -65,11 +89,22 @@ impl Store {
             reads_waiting: 0,
             completions: VecDeque::new(),
             more: false,
+            log_damage: None,
             stopped: false,
         };
-        store.replay()?;
+        match store.replay() {
+            Err(StoreError::DamagedLog { detail }) if opening != Opening::Strict => {
+                store.salvage(detail, open_index)?
+            }
+            replayed => replayed?,
+        }
+        if opening == Opening::Frozen {
+            store.rebuild_space(true)?;
+            store.index_disk_bytes = store.index.disk_bytes();
+            return Ok(store);
+        }
         store.apply_all()?;
-        store.rebuild_space()?;
+        store.rebuild_space(opening == Opening::Repair)?;
         store.checkpoint_now()?;
         // A new life: whatever of the log was not accepted can never be taken for a part of it.
         store.superblock.incarnation += u64::from(!sabotage::is(Sabotage::KeepIncarnation));
@@ -78,8 +113,9 @@ impl Store {
         Ok(store)
     }
 
-    /// Finds out what is free from what the extent maps refer to.
-    fn rebuild_space(&mut self) -> Result<(), StoreError> {
+    /// Finds out what is free from what the extent maps refer to. With `lenient`, units of rows that cannot be read
+    /// count as free: only for a store that takes no new data.
+    pub(super) fn rebuild_space(&mut self, lenient: bool) -> Result<(), StoreError> {
         let units = self.geometry().data_units;
         let mut used = vec![0u64; units.div_ceil(64) as usize];
         let mut damaged = false;
@@ -87,7 +123,7 @@ impl Store {
         self.index.scan(Family::Extents, &[], None, false, &mut |_, value| {
             let Some(chunk) = Chunk::decode(value, units) else {
                 damaged = true;
-                return false;
+                return lenient;
             };
             for unit in chunk.pieces().flat_map(|p| p.run.start..p.run.end()) {
                 let (word, bit) = (&mut used[unit as usize / 64], 1 << (unit % 64));
@@ -98,7 +134,7 @@ impl Store {
             }
             true
         })?;
-        if damaged {
+        if damaged && !lenient {
             return Err(StoreError::DamagedIndex { detail: "an extent row cannot be read".to_string() });
         }
         let mut unit = 1;
@@ -114,6 +150,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// An index with its hot rows in front of it.
+pub(super) fn with_hot_rows(index: Box<dyn Index>, limits: &Limits) -> Box<dyn Index> {
+    Box::new(CachedIndex::new(index, limits.memory_target_bytes / HOT_ROWS_PART))
 }
 
 fn check_index(index: &dyn Index, superblock: &Superblock) -> Result<(), StoreError> {

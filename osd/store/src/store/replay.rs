@@ -18,6 +18,20 @@ use stdx::checksum::crc32c;
 /// record long.
 const LOOK_AHEAD_BYTES: u64 = 16 << 20;
 
+/// What is done with each batch.
+pub(super) type Batches<'a> =
+    &'a mut dyn FnMut(&mut Store, BatchHeader, Vec<Record>) -> Result<(), StoreError>;
+
+/// What of a record is done again.
+#[derive(Clone, Copy)]
+pub(super) struct Redo {
+    /// Its changes to the index; its data always.
+    pub(super) index: bool,
+    /// The LSN that the index has on disk: older states of it must not replace that one before the log is known to
+    /// reach as far.
+    pub(super) flush_from: u64,
+}
+
 impl Store {
     /// Redoes the log from the trim point; afterwards head and LSNs stand behind the last batch.
     pub(super) fn replay(&mut self) -> Result<(), StoreError> {
@@ -27,18 +41,47 @@ impl Store {
         if !sabotage::is(Sabotage::ReplayUnflushed) {
             blocking::flush(&mut *self.device)?;
         }
+        let redo = Redo { index: true, flush_from: least_lsn };
+        let damage = self.walk(&mut |store, header, records| store.redo(redo, header, records))?;
+        self.next_lsn = self.durable_lsn + 1;
+        let damage = match damage {
+            None if self.durable_lsn < least_lsn => {
+                Some(format!("LSN {}, but the index is as of {least_lsn}", self.durable_lsn))
+            }
+            None => self.look_for_damage()?,
+            damage => damage,
+        };
+        damage.map_or(Ok(()), |detail| Err(StoreError::DamagedLog { detail }))
+    }
+
+    /// Hands over every batch that counts, in order from the trim point. Tells what is wrong if the chain leads to a
+    /// batch that no writer makes.
+    pub(super) fn walk(&mut self, visit: Batches<'_>) -> Result<Option<String>, StoreError> {
         let mut pending: Option<(BatchHeader, Vec<Record>)> = None;
-        let mut at = self.superblock.trim;
+        let (mut at, mut lsn, mut damage) = (self.superblock.trim, self.superblock.trim_lsn, None);
         while let Some((header, batch)) = self.read_batch(at)? {
             if let Some((header, records)) = pending.take() {
-                self.redo(header, records)?;
+                visit(self, header, records)?;
             }
-            pending = Some((header, self.parse(&header, batch)?));
+            if header.first_lsn != lsn + 1 {
+                damage = Some(format!("LSN {} where {} was expected", header.first_lsn, lsn + 1));
+                break;
+            }
+            match self.parse(&header, batch) {
+                Ok(records) => pending = Some((header, records)),
+                Err(what) => {
+                    damage = Some(format!("batch {} (LSN {}): {what}", header.sequence, header.first_lsn));
+                    break;
+                }
+            }
+            lsn += u64::from(header.records);
             at = header.next(at.at);
         }
         if let Some((header, records)) = pending {
-            if self.fresh_data_is_there(&records)? || sabotage::is(Sabotage::AcceptUncheckedFreshData) {
-                self.redo(header, records)?;
+            // With anything behind it, it was durable as a whole; its units may have been overwritten in place since.
+            let whole = damage.is_some() || sabotage::is(Sabotage::AcceptUncheckedFreshData);
+            if whole || self.fresh_data_is_there(&records)? {
+                visit(self, header, records)?;
             } else {
                 tracing::info!(
                     sequence = header.sequence,
@@ -46,12 +89,7 @@ impl Store {
                 );
             }
         }
-        self.next_lsn = self.durable_lsn + 1;
-        if self.durable_lsn < least_lsn {
-            let detail = format!("LSN {}, but the index is as of {least_lsn}", self.durable_lsn);
-            return Err(StoreError::DamagedLog { detail });
-        }
-        self.look_for_damage()
+        Ok(damage)
     }
 
     /// The batch that begins at `at`, if it is valid and continues the chain.
@@ -86,36 +124,37 @@ impl Store {
     }
 
     /// The records of a batch whose checksum holds. Anything wrong in them was written so: damage, no tear.
-    fn parse(&self, header: &BatchHeader, batch: Bytes) -> Result<Vec<Record>, StoreError> {
-        let damaged = |what: &str| StoreError::DamagedLog {
-            detail: format!("batch {} (LSN {}): {what}", header.sequence, header.first_lsn),
-        };
+    fn parse(&self, header: &BatchHeader, batch: Bytes) -> Result<Vec<Record>, &'static str> {
         let mut rest = batch.slice(HEADER_BYTES..header.len as usize);
         let mut records = Vec::new();
         for i in 0..u64::from(header.records) {
-            let record = record::decode(&mut rest).ok_or_else(|| damaged("a record cannot be read"))?;
+            let record = record::decode(&mut rest).ok_or("a record cannot be read")?;
             if record.lsn != header.first_lsn + i {
-                return Err(damaged("records out of order"));
+                return Err("records out of order");
             }
             let inline = record.inline.iter().map(|u| (u.unit, 1));
             let fresh = record.fresh.iter().map(|f| (f.unit, f.crcs.len() as u64));
             let units = self.geometry().data_units;
             if inline.chain(fresh).any(|(unit, n)| unit == 0 || unit.saturating_add(n) > units) {
-                return Err(damaged("a unit outside the data area"));
+                return Err("a unit outside the data area");
             }
             records.push(record);
         }
-        if rest.is_empty() { Ok(records) } else { Err(damaged("bytes behind the last record")) }
+        if rest.is_empty() { Ok(records) } else { Err("bytes behind the last record") }
     }
 
-    fn redo(&mut self, header: BatchHeader, records: Vec<Record>) -> Result<(), StoreError> {
-        if header.first_lsn != self.durable_lsn + 1 {
-            let detail = format!("LSN {} where {} was expected", header.first_lsn, self.durable_lsn + 1);
-            return Err(StoreError::DamagedLog { detail });
-        }
+    pub(super) fn redo(
+        &mut self,
+        how: Redo,
+        header: BatchHeader,
+        records: Vec<Record>,
+    ) -> Result<(), StoreError> {
+        assert_eq!(header.first_lsn, self.durable_lsn + 1, "batches are walked without gaps");
         for record in records {
-            self.index.write(&record.index)?;
-            self.index_dirty_bytes += record.index.len() as u64;
+            if how.index {
+                self.index.write(&record.index)?;
+                self.index_dirty_bytes += record.index.len() as u64;
+            }
             for unit in record.inline {
                 self.overlay.log(unit.unit, record.lsn, unit.data);
             }
@@ -126,7 +165,7 @@ impl Store {
         if self.overlay.bytes() > self.limits.overlay_bytes_max {
             self.apply_all()?;
         }
-        if self.index_dirty_bytes > self.limits.index_dirty_bytes_max {
+        if self.index_dirty_bytes > self.limits.index_dirty_bytes_max && self.durable_lsn >= how.flush_from {
             self.index.flush_wait(self.durable_lsn)?;
             self.index_dirty_bytes = 0;
         }
@@ -157,7 +196,7 @@ impl Store {
 
     /// A batch is written only after the one before it is durable. So a valid later batch behind the end of
     /// the chain proves that something durable is missing.
-    fn look_for_damage(&mut self) -> Result<(), StoreError> {
+    fn look_for_damage(&mut self) -> Result<Option<String>, StoreError> {
         let head = self.ring.head;
         let span = self.ring.free().min(LOOK_AHEAD_BYTES);
         let ahead = self.read_ring(head.at, span)?;
@@ -169,15 +208,14 @@ impl Store {
             if header.incarnation == self.superblock.incarnation && header.sequence > head.sequence {
                 let whole = header.matches(&ahead[at as usize..]);
                 if whole && header.durable_upto > self.durable_lsn {
-                    let detail = format!(
+                    return Ok(Some(format!(
                         "LSN {}, but a later batch says that LSN {} was durable",
                         self.durable_lsn + 1,
                         header.durable_upto
-                    );
-                    return Err(StoreError::DamagedLog { detail });
+                    )));
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 }

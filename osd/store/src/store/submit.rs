@@ -64,7 +64,7 @@ impl Store {
         Planner::plan(sources, transaction)
     }
 
-    fn accept(&mut self, ticket: u64, plan: Plan) -> Result<(), StoreError> {
+    pub(super) fn accept(&mut self, ticket: u64, plan: Plan) -> Result<(), StoreError> {
         let lsn = self.next_lsn;
         let changes = plan.index.ops().count() as u64;
         self.index.write(plan.index.as_bytes())?;
