@@ -5,6 +5,7 @@ mod ci;
 mod fix;
 mod fuzz;
 mod setup;
+mod sim;
 mod test;
 mod tidy;
 mod up;
@@ -49,6 +50,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         args: "[--seconds N | --cases N] [--seed S] [--from N] [--target T]...",
         about: "hostile input for the decoders of maps (a slice of it is in `test`)",
         run: fuzz::run,
+    },
+    Command {
+        name: "sim",
+        args: "[--seeds N] [--seed S] [--minutes M] [--sabotage NAME] [--trace FILE] [--list-sabotages]",
+        about: "whole clusters under hostile simulation, from a seed (a slice of it is in `test`)",
+        run: sim::run,
     },
     Command {
         name: "bench",

@@ -7,6 +7,7 @@ use crate::process::{self, cargo};
 use crate::tidy;
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// One step of the run.
@@ -49,8 +50,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "unit",
         about: "the tests inside the packages",
-        run: |p, _| {
-            process::run(cargo(p).args(["test", "--release", "--workspace", "--exclude", CLUSTER_TESTS]))
+        run: |p, options| {
+            let mut command = cargo(p);
+            command.args(["test", "--release", "--workspace", "--exclude", CLUSTER_TESTS]);
+            process::run(sized(&mut command, options))
         },
     },
     Step {
@@ -167,13 +170,15 @@ fn cluster(places: &Places, options: &Options) -> Result<(), Failure> {
         .args(["test", "--release", "-p", CLUSTER_TESTS, "--", "--test-threads=1"])
         .env("NACRE_BIN", &binary)
         .env("PATH", path_with(&places.venv().join("bin"))?);
-    // Set or removed, never inherited: `--full` alone decides.
-    if options.full {
-        command.env("NACRE_TEST_FULL", "1");
-    } else {
-        command.env_remove("NACRE_TEST_FULL");
+    process::run(sized(&mut command, options))
+}
+
+/// Says whether the long variants are wanted. Set or removed, never inherited: `--full` alone decides.
+fn sized<'a>(command: &'a mut Command, options: &Options) -> &'a mut Command {
+    match options.full {
+        true => command.env("NACRE_TEST_FULL", "1"),
+        false => command.env_remove("NACRE_TEST_FULL"),
     }
-    process::run(&mut command)
 }
 
 /// PATH with `first` in front.

@@ -1,0 +1,51 @@
+//! Processes end: one, many at once, or one in order.
+
+use super::{running_osd, some_osd};
+use crate::agenda::Happening;
+use crate::world::World;
+use placement_map::OsdId;
+use std::time::Duration;
+
+/// One OSD ends without a word; mostly it comes back by itself.
+pub(super) fn one(world: &mut World) -> bool {
+    let Some(osd) = running_osd(world) else { return false };
+    world.crash_osd(osd);
+    comes_back(world, osd, 8000);
+    true
+}
+
+/// Several end together, all of them now and then, and come back one by one.
+pub(super) fn many(world: &mut World) -> bool {
+    let all = world.rng.chance(1, 3);
+    for osd in world.osds.keys().copied().collect::<Vec<_>>() {
+        if (all || world.rng.chance(1, 2)) && world.osds[&osd].running() {
+            world.crash_osd(osd);
+            comes_back(world, osd, 3000);
+        }
+    }
+    true
+}
+
+fn comes_back(world: &mut World, osd: OsdId, within_ms: u64) {
+    if world.rng.chance(3, 4) {
+        // Often sooner than anybody noticed.
+        let most = if world.rng.chance(1, 3) { 200 } else { within_ms };
+        let after = Duration::from_millis(1 + world.rng.below(most));
+        world.at(after, Happening::Start { osd });
+    }
+}
+
+/// One resigns, tells the monitors, and stops soon after: before or after they have noted it.
+pub(super) fn in_order(world: &mut World) -> bool {
+    let osd = some_osd(world);
+    if !world.osds[&osd].running() || world.osds[&osd].resigned() {
+        return false;
+    }
+    world.with_osd(osd, |o, _| o.resign());
+    world.with_osd(osd, |o, io| o.say_goodbye(io));
+    let life = world.osds[&osd].life();
+    let after = Duration::from_millis(1 + world.rng.below(100));
+    world.at(after, Happening::Stop { osd, life });
+    comes_back(world, osd, 5000);
+    true
+}

@@ -1,0 +1,84 @@
+//! What must hold, one file each with its reason.
+
+mod durable_copies;
+mod linearizable;
+mod logs_agree;
+mod no_write_lost;
+mod one_primary;
+mod replicas_equal;
+mod settles;
+mod versions_forward;
+
+pub(crate) use one_primary::Granted;
+pub(crate) use settles::BOUND;
+pub(crate) use versions_forward::Seen;
+
+use crate::history::Record;
+use crate::world::World;
+use osd_object::model::{Model, ModelObject};
+use osd_object::{ObjectId, ObjectRead, OmapRange};
+use osd_pg::names::{is_internal, meta_object};
+use placement_map::{OsdId, PgId};
+use std::collections::BTreeMap;
+use stdx::codec::from_bytes;
+use wire_codec::pg::LogEntry;
+use wire_codec::{OsdOpReply, OsdOutcome};
+
+/// An object's states by the sequence number of the write that made each; absent before the first.
+pub(crate) type Timeline = BTreeMap<u64, Option<ModelObject>>;
+
+/// A PG's log as a store has it, by sequence number.
+pub(crate) fn log_of(store: &Model, pg: PgId) -> BTreeMap<u64, LogEntry> {
+    let range = OmapRange { rows_max: u32::MAX, bytes_max: u32::MAX, ..OmapRange::prefix(b"l") };
+    let page = store.omap_range(&meta_object(pg), &range).expect("a model reads");
+    let entry = |value: bytes::Bytes| from_bytes::<LogEntry>(value).expect("a machine wrote it");
+    page.rows.into_iter().map(|(_, value)| entry(value)).map(|e| (e.version.seq, e)).collect()
+}
+
+impl World {
+    /// An answer leaves an OSD.
+    pub(crate) fn check_reply(&self, osd: OsdId, pg: PgId, reply: &OsdOpReply) {
+        let OsdOutcome::Done { version, outcome: Ok(_) } = &reply.outcome else { return };
+        self.check_is_granted(osd, pg);
+        let asked = self.clients.iter().find_map(|c| c.waits_for(reply.request));
+        if asked.is_some_and(|ops| crate::workload::registry().access(ops) == osd_class::Access::Write) {
+            self.check_copies(pg, reply, *version);
+        }
+    }
+
+    /// A client was answered.
+    pub(crate) fn answered(&mut self, record: Record) {
+        self.seen.check(&record);
+        self.history.answered.push(record);
+    }
+
+    /// After everything has settled.
+    pub(crate) fn judge(&self) {
+        self.check_logs_agree();
+        for pg in self.pgs() {
+            let row = self.monitors.state().row(pg).expect("a row for each PG");
+            let primary = row.primary.expect("it settled");
+            let log = log_of(&self.osds[&primary].disk.durable, pg);
+            let answered: Vec<&Record> = self.history.answered.iter().filter(|r| r.pg == pg).collect();
+            let unknown: Vec<&Record> = self.history.unknown.iter().filter(|r| r.pg == pg).collect();
+            no_write_lost::check(pg, &log, &answered, &unknown);
+            let resolved = no_write_lost::resolve(&log, &unknown);
+            let (model, timelines) = linearizable::replay(&answered, &resolved);
+            linearizable::check(&answered, &resolved, &timelines);
+            self.check_members(pg, &model);
+        }
+    }
+
+    /// Whether an object is a PG's own or one of a client's in it.
+    pub(crate) fn is_ours(&self, object: &ObjectId, pg: PgId) -> bool {
+        let named = |(pool, names): &(placement_map::PoolId, Vec<String>)| {
+            *pool == object.pool && names.contains(&object.name.name)
+        };
+        self.monitors.state().map().pg_of(object.pool, object.hash) == Some(pg)
+            && (is_internal(object) || self.pools.iter().any(named))
+    }
+
+    pub(crate) fn pgs(&self) -> Vec<PgId> {
+        self.monitors.state().map().pgs().collect()
+    }
+}

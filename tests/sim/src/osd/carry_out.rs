@@ -1,0 +1,67 @@
+//! What PG machines decide, carried out in their order.
+
+use super::{Io, Osd, Out};
+use crate::agenda::Happening;
+use crate::end::End;
+use crate::packet::Packet;
+use crate::sabotage::WorldBug;
+use osd_pg::{Effect, Event};
+use placement_map::{Command, PgId};
+use std::time::Duration;
+
+impl Osd {
+    /// Hands an event to a PG's machine and carries out what it decides, before any other event. An event for a PG
+    /// without a machine is void.
+    pub(super) fn feed(&mut self, io: &mut Io, pg: PgId, event: Event) {
+        let now = self.clock.now(io.now);
+        let Some(machine) = self.pgs.get_mut(&pg) else { return };
+        machine.handle(now, event, &self.disk.view);
+        while let Some(effect) = self.pgs.get_mut(&pg).and_then(osd_pg::Pg::poll) {
+            self.carry_out(io, pg, effect);
+        }
+    }
+
+    fn carry_out(&mut self, io: &mut Io, pg: PgId, effect: Effect) {
+        let (osd, life) = (self.id, self.life);
+        match effect {
+            Effect::Send { to, message } => {
+                io.out.push(Out::Send { to: End::Osd(to), packet: Packet::Pg { pg, message } });
+            }
+            Effect::Store { ticket, transaction } => {
+                let ticket = self.ticket(pg, ticket);
+                self.disk.submit(ticket, transaction);
+                let us = 30 + self.rng.below(self.settings.disk_us + self.disk.slow_us);
+                let done = (io.now + Duration::from_micros(us)).max(self.disk.busy_until);
+                self.disk.busy_until = done;
+                let happening = Happening::Durable { osd, life };
+                io.out.push(Out::Later { after: done.since(io.now), happening });
+                if self.suffers(WorldBug::StoredBeforeFlush) {
+                    self.stored(ticket);
+                }
+            }
+            Effect::Read { ticket, object, offset, len } => {
+                let ticket = self.ticket(pg, ticket);
+                let us = 30 + self.rng.below(self.settings.disk_us + self.disk.slow_us);
+                let happening = Happening::ReadDone { osd, life, ticket, object, offset, len };
+                io.out.push(Out::Later { after: Duration::from_micros(us), happening });
+            }
+            Effect::Reply { session, reply } => {
+                io.out.push(Out::Reply { session: session.0, pg, reply });
+            }
+            Effect::Propose(change) => self.proposals.push(change),
+        }
+    }
+
+    /// Sends what primaries proposed in this turn as one command.
+    pub(super) fn propose(&mut self, io: &mut Io) {
+        if !self.proposals.is_empty() {
+            let command = Command::Rows(std::mem::take(&mut self.proposals));
+            self.command(io, command);
+        }
+    }
+
+    pub(super) fn command(&mut self, io: &mut Io, command: Command) {
+        let to = End::Mon(self.monitor);
+        io.out.push(Out::Send { to, packet: Packet::Command(Box::new(command)) });
+    }
+}
