@@ -160,7 +160,8 @@ where
         }
     }
 
-    async fn data(&mut self) -> Result<Option<Bytes>, S3Error> {
+    /// The next bytes of data, not looked at: for a body that is taken apart before it means anything.
+    pub(crate) async fn data(&mut self) -> Result<Option<Bytes>, S3Error> {
         loop {
             if let Some(decoder) = &mut self.decoder
                 && let Some(data) = decoder.next(&mut self.pending)?

@@ -60,6 +60,7 @@ codes! {
     InvalidPart = 400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
     InvalidPartNumber = 416, "The requested partnumber is not satisfiable.";
     InvalidPartOrder = 400, "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
+    InvalidPolicyDocument = 400, "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange = 416, "The requested range is not satisfiable.";
     InvalidRequest = 400, "Invalid request.";
     InvalidRetentionPeriod = 400, "The retention period must be a positive number of days or years.";
@@ -69,8 +70,10 @@ codes! {
     KeyTooLongError = 400, "Your key is too long.";
     MalformedACLError = 400, "The XML that you provided was not well formed or did not validate against our published schema.";
     MalformedPolicy = 400, "This policy contains invalid Json.";
+    MalformedPOSTRequest = 400, "The body of your POST request is not well-formed multipart/form-data.";
     MalformedXML = 400, "The XML that you provided was not well formed or did not validate against our published schema.";
     MaxMessageLengthExceeded = 400, "Your request was too large.";
+    MaxPostPreDataLengthExceededError = 400, "Your POST request fields preceding the upload file were too large.";
     MetadataTooLarge = 400, "Your metadata headers exceed the maximum allowed metadata size.";
     MethodNotAllowed = 405, "The specified method is not allowed against this resource.";
     MissingContentLength = 411, "You must provide the Content-Length HTTP header.";

@@ -42,6 +42,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     };
     let pace = garbage_pace(&client.map(), &settings.name);
     let storage = Storage::new(client.clone(), storage_config(pace));
+    storage.set_lifecycle_day(lifecycle_day(&client.map(), &settings.name));
     tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
     let mut config = S3Config::new(s3);
     config.domains = gateway.s3_domains.clone();
@@ -83,11 +84,22 @@ fn garbage_pace(map: &ClusterMap, daemon: &str) -> GarbagePace {
     )
 }
 
+/// How long a day of lifecycle rules lasts, where operators try them out.
+fn lifecycle_day(map: &ClusterMap, daemon: &str) -> Option<Duration> {
+    let seconds: u64 = map.setting(daemon, "rgw_lc_debug_interval")?.parse().ok()?;
+    (seconds > 0).then_some(Duration::from_secs(seconds))
+}
+
 /// Settings take effect when they are set, as long as the process lives.
 async fn follow_settings(client: Client, storage: Storage<Client>, daemon: String, mut pace: GarbagePace) {
-    while let Ok(map) = client.wait_for_map(|map| garbage_pace(map, &daemon) != pace).await {
-        pace = garbage_pace(&map, &daemon);
+    let mut day = lifecycle_day(&client.map(), &daemon);
+    let changed = |map: &ClusterMap, pace, day| {
+        garbage_pace(map, &daemon) != pace || lifecycle_day(map, &daemon) != day
+    };
+    while let Ok(map) = client.wait_for_map(|map| changed(map, pace, day)).await {
+        (pace, day) = (garbage_pace(&map, &daemon), lifecycle_day(&map, &daemon));
+        storage.set_lifecycle_day(day);
         storage.set_garbage_pace(pace.0, pace.1);
-        tracing::info!(delay = ?pace.0, every = ?pace.1, "garbage is collected at another pace");
+        tracing::info!(delay = ?pace.0, every = ?pace.1, ?day, "garbage or lifecycle rules go at another pace");
     }
 }

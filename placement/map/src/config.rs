@@ -94,6 +94,12 @@ pub const SETTINGS: &[Setting] = &[
         "300",
         "how often a gateway looks for what it may free; 5 at most while writes find no space",
     ),
+    setting(
+        "rgw_lc_debug_interval",
+        Kind::Seconds,
+        "0",
+        "for trying out S3 lifecycle rules: a day of theirs lasts so long; 0: a day",
+    ),
     setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
 ];
 

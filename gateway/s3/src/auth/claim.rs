@@ -197,6 +197,13 @@ impl<'a> Credential<'a> {
     }
 }
 
+/// The access key and the date of a form's credential, if it is of this region.
+pub(super) fn form_credential(text: &str, region: &str) -> Result<(String, String), String> {
+    let credential = Credential::parse(text)?;
+    credential.check(region)?;
+    Ok((credential.access_key.to_string(), credential.date.to_string()))
+}
+
 fn claim(
     credential: Credential<'_>,
     time: u64,

@@ -2,11 +2,13 @@
 
 mod canonical;
 mod claim;
+mod form;
 mod key;
 mod payload;
 mod v2;
 
 use claim::ClaimV4;
+pub(crate) use form::FormClaim;
 pub(crate) use key::KeyCache;
 #[cfg(test)]
 pub(crate) use key::sha256;

@@ -26,7 +26,7 @@ pub(crate) struct Gateway<R: Rados> {
     pub(crate) storage: Storage<R>,
     pub(crate) region: String,
     domains: Vec<String>,
-    keys: KeyCache,
+    pub(crate) keys: KeyCache,
     next_request: AtomicU64,
 }
 

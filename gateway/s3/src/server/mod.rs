@@ -35,6 +35,16 @@ pub async fn serve<R: Rados>(
         let (storage, stopping) = (storage.clone(), stopping.clone());
         async move { storage.run(stopped(stopping)).await }
     });
+    let lifecycle = tokio::spawn({
+        let (storage, stopping) = (storage.clone(), stopping.clone());
+        async move {
+            tokio::select! {
+                () = crate::lifecycle::keep(storage) => {}
+                // What it is at can be left at any point.
+                () = stopped(stopping) => {}
+            }
+        }
+    });
     let gateway = Arc::new(Gateway::new(storage, domains, region));
     let permits = Arc::new(Semaphore::new(max_connections));
     let mut connections = JoinSet::new();
@@ -58,8 +68,10 @@ pub async fn serve<R: Rados>(
     let _ = stop.send(true);
     let rest = async {
         while connections.join_next().await.is_some() {}
-        if let Err(e) = background.await {
-            tracing::error!("the gateway's background work ended with a fault: {e}");
+        for (what, task) in [("background work", background), ("lifecycle worker", lifecycle)] {
+            if let Err(e) = task.await {
+                tracing::error!("the gateway's {what} ended with a fault: {e}");
+            }
         }
     };
     if tokio::time::timeout(shutdown_grace, rest).await.is_err() {

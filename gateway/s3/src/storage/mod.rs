@@ -10,6 +10,7 @@ mod config;
 mod convert;
 mod data;
 mod index;
+mod lifecycle;
 mod listing;
 mod manifest;
 mod meta;
@@ -24,7 +25,9 @@ mod version_types;
 mod tests;
 
 pub use config::StorageConfig;
+pub(crate) use lifecycle::{LifecycleRow, Stage};
 pub use meta::check_key_pair;
+pub(crate) use names::random;
 pub use object_lock::*;
 pub use types::*;
 pub use version_types::*;
@@ -53,6 +56,7 @@ struct Inner<R> {
     watch: tokio::sync::Mutex<Watch>,
     keys: KeyCache,
     buckets: BucketCache,
+    lifecycle_day: tokio::sync::watch::Sender<Option<std::time::Duration>>,
 }
 
 impl<R: Rados> Storage<R> {
@@ -71,6 +75,7 @@ impl<R: Rados> Storage<R> {
             watch: tokio::sync::Mutex::default(),
             keys: KeyCache::default(),
             buckets: BucketCache::default(),
+            lifecycle_day: tokio::sync::watch::Sender::new(None),
         };
         Storage { inner: Arc::new(inner) }
     }

@@ -232,7 +232,7 @@ impl<R: Rados> Storage<R> {
             conditions: convert::conditions(&deletion.conditions),
             if_mtime_s: deletion.if_modified_at,
             if_size: deletion.if_size,
-            if_attrs: deletion.if_seen.as_ref().and_then(|seen| seen.attrs.clone()),
+            if_attrs: None,
             gc_delay_ms: self.gc_delay_ms(),
             versioning: bucket.versioning(),
             nonce: version_nonce(bucket)?,

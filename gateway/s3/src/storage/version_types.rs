@@ -48,6 +48,10 @@ impl VersionId {
         let version = Version { seq: number(seq)?, nonce: number(nonce)? };
         Some(Which::Version(version)).filter(|_| !version.is_null())
     }
+    /// It as what a caller may mean.
+    pub fn which(self) -> Which {
+        if self.is_null() { Which::Null } else { Which::Version(self.0) }
+    }
     /// Whether it is the one called `null`.
     pub fn is_null(&self) -> bool {
         self.0.is_null()
@@ -88,8 +92,6 @@ pub struct Seen {
     pub version: VersionId,
     /// When it was put.
     pub mtime: WallTime,
-    /// Its attributes as they are stored, if they mattered. Opaque.
-    pub attrs: Option<Bytes>,
 }
 
 /// What a deletion did.

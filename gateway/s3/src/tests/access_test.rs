@@ -23,7 +23,7 @@ pub(super) fn allow(principal: &str, action: &str, resource: &str, rest: &str) -
 }
 
 /// Every verb that is about alice's bucket or an object in it.
-const VERBS: [(&str, &str); 50] = [
+const VERBS: [(&str, &str); 52] = [
     ("GET", "/bucket"),
     ("GET", "/bucket?list-type=2"),
     ("GET", "/bucket?versions"),
@@ -50,6 +50,8 @@ const VERBS: [(&str, &str); 50] = [
     ("GET", "/bucket?versioning"),
     ("PUT", "/bucket?versioning"),
     ("GET", "/bucket?lifecycle"),
+    ("PUT", "/bucket?lifecycle"),
+    ("DELETE", "/bucket?lifecycle"),
     ("GET", "/bucket?object-lock"),
     ("PUT", "/bucket?object-lock"),
     ("GET", "/bucket/k?retention"),

@@ -112,7 +112,6 @@ async fn settings_that_nobody_made() {
         ("PUT", "/bucket/k?torrent"),
         ("POST", "/bucket/k?restore"),
         ("GET", "/bucket?inventory"),
-        ("POST", "/bucket"),
     ] {
         assert_eq!(
             w.send(method, target).await.refusal(),

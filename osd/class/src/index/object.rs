@@ -89,8 +89,10 @@ pub(super) fn delete(ctx: &mut MethodContext<'_, '_>, input: DeleteRow) -> Resul
     let replaced = found.is_some();
     let mut reply =
         PutReply { replaced, head: None, stat: shard.stat(), version: Version::default(), marker: false };
-    let conditional =
-        input.conditions.if_match.is_some() || input.if_mtime_s.is_some() || input.if_size.is_some();
+    let conditional = input.conditions.if_match.is_some()
+        || input.if_mtime_s.is_some()
+        || input.if_size.is_some()
+        || input.if_seen.is_some();
     let hides = input.which == Which::Current
         && match (&found, input.versioning) {
             // A condition on what is not there asks for nothing.

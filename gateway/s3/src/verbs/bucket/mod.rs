@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_objects;
 pub(crate) mod head;
+pub(crate) mod lifecycle;
 pub(crate) mod list_objects;
 pub(crate) mod list_objects_v2;
 pub(crate) mod list_versions;

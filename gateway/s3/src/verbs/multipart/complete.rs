@@ -32,7 +32,11 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     for algorithm in ChecksumAlgorithm::ALL {
         rq.headers.remove(algorithm.header());
     }
-    let parts = parse(&rq.document(MAX_DOCUMENT_BYTES).await?)?;
+    let mut parts = parse(&rq.document(MAX_DOCUMENT_BYTES).await?)?;
+    // A part that was sent twice may be named twice: the last one counts, as in RGW.
+    parts.reverse();
+    parts.dedup_by_key(|part| part.number);
+    parts.reverse();
     if !parts.is_sorted_by(|a, b| a.number < b.number) {
         return Err(Code::InvalidPartOrder.into());
     }

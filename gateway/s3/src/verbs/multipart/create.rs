@@ -3,7 +3,9 @@
 use super::checksums;
 use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
+use crate::dates;
 use crate::error::S3Error;
+use crate::lifecycle;
 use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
@@ -29,6 +31,11 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let mut d = Document::new("InitiateMultipartUploadResult");
     d.leaf("Bucket", &bucket.name).leaf("Key", rq.key()).leaf("UploadId", &id.to_string());
     let mut response = response::document(StatusCode::OK, d);
+    let rules = lifecycle::of(&bucket.settings)?;
+    if let Some((at, id)) = lifecycle::abort_of(&rules, rq.key(), gw.now() * 1000) {
+        set(response.headers_mut(), "x-amz-abort-date", &dates::http(at));
+        set(response.headers_mut(), "x-amz-abort-rule-id", id);
+    }
     if let Some((algorithm, kind)) = checksum {
         set(response.headers_mut(), "x-amz-checksum-algorithm", algorithm.name());
         set(response.headers_mut(), "x-amz-checksum-type", kind.name());

@@ -16,5 +16,6 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let mut response = response::empty(answer.status);
     answer.describe(response.headers_mut(), &rq, &entry)?;
     version::set_version(response.headers_mut(), &bucket, entry.version);
+    version::set_expiration_of(response.headers_mut(), &rq, &bucket, &entry)?;
     Ok(response)
 }

@@ -4,11 +4,12 @@ use super::attrs::DEFAULT_CONTENT_TYPE;
 use crate::checksum::ChecksumKind;
 use crate::dates;
 use crate::error::{Code, S3Error};
+use crate::lifecycle;
 use crate::object_lock;
 use crate::request::Request;
 use crate::response::{header_value, set};
-use crate::storage::{Entry, ObjectChecksum, ObjectLock};
-use crate::tags;
+use crate::storage::{Bucket, Entry, ObjectChecksum, ObjectLock};
+use crate::tags::{self, Tag};
 use http::HeaderMap;
 use http::header::HeaderName;
 use stdx::time::WallTime;
@@ -54,6 +55,22 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, rq: &Request) -> 
             S3Error::with_message(Code::InvalidRequest, format!("{parameter} cannot be sent as a header."))
         })?;
         headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(())
+}
+
+/// Says when a current object expires, where a lifecycle rule ends it.
+pub(crate) fn set_expiration(
+    headers: &mut HeaderMap,
+    bucket: &Bucket,
+    key: &str,
+    (size, mtime): (u64, WallTime),
+    tags: &[Tag],
+) -> Result<(), S3Error> {
+    let rules = lifecycle::of(&bucket.settings)?;
+    if let Some((at, id)) = lifecycle::expiration_of(&rules, key, size, mtime.millis(), tags) {
+        let text = format!("expiry-date=\"{}\", rule-id=\"{id}\"", dates::http(at));
+        set(headers, "x-amz-expiration", &text);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ pub(crate) mod head;
 mod headers;
 pub(crate) mod legal_hold;
 mod locks;
+pub(crate) mod post;
 pub(crate) mod put;
 mod range;
 pub(crate) mod retention;
@@ -19,7 +20,7 @@ pub(crate) mod version;
 
 pub(crate) use conditions::write_conditions;
 pub(crate) use copy_source::{CopySource, named as copy_source_named};
-pub(crate) use headers::{checksum_text, set_checksum};
+pub(crate) use headers::{checksum_text, set_checksum, set_expiration};
 pub(crate) use locks::{bypass, of_headers as lock_of_headers};
 pub(crate) use range::{Span, copy_range};
 pub(crate) use version::text_of as version_text;

@@ -1,7 +1,7 @@
 //! PutObject.
 
 use super::version::set_new_version;
-use super::{attrs, lock_of_headers, set_checksum, write_conditions};
+use super::{attrs, lock_of_headers, set_checksum, set_expiration, write_conditions};
 use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
 use crate::error::{Code, S3Error};
@@ -9,6 +9,7 @@ use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
 use crate::storage::PutDone;
+use crate::tags;
 use crate::verbs::refuse_unbuilt;
 use gateway_client::Rados;
 use http::StatusCode;
@@ -26,10 +27,13 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     }
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
+    let tags = tags::of(&attrs.extra)?;
     let conditions = write_conditions(&rq.headers);
     let mut body = rq.take_body()?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
-    Ok(answer(&done))
+    let mut response = answer(&done);
+    set_expiration(response.headers_mut(), &bucket, rq.key(), (done.size, done.mtime), &tags)?;
+    Ok(response)
 }
 
 fn answer(done: &PutDone) -> Response {

@@ -1,5 +1,6 @@
 //! Which version of an object a request is about, and what is answered where there is none.
 
+use super::set_expiration;
 use crate::access::Ask;
 use crate::authorise::Wish;
 use crate::dates;
@@ -8,6 +9,7 @@ use crate::request::Request;
 use crate::response::{header_value, set};
 use crate::server::Gateway;
 use crate::storage::{Bucket, Entry, Found, VersionId, Versioning, Which};
+use crate::tags;
 use gateway_client::Rados;
 use http::HeaderMap;
 use http::header::{ALLOW, HeaderName, HeaderValue, LAST_MODIFIED};
@@ -133,6 +135,20 @@ pub(crate) fn set_version(headers: &mut HeaderMap, bucket: &Bucket, version: Ver
     if bucket.versioning() != Versioning::Off {
         set(headers, VERSION_ID, &version.to_string());
     }
+}
+
+/// Says when an object expires that was asked for as the current one.
+pub(super) fn set_expiration_of(
+    headers: &mut HeaderMap,
+    rq: &Request,
+    bucket: &Bucket,
+    entry: &Entry,
+) -> Result<(), S3Error> {
+    if which(rq)? != Which::Current {
+        return Ok(());
+    }
+    let tags = tags::of(&entry.attrs.extra)?;
+    set_expiration(headers, bucket, rq.key(), (entry.size, entry.mtime), &tags)
 }
 
 /// Sets the version that was made, where one was: a suspended bucket only replaces the one called `null`.
