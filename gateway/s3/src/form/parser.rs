@@ -306,7 +306,7 @@ mod tests {
                 match rng.below(3) {
                     0 => bytes[at] = rng.below(256) as u8,
                     1 => _ = bytes.remove(at),
-                    _ => bytes.insert(at, b"\r\n-X\"=;"[rng.below(8) as usize]),
+                    _ => bytes.insert(at, b"\r\n-X\"=;"[rng.below(7) as usize]),
                 }
             }
             let seed = rng.below(1 << 40);

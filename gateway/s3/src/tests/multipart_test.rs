@@ -89,7 +89,8 @@ async fn what_completes_and_what_does_not() {
     for (parts, code) in [
         (vec![(1, small.as_str()), (2, &last)], "EntityTooSmall"),
         (vec![(2, &last), (1, &small)], "InvalidPartOrder"),
-        (vec![(1, &small), (1, &small)], "InvalidPartOrder"),
+        // Of a part that is named twice the last one counts.
+        (vec![(1, &small), (1, other)], "InvalidPart"),
         (vec![(1, other)], "InvalidPart"),
         (vec![(1, "nonsense")], "InvalidPart"),
         (vec![(3, &small)], "InvalidPart"),
