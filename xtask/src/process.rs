@@ -37,6 +37,13 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
+/// Runs `command` with our own output streams and returns its exit code.
+pub(crate) fn exit_code(command: &mut Command) -> Result<i32, Failure> {
+    let status = command.status().map_err(|e| cannot_start(command, &e))?;
+    let text = describe(command);
+    status.code().ok_or_else(|| Failure::Check(format!("`{text}` {}", describe_status(status))))
+}
+
 /// Runs `command` and returns what it printed on standard output; its standard error passes through.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     let text = describe(command);
@@ -110,6 +117,13 @@ mod tests {
         assert!(failure.to_string().contains("signal 9"), "{failure}");
         let failure = run(&mut Command::new("/nonexistent/program")).expect_err("not there");
         assert_eq!(failure.exit_code(), 2);
+    }
+
+    #[test]
+    fn exit_codes_pass_through_and_signals_are_named() {
+        assert_eq!(exit_code(Command::new("/bin/sh").args(["-c", "exit 2"])).expect("it ended"), 2);
+        let killed = exit_code(Command::new("/bin/sh").args(["-c", "kill -9 $$"])).expect_err("killed");
+        assert!(killed.to_string().contains("signal 9"), "{killed}");
     }
 
     #[test]

@@ -19,6 +19,15 @@
 //!
 //! Single-threaded: one `Store` belongs to one reactor.
 
+// `harness` is a feature of the package tests-store alone, which compiles these very files a second time: this package
+// has no such feature, so that no build of `nacre` can have it switched on.
+#![allow(unexpected_cfgs)]
+#[cfg(feature = "harness")]
+const _: () = assert!(
+    matches!(env!("CARGO_PKG_NAME").as_bytes(), b"tests-store"),
+    "the harness breaks the store on purpose: it belongs into no package but tests-store"
+);
+
 mod blocking;
 mod buf;
 mod chunk;
@@ -41,6 +50,8 @@ pub use buf::AlignedBuf;
 pub use config::{CacheMode, Identity, StoreConfig, Uuid16};
 pub use error::StoreError;
 pub use layout::{STORE_BYTES_MIN, UNIT_BYTES};
+#[cfg(feature = "harness")]
+pub use store::harness;
 pub use store::{
     Completion, CopyView, Examiner, ExtentView, FsckReport, Limits, LogBatchView, LogView, ObjectView,
     Problem, Repaired, Store, SuperblockView, Usage, fsck, repair,

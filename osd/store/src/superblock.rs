@@ -1,8 +1,12 @@
 //! The superblock: who the store is, where things lie, and where replay begins. Four copies in two pairs;
 //! each update rewrites one pair, so the other pair always holds the state before it.
+//!
+//! Any whole copy of the newest state counts: an update begins only when all that it vouches for is durable, so one
+//! copy is enough to go by, and the other may have been lost by the device.
 
 use crate::config::{Identity, Uuid16};
 use crate::layout::{Geometry, SUPERBLOCK_COPIES, SUPERBLOCK_SPACING, UNIT, UNIT_BYTES};
+use crate::sabotage::{self, Sabotage};
 use crate::wal::Position;
 use bytes::Bytes;
 use stdx::checksum::crc32c;
@@ -39,11 +43,11 @@ pub(crate) struct Superblock {
 /// How a set of copies reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// The newest state that two copies agree on, and the highest sequence that any copy shows.
-    Valid(Box<Superblock>, u64),
+    /// The newest state that a copy shows.
+    Valid(Box<Superblock>),
     /// Every copy is zeros: no store was ever here.
     Blank,
-    /// Bytes, but no two agreeing copies.
+    /// Bytes, but fewer than two readable copies: the one may be old.
     Damaged(String),
     /// A valid copy of a format this build does not know.
     TooNew(String),
@@ -129,7 +133,7 @@ impl Superblock {
         })
     }
 
-    /// Chooses among the copies: the newest state that two agree on.
+    /// Chooses among the copies: the newest state, if there are two copies at all.
     pub(crate) fn choose<'a>(copies: impl IntoIterator<Item = &'a [u8]>) -> Found {
         let (mut valid, mut blank, mut too_new, mut total) = (Vec::new(), 0, None, 0);
         for copy in copies {
@@ -140,18 +144,21 @@ impl Superblock {
                 Err(CopyFault::Damaged) => blank += usize::from(copy.iter().all(|b| *b == 0)),
             }
         }
-        let agreed =
-            valid.iter().filter(|s| valid.iter().filter(|o| o == s).count() >= 2).max_by_key(|s| s.sequence);
-        let highest = valid.iter().map(|s| s.sequence).max().unwrap_or(0);
-        match (agreed, too_new) {
-            (Some(s), _) => Found::Valid(Box::new(s.clone()), highest),
-            (None, Some(what)) => Found::TooNew(what),
+        let readable = valid.len();
+        if sabotage::is(Sabotage::IgnoreLoneSuperblock) {
+            let all = valid.clone();
+            valid.retain(|s| all.iter().filter(|o| *o == s).count() >= 2);
+        }
+        let newest = valid.into_iter().max_by_key(|s| s.sequence);
+        let highest = newest.as_ref().map_or(0, |s| s.sequence);
+        match (newest.filter(|_| readable >= 2), too_new) {
+            // The copies of this build's format may be older than that one.
+            (_, Some(what)) => Found::TooNew(what),
+            (Some(s), None) => Found::Valid(Box::new(s)),
             (None, None) if blank == total => Found::Blank,
             // mkfs was cut short while it wrote the copies: there is no store yet.
-            (None, None) if blank + 1 == total && highest == 0 && valid.len() == 1 => Found::Blank,
-            (None, None) => {
-                Found::Damaged(format!("{} of {total} copies readable, no two agree", valid.len()))
-            }
+            (None, None) if blank + 1 == total && highest == 0 && readable == 1 => Found::Blank,
+            (None, None) => Found::Damaged(format!("{readable} of {total} copies readable")),
         }
     }
 }
@@ -188,13 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_agreed_state_wins_and_damage_is_survived() {
+    fn the_newest_state_wins_and_damage_is_survived() {
         let (old, new) = (sample(4).encode(), sample(5).encode());
-        let is = |f: Found, n: u64, high: u64| assert_eq!(f, Found::Valid(Box::new(sample(n)), high));
-        is(choose(&[old, old, new, new]), 5, 5);
-        is(choose(&[old, old, new, [9; UNIT_BYTES]]), 4, 5);
-        is(choose(&[old, old, [7; UNIT_BYTES], [9; UNIT_BYTES]]), 4, 4);
-        assert!(matches!(choose(&[old, [0; UNIT_BYTES], new, [9; UNIT_BYTES]]), Found::Damaged(_)));
+        let is = |f: Found, n: u64| assert_eq!(f, Found::Valid(Box::new(sample(n))));
+        is(choose(&[old, old, new, new]), 5);
+        is(choose(&[old, old, new, [9; UNIT_BYTES]]), 5);
+        is(choose(&[old, old, [7; UNIT_BYTES], [9; UNIT_BYTES]]), 4);
+        is(choose(&[old, [0; UNIT_BYTES], new, [9; UNIT_BYTES]]), 5);
+        let one = choose(&[[3; UNIT_BYTES], [0; UNIT_BYTES], new, [9; UNIT_BYTES]]);
+        assert!(matches!(one, Found::Damaged(_)));
         assert_eq!(choose(&[[0; UNIT_BYTES]; 4]), Found::Blank);
         let zeros = [0; UNIT_BYTES];
         assert_eq!(choose(&[sample(0).encode(), zeros, zeros, zeros]), Found::Blank, "mkfs was cut short");
@@ -218,5 +227,7 @@ mod tests {
         let mut s = sample(1);
         s.features = 1 << 9;
         assert!(matches!(choose(&[s.encode(); 4]), Found::TooNew(_)));
+        let (old, new) = (sample(0).encode(), s.encode());
+        assert!(matches!(choose(&[old, old, new, new]), Found::TooNew(_)), "an older state is no way out");
     }
 }

@@ -47,8 +47,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "fuzz",
-        args: "[--seconds N | --cases N] [--seed S] [--from N] [--target T]...",
-        about: "hostile input for the decoders of maps (a slice of it is in `test`)",
+        args: "[store] [--seed S] [--cases N]...",
+        about: "hostile input for decoders; `store`: lives of a store on a faulty disk (a slice of it is in `test`)",
         run: fuzz::run,
     },
     Command {

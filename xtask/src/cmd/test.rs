@@ -69,7 +69,7 @@ const CLUSTER_TESTS: &str = "tests-cluster";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
-    /// The long variants of the cluster tests too.
+    /// The long variants of tests that have one.
     full: bool,
     /// Only these steps; all when empty.
     only: Vec<String>,

@@ -30,6 +30,11 @@ impl MapDisk {
     pub fn new() -> MapDisk {
         MapDisk::default()
     }
+    /// Another disk that holds what was flushed here.
+    pub fn copy(&self) -> MapDisk {
+        let flushed = self.state.borrow().flushed.clone();
+        MapDisk { state: Rc::new(RefCell::new(DiskState { flushed, ..DiskState::default() })) }
+    }
     /// Each background flush takes `questions` calls of `persisted_lsn`.
     pub fn set_slowness(&self, questions: u32) {
         self.state.borrow_mut().slowness = questions;

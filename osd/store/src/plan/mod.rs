@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::index::{Family, Index, IndexBatch};
 use crate::keys::{ObjectRow, chunk_key};
 use crate::overlay::Overlay;
+use crate::sabotage::{self, Sabotage};
 use crate::space::{Run, Space};
 use bytes::Bytes;
 use osd_object::{Mutation, ObjectId, ObjectMeta, Transaction};
@@ -52,6 +53,9 @@ impl Plan {
 
     /// Gives back what the plan took.
     pub(crate) fn abandon(self, space: &mut Space) {
+        if sabotage::is(Sabotage::LeakRefused) {
+            return;
+        }
         for step in self.undo.into_iter().rev() {
             match step {
                 Undo::Take(run) => space.free.release(run),

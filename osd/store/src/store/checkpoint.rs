@@ -98,16 +98,9 @@ impl Store {
     }
 
     fn write_superblock(&mut self, mut next: Superblock) {
-        // Never the pair that holds the state in force: a torn copy of the other pair, left by a crash, may
-        // carry a higher sequence, so the parity is not simply the next one.
-        self.superblock_sequence += 1;
-        let in_force = Superblock::pair_offsets(self.superblock.sequence);
-        if Superblock::pair_offsets(self.superblock_sequence) == in_force
-            && !sabotage::is(Sabotage::OverwriteSuperblockInForce)
-        {
-            self.superblock_sequence += 1;
-        }
-        next.sequence = self.superblock_sequence;
+        // The next sequence, so never the pair that holds the state in force: this write may be torn.
+        let same_pair = sabotage::is(Sabotage::OverwriteSuperblockInForce);
+        next.sequence = self.superblock.sequence + if same_pair { 2 } else { 1 };
         let mut buf = AlignedBuf::with_capacity(1);
         buf.extend_from_slice(&next.encode());
         let data = Bytes::from_owner(buf);

@@ -1,6 +1,7 @@
 //! The store as production has it: a real file through io_uring, and RocksDB.
 
-use super::store_test::{assert_same, object, random_transaction, read_now};
+use super::harness::{object, read_now};
+use super::store_test::{assert_same, random_transaction};
 use super::{Completion, Store, fsck};
 use crate::config::{CacheMode, StoreConfig};
 use crate::error::StoreError;

@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::error::StoreError;
 use crate::index::{Family, Index, IndexBatch, UUID_KEY};
 use crate::layout::{Geometry, SUPERBLOCK_COPIES, WAL_OFFSET};
+use crate::sabotage::{self, Sabotage};
 use crate::superblock::{Found, Superblock};
 use crate::wal::Position;
 use bytes::Bytes;
@@ -26,8 +27,20 @@ impl Store {
         identity: Identity,
         path: &Path,
     ) -> Result<Uuid16, StoreError> {
+        let geometry = Geometry::for_size(device.size_bytes());
+        Store::mkfs_with(device, make_index, identity, path, geometry)
+    }
+
+    /// The same with a layout of the caller's: the harness makes stores smaller than is sensible.
+    pub(super) fn mkfs_with(
+        device: &mut dyn Device,
+        make_index: impl FnOnce() -> Result<Box<dyn Index>, StoreError>,
+        identity: Identity,
+        path: &Path,
+        geometry: Result<Geometry, StoreError>,
+    ) -> Result<Uuid16, StoreError> {
         match read_superblock(device)? {
-            Found::Valid(s, _) => {
+            Found::Valid(s) => {
                 let (ours, theirs) = (identity, s.identity);
                 if (ours.fsid, ours.osd_id) == (theirs.fsid, theirs.osd_id) {
                     return Ok(theirs.uuid);
@@ -43,7 +56,7 @@ impl Store {
             Found::Damaged(_) => return Err(StoreError::NotEmpty { path: path.to_path_buf() }),
             Found::Blank => {}
         }
-        let geometry = Geometry::for_size(device.size_bytes())?;
+        let geometry = geometry?;
         zero_log(device, geometry.wal_bytes)?;
         let mut index = make_index()?;
         let mut batch = IndexBatch::new();
@@ -89,6 +102,23 @@ pub(super) fn read_copies(device: &mut dyn Device) -> Result<Vec<AlignedBuf>, St
         copies.push(buf);
     }
     Ok(copies)
+}
+
+/// Writes the copies of a state again that a torn or lost update left behind, so that two hold it before the other pair
+/// is rewritten. A copy that is torn by this was of no use before either.
+pub(super) fn complete_superblock(device: &mut dyn Device, state: &Superblock) -> Result<(), StoreError> {
+    let wanted = state.encode();
+    for offset in Superblock::pair_offsets(state.sequence) {
+        let mut buf = AlignedBuf::zeroed(crate::layout::UNIT_BYTES);
+        device.read_now(offset, &mut buf)?;
+        if buf[..] != wanted && !sabotage::is(Sabotage::LeaveSuperblockTorn) {
+            buf.copy_from_slice(&wanted);
+            tracing::warn!(offset, "a superblock copy is not the one that was written there: written again");
+            blocking::write(device, offset, Bytes::from_owner(buf))?;
+            blocking::flush(device)?;
+        }
+    }
+    Ok(())
 }
 
 /// Really writes the log area, so that later flushes change no file-system metadata, and so that nothing

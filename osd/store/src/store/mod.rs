@@ -9,12 +9,12 @@ mod apply;
 mod check;
 mod checkpoint;
 mod commit;
-#[cfg(test)]
-mod crash_test;
 mod examine;
 mod fsck;
 #[cfg(test)]
 mod fsck_test;
+#[cfg(any(test, feature = "harness"))]
+pub mod harness;
 mod host;
 #[cfg(test)]
 mod host_test;
@@ -47,6 +47,7 @@ use crate::error::StoreError;
 use crate::index::Index;
 use crate::layout::Geometry;
 use crate::overlay::Overlay;
+use crate::sabotage::{self, Sabotage};
 use crate::slab::Slab;
 use crate::space::Space;
 use crate::superblock::Superblock;
@@ -115,12 +116,12 @@ pub struct Store {
     device: Box<dyn Device>,
     index: Box<dyn Index>,
     superblock: Superblock,
-    /// The highest sequence that any superblock copy shows.
-    superblock_sequence: u64,
     limits: Limits,
     space: Space,
     overlay: Overlay,
     ring: Ring,
+    /// The latest incarnation that superblock or log show.
+    incarnation_seen: u64,
     /// The LSN that the next transaction gets.
     next_lsn: u64,
     /// Everything up to here is on stable storage.
@@ -254,7 +255,16 @@ impl Store {
                 return Ok(true);
             }
             operation => {
-                event.result?;
+                let failed = |what| event.result.as_ref().is_err_and(|e| e.operation == what);
+                if failed("flush") && sabotage::is(Sabotage::RetryFailedFlush) {
+                    let tag = self.operations.insert(operation);
+                    self.device.flush(tag);
+                    return Ok(());
+                }
+                let ignored = failed("write") && matches!(operation, Operation::Apply { .. });
+                if !ignored || !sabotage::is(Sabotage::IgnoreFailedWrite) {
+                    event.result?;
+                }
                 match operation {
                     Operation::BatchWrite => self.batch_write_done(),
                     Operation::BatchWriteDurably => self.batch_written_durably(),

@@ -1,6 +1,6 @@
 //! Opening a store: superblock, index, replay, free space, and a checkpoint that begins a new life.
 
-use super::mkfs::read_superblock;
+use super::mkfs::{complete_superblock, read_superblock};
 use super::{Limits, Store};
 use crate::chunk::Chunk;
 use crate::config::uuid_text;
@@ -55,8 +55,8 @@ impl Store {
         path: &Path,
     ) -> Result<Store, StoreError> {
         let path_buf = || path.to_path_buf();
-        let (superblock, superblock_sequence) = match read_superblock(&mut *device)? {
-            Found::Valid(s, highest) => (*s, highest),
+        let superblock = match read_superblock(&mut *device)? {
+            Found::Valid(s) => *s,
             Found::Blank => return Err(StoreError::Blank { path: path_buf() }),
             Found::Damaged(detail) => return Err(StoreError::DamagedSuperblock { path: path_buf(), detail }),
             Found::TooNew(detail) => return Err(StoreError::TooNew { path: path_buf(), detail }),
@@ -68,17 +68,20 @@ impl Store {
         }
         let index = with_hot_rows(open_index()?, &limits);
         check_index(&*index, &superblock)?;
+        if opening != Opening::Frozen {
+            complete_superblock(&mut *device, &superblock)?;
+        }
         let trim = superblock.trim;
         let mut store = Store {
             device,
             index,
-            superblock_sequence,
             limits,
             space: Space::default(),
             overlay: Overlay::default(),
             ring: Ring { bytes: superblock.geometry.wal_bytes, head: trim, tail: trim },
             next_lsn: superblock.trim_lsn + 1,
             durable_lsn: superblock.trim_lsn,
+            incarnation_seen: superblock.incarnation,
             superblock,
             commit: super::commit::Commit::default(),
             checkpoint: super::checkpoint::Checkpoint::default(),
@@ -107,7 +110,8 @@ impl Store {
         store.rebuild_space(opening == Opening::Repair)?;
         store.checkpoint_now()?;
         // A new life: whatever of the log was not accepted can never be taken for a part of it.
-        store.superblock.incarnation += u64::from(!sabotage::is(Sabotage::KeepIncarnation));
+        let next = u64::from(!sabotage::is(Sabotage::KeepIncarnation));
+        store.superblock.incarnation = store.incarnation_seen + next;
         store.write_superblock_now(false)?;
         store.index_disk_bytes = store.index.disk_bytes();
         Ok(store)

@@ -44,13 +44,10 @@ impl Store {
         let redo = Redo { index: true, flush_from: least_lsn };
         let damage = self.walk(&mut |store, header, records| store.redo(redo, header, records))?;
         self.next_lsn = self.durable_lsn + 1;
-        let damage = match damage {
-            None if self.durable_lsn < least_lsn => {
-                Some(format!("LSN {}, but the index is as of {least_lsn}", self.durable_lsn))
-            }
-            None => self.look_for_damage()?,
-            damage => damage,
-        };
+        // Also when damage is known already: it tells which incarnations are taken.
+        let behind = self.look_for_damage()?;
+        let short = || format!("LSN {}, but the index is as of {least_lsn}", self.durable_lsn);
+        let damage = damage.or_else(|| (self.durable_lsn < least_lsn).then(short)).or(behind);
         damage.map_or(Ok(()), |detail| Err(StoreError::DamagedLog { detail }))
     }
 
@@ -109,7 +106,8 @@ impl Store {
             return Ok(None);
         }
         let batch = if len > UNIT { self.read_ring(at.at, len)? } else { first };
-        Ok(header.matches(&batch).then(|| (header, Bytes::from_owner(batch))))
+        let whole = header.matches(&batch) || sabotage::is(Sabotage::AcceptTornBatch);
+        Ok(whole.then(|| (header, Bytes::from_owner(batch))))
     }
 
     fn read_ring(&mut self, at: u64, len: u64) -> Result<AlignedBuf, StoreError> {
@@ -195,8 +193,12 @@ impl Store {
     }
 
     /// A batch is written only after the one before it is durable. So a valid later batch behind the end of
-    /// the chain proves that something durable is missing.
+    /// the chain proves that something durable is missing. So does a batch of a later incarnation: the superblock that
+    /// began it was durable, and is gone.
     fn look_for_damage(&mut self) -> Result<Option<String>, StoreError> {
+        if sabotage::is(Sabotage::CutDamage) {
+            return Ok(None);
+        }
         let head = self.ring.head;
         let span = self.ring.free().min(LOOK_AHEAD_BYTES);
         let ahead = self.read_ring(head.at, span)?;
@@ -205,8 +207,17 @@ impl Store {
             else {
                 continue;
             };
-            if header.incarnation == self.superblock.incarnation && header.sequence > head.sequence {
+            let ours = self.superblock.incarnation;
+            if header.incarnation > ours || header.incarnation == ours && header.sequence > head.sequence {
                 let whole = header.matches(&ahead[at as usize..]);
+                if whole && header.incarnation > ours {
+                    let (lsn, theirs) = (self.durable_lsn + 1, header.incarnation);
+                    // The next life must not take over what is left of that one.
+                    self.incarnation_seen = theirs;
+                    return Ok(Some(format!(
+                        "LSN {lsn}: the superblocks are of incarnation {ours}, a batch of {theirs}"
+                    )));
+                }
                 if whole && header.durable_upto > self.durable_lsn {
                     return Ok(Some(format!(
                         "LSN {}, but a later batch says that LSN {} was durable",

@@ -1,34 +1,19 @@
 //! The store over a device in memory and the map index: what it accepts is what the model holds.
 
-use super::{Completion, Limits, Store};
+use super::harness::{IDENTITY, compare, object, open_map, read_now, small_limits};
+use super::{Completion, Store};
 use crate::config::Identity;
 use crate::device::memory::MemoryDevice;
 use crate::error::StoreError;
-use crate::index::Index;
-use crate::index::map::{MapDisk, MapIndex};
+use crate::index::map::MapDisk;
 use bytes::Bytes;
 use osd_object::model::Model;
-use osd_object::{Mutation, ObjectId, ObjectName, ObjectRead, OmapRange, SnapId, Transaction, Version};
+use osd_object::{Mutation, ObjectId, ObjectRead, OmapRange, Transaction, Version};
 use placement_map::PoolId;
 use std::collections::BTreeSet;
 use std::path::Path;
 use stdx::time::WallTime;
 use stdx::{Errno, Rng};
-
-pub(crate) const IDENTITY: Identity = Identity { uuid: [1; 16], fsid: [2; 16], osd_id: 3 };
-
-pub(crate) fn small_limits() -> Limits {
-    Limits {
-        volatile_cache: true,
-        memory_target_bytes: 1 << 20,
-        index_dirty_bytes_max: 64 << 10,
-        overlay_bytes_max: 256 << 10,
-    }
-}
-
-pub(crate) fn open_map(disk: &MapDisk) -> Result<Box<dyn Index>, StoreError> {
-    Ok(Box::new(MapIndex::open(disk)))
-}
 
 pub(crate) fn make(device: &mut MemoryDevice, disk: &MapDisk) {
     Store::mkfs_on(device, || open_map(disk), IDENTITY, Path::new("memory")).unwrap();
@@ -43,16 +28,6 @@ fn fresh(bytes: u64) -> (MemoryDevice, MapDisk, Store) {
     make(&mut device, &disk);
     let store = open(&device, &disk);
     (device, disk, store)
-}
-
-pub(crate) fn object(n: u64) -> ObjectId {
-    let snap = if n.is_multiple_of(3) { SnapId(n) } else { SnapId::HEAD };
-    ObjectId {
-        pool: PoolId(1),
-        hash: (n as u32).wrapping_mul(0x9e37_79b9),
-        name: ObjectName::new(format!("o{n}")),
-        snap,
-    }
 }
 
 fn data(rng: &mut Rng, max: u64) -> Bytes {
@@ -123,40 +98,9 @@ pub(crate) fn random_transaction(rng: &mut Rng, model: &Model, objects: u64) -> 
     t
 }
 
-pub(crate) fn read_now(store: &mut Store, object: &ObjectId, offset: u64, len: u64) -> Result<Bytes, Errno> {
-    const TICKET: u64 = u64::MAX;
-    store.read(TICKET, object, offset, len);
-    loop {
-        let mut others = Vec::new();
-        while let Some(c) = store.next_completion() {
-            match c {
-                Completion::Read { ticket: TICKET, result } => {
-                    // Acknowledgements keep their order.
-                    others.into_iter().rev().for_each(|c| store.completions.push_front(c));
-                    return result;
-                }
-                other => others.push(other),
-            }
-        }
-        store.completions.extend(others);
-        store.wait().unwrap();
-    }
-}
-
 /// Everything the store says must be what the model says.
 pub(crate) fn assert_same(store: &mut Store, model: &Model) {
-    let listed = store.list(PoolId(1), None, usize::MAX).unwrap();
-    assert_eq!(listed, model.objects.keys().cloned().collect::<Vec<_>>());
-    for (id, o) in &model.objects {
-        assert_eq!(store.meta(id).unwrap(), Some(o.meta), "{id}");
-        assert_eq!(store.xattrs(id).unwrap(), o.xattrs, "{id}");
-        let all = OmapRange { rows_max: u32::MAX, bytes_max: u32::MAX, ..OmapRange::all() };
-        let rows = store.omap_range(id, &all).unwrap().rows;
-        assert!(rows.iter().map(|(k, v)| (k, v)).eq(&o.omap), "{id}");
-        let got = read_now(store, id, 0, 0).unwrap();
-        let same = got.iter().zip(&o.data).position(|(a, b)| a != b);
-        assert_eq!((got.len(), same), (o.data.len(), None), "{id}");
-    }
+    assert_eq!(compare(store, model, false), Ok(false));
 }
 
 #[test]
