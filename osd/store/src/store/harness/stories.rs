@@ -200,7 +200,7 @@ fn lost_superblock_copies_are_survived() -> Result<(), String> {
         let mut world = Machine::roomy(8);
         let lose = Injection { fault: Fault::LoseWrite, area: 0..WAL_OFFSET, skip };
         world.disk.inject(lose);
-        let mut go = || -> Result<(), StoreError> {
+        let go = || -> Result<(), StoreError> {
             let mut store = world.open()?;
             for ticket in 1..=3 {
                 let touch = Mutation::Touch { object: object(ticket) };
