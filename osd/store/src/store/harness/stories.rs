@@ -196,7 +196,7 @@ fn overwritten_fresh_data_counts() -> Result<(), String> {
 /// Each single write of a superblock copy in turn is lost by the device, which says that all went well. What was
 /// acknowledged in the life that this copy began, or under the trim point that it moved, is there nonetheless.
 fn lost_superblock_copies_are_survived() -> Result<(), String> {
-    for skip in 0..8 {
+    for skip in 0..4 {
         let mut world = Machine::roomy(8);
         let lose = Injection { fault: Fault::LoseWrite, area: 0..WAL_OFFSET, skip };
         world.disk.inject(lose);
@@ -206,7 +206,8 @@ fn lost_superblock_copies_are_survived() -> Result<(), String> {
                 let touch = Mutation::Touch { object: object(ticket) };
                 store.submit(ticket, Transaction { mutations: vec![touch] })?;
                 store.drain()?;
-                if ticket == 2 {
+                // The first two writes begin the life, the next two move the trim point.
+                if ticket == 2 && skip >= 2 {
                     store.flush_index()?;
                 }
             }
