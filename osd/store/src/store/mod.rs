@@ -259,7 +259,7 @@ impl Store {
                 if failed("flush") && sabotage::is(Sabotage::RetryFailedFlush) {
                     let tag = self.operations.insert(operation);
                     self.device.flush(tag);
-                    return Ok(());
+                    return Ok(false);
                 }
                 let ignored = failed("write") && matches!(operation, Operation::Apply { .. });
                 if !ignored || !sabotage::is(Sabotage::IgnoreFailedWrite) {

@@ -189,6 +189,15 @@ mod tests {
     }
 
     #[test]
+    fn sabotages_have_names_of_their_own_and_sentences() {
+        for sabotage in Sabotage::ALL {
+            assert_eq!(Sabotage::ALL.iter().filter(|s| s.name() == sabotage.name()).count(), 1);
+            assert!(sabotage.about().ends_with('.'), "{sabotage:?}");
+        }
+        assert!(stories(Some(Sabotage::KeepIncarnation)).is_err_and(|f| f.replay().contains("--stories")));
+    }
+
+    #[test]
     fn cases_hold() {
         let (tally, failure) = hunt(&plan(None), &|_| true);
         assert!(failure.is_none(), "{}", failure.unwrap());

@@ -10,6 +10,9 @@
 //! Not in production builds: the package `tests-store` compiles these files a second time, with the feature that
 //! switches them on. The command is `cargo xtask fuzz store`.
 
+// The tests of this package use it too, but nobody outside.
+#![cfg_attr(not(feature = "harness"), allow(unreachable_pub, unused_imports))]
+
 mod case;
 pub mod hunt;
 mod judge;

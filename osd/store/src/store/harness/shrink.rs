@@ -50,7 +50,9 @@ fn candidates(case: &Case) -> impl Iterator<Item = Case> {
             }
         }
         for i in 0..case.lives[l].interrupts.len() {
-            with(&|c| drop(c.lives[l].interrupts.remove(i)));
+            with(&|c| {
+                c.lives[l].interrupts.remove(i);
+            });
         }
         for i in 0..case.lives[l].rot.len() {
             with(&|c| {
