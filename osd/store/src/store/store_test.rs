@@ -1,6 +1,7 @@
 //! The store over a device in memory and the map index: what it accepts is what the model holds.
 
-use super::harness::{IDENTITY, compare, object, open_map, read_now, small_limits};
+use super::harness::compare;
+pub(super) use super::harness::{IDENTITY, object, open_map, read_now, small_limits};
 use super::{Completion, Store};
 use crate::config::Identity;
 use crate::device::memory::MemoryDevice;

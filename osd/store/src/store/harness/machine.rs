@@ -1,5 +1,6 @@
 //! A machine with a disk and an index that forget, and a store on them.
 
+use super::super::open::Opening;
 use super::super::{Completion, Limits, Store};
 use crate::config::Identity;
 use crate::device::faulty::{CrashMode, FaultyDevice, FaultyDisk};
@@ -77,6 +78,13 @@ impl Machine {
     pub(in crate::store) fn open(&self) -> Result<Store, StoreError> {
         let device = Box::new(FaultyDevice::new(&self.disk));
         Store::open_on(device, || open_map(&self.index), self.limits, Path::new("faulty"))
+    }
+
+    /// Opens also what lost acknowledged writes.
+    pub(super) fn salvage(&self) -> Result<Store, StoreError> {
+        let device = Box::new(FaultyDevice::new(&self.disk));
+        let mut open_index = || open_map(&self.index);
+        Store::open_as(Opening::Salvage, device, &mut open_index, self.limits, Path::new("faulty"))
     }
 
     /// Takes what the store finished; the completions that are no acknowledgements.

@@ -11,6 +11,7 @@ use super::case::{Case, Crash, Life, Step};
 use super::judge::{compare, contradiction};
 use super::machine::{IDENTITY, Machine, object};
 use super::op::transaction;
+use crate::device::faulty::CrashMode;
 use crate::error::StoreError;
 use bytes::Bytes;
 use osd_object::model::Model;
@@ -323,13 +324,40 @@ impl World {
             return Err(format!("it does not open: {e}"));
         }
         self.report.refused_opens += 1;
+        if let StoreError::DamagedLog { .. } = e {
+            self.salvage()?;
+        }
         Ok(None)
+    }
+
+    /// A damaged log can be gone on with: as an earlier state, which says so, with errors in place of what is lost.
+    fn salvage(&mut self) -> Result<(), String> {
+        self.machine.disk.restart_count();
+        let mut store = self.machine.salvage().map_err(|e| format!("it cannot be salvaged: {e}"))?;
+        if !store.is_damaged() {
+            return Err("a salvaged store does not say that it lost writes".to_string());
+        }
+        self.settle(&store)?;
+        let eio = compare(&mut store, &self.model, true)?;
+        self.check(&mut store, eio)?.map_err(|e| format!("fsck: {e}"))?;
+        drop(store);
+        self.machine.disk.crash(CrashMode::LoseAll);
+        self.machine.index.crash(false);
+        let mut store = self.machine.open().map_err(|e| format!("a salvaged store does not open: {e}"))?;
+        if !store.is_damaged() {
+            return Err("a salvaged store forgot that it lost writes".to_string());
+        }
+        self.settle(&store)?;
+        compare(&mut store, &self.model, true)?;
+        Ok(())
     }
 
     /// The store was opened: acknowledged is contained in recovered, recovered in issued.
     fn settle(&mut self, store: &Store) -> Result<(), String> {
         let (recovered, acknowledged) = (store.durable_lsn(), self.machine.acknowledged);
-        if self.is_damaged() {
+        if store.log_damage().is_some() {
+            // Told already.
+        } else if self.is_damaged() {
             let before = store.superblock.incarnation - 1;
             let found = contradiction(&self.machine.disk, &IDENTITY.uuid, before, recovered);
             found.map_or(Ok(()), Err)?;
