@@ -4,9 +4,11 @@ use crate::cluster::settings::Link;
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
 use crate::noun::osd_inspect::InspectArgs;
+use crate::noun::osd_members::{AddArgs, RmArgs};
 use crate::noun::pool::PoolShape;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
+use placement_map::Flag;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -150,6 +152,11 @@ pub(crate) enum DaemonCommand {
         /// As osd.1, mon.0, gateway.0.
         name: String,
     },
+    /// Whether a daemon can be stopped now without anybody having to wait for it: exit code 0 yes, 1 no.
+    OkToStop {
+        /// As osd.1, mon.0, gateway.0.
+        name: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -215,12 +222,34 @@ pub(crate) enum OsdCommand {
         /// The new weight.
         weight: f64,
     },
+    /// Make another OSD on this host and start it; data moves to it.
+    Add(AddArgs),
+    /// Have the cluster forget an OSD that is down and holds nothing that anybody needs.
+    Rm(RmArgs),
+    /// Set a flag for a while: noout, noin, noup, nodown, norebalance, norecover, nobackfill, noscrub or pause.
+    Set {
+        /// The flag.
+        #[arg(value_parser = flag)]
+        flag: String,
+    },
+    /// Clear a flag.
+    Unset {
+        /// The flag.
+        #[arg(value_parser = flag)]
+        flag: String,
+    },
     /// Run one OSD in the foreground.
     Run(RunArgs),
     /// Make the store that a settings file describes. A store of the same OSD is left as it is.
     Mkfs(RunArgs),
     /// Look into a stopped OSD's store: superblock, log, objects, omap, extents. Changes nothing.
     Inspect(InspectArgs),
+}
+
+/// The name of a flag of the map.
+fn flag(text: &str) -> Result<String, String> {
+    let known = || Flag::names().collect::<Vec<_>>().join(", ");
+    Flag::named(text).map(|_| text.to_owned()).ok_or_else(|| format!("the flags are {}", known()))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let global = &cli.global;
     match &cli.command {
         Command::Up(args) => threads()?.block_on(up::up(global, args)),
-        Command::Daemon(command) => noun::daemon::run(global, command),
+        Command::Daemon(command) => one_thread()?.block_on(noun::daemon::run(global, command)),
         Command::Fsck(args) => noun::fsck::run(global, args),
         Command::Osd(OsdCommand::Inspect(args)) => noun::osd_inspect::run(global, args),
         Command::Osd(OsdCommand::Mkfs(args)) => noun::osd::mkfs(&settings(args)?),

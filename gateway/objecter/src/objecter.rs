@@ -4,7 +4,7 @@ use crate::group::{Aim, Group};
 use crate::target::{Placement, Request, place};
 use osd_object::op::OpOutcome;
 use osd_object::{ObjectId, RequestId, Version};
-use placement_map::{ClusterMap, Epoch, Mapping, OsdId, PgId, PoolId};
+use placement_map::{ClusterMap, Epoch, Flag, Mapping, OsdId, PgId, PoolId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -254,8 +254,12 @@ impl Objecter {
         }
     }
 
-    /// Who serves a PG by the map at hand.
+    /// Who serves a PG by the map at hand: nobody while the flag `pause` is set, so that nothing is sent; what was
+    /// sent before it is answered, or sent again when it is cleared.
     fn aim_of(&self, pg: PgId) -> Option<Aim> {
+        if self.map.flags.has(Flag::Pause) {
+            return None;
+        }
         let osd = self.mapping.acting_primary(&self.map, pg)?;
         // A stand-in that is down serves nobody.
         let incarnation = self.map.incarnation(osd)?;

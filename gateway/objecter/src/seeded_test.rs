@@ -3,7 +3,7 @@
 use crate::fake_cluster::{FakeCluster, POOL, first_map, osd, pool, write};
 use crate::{Effect, Objecter, Outcome, Request, Ticket};
 use osd_object::{RequestId, Version};
-use placement_map::{ClusterMap, Epoch, Mapping, OsdId, PgId};
+use placement_map::{ClusterMap, Epoch, Flag, Mapping, OsdId, PgId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +105,25 @@ fn without_a_primary_requests_wait_and_a_down_stand_in_is_none() {
     assert_eq!(drain(&mut o), []);
     give(&mut o, &next(&map, |m| m.osds.get_mut(&OSD0).unwrap().up = true));
     assert_eq!(sent(&drain(&mut o)), [(OSD0, 1)]);
+}
+
+#[test]
+fn a_pause_holds_everything_back_and_its_end_sends_all_of_it() {
+    let map = first_map(2, 1);
+    let mut o = objecter(&map);
+    o.session_up(OSD0);
+    o.submit(write("a"));
+    assert_eq!(sent(&drain(&mut o)), [(OSD0, 1)]);
+    let paused = next(&map, |m| m.flags.set(Flag::Pause, true));
+    give(&mut o, &paused);
+    o.submit(write("b"));
+    o.session_up(OSD0);
+    assert_eq!(sent(&drain(&mut o)), [], "nothing goes out, new or old");
+    o.handle_reply(Time(0), OSD0, reply(1, 1, done()));
+    assert!(matches!(drain(&mut o)[..], [Effect::Complete { .. }]), "what was under way is answered");
+    o.submit(write("c"));
+    give(&mut o, &next(&paused, |m| m.flags.set(Flag::Pause, false)));
+    assert_eq!(sent(&drain(&mut o)), [(OSD0, 2), (OSD0, 3)]);
 }
 
 #[test]

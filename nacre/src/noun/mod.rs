@@ -18,6 +18,7 @@ mod osd_df_tree;
 mod osd_getmap;
 pub(crate) mod osd_inspect;
 mod osd_map;
+pub(crate) mod osd_members;
 pub(crate) mod pg;
 pub(crate) mod pool;
 pub(crate) mod status;

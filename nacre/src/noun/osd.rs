@@ -1,7 +1,7 @@
 //! `nacre osd`: disks and the daemons that serve them.
 
 use super::answer::{ask, nonsense, order, show};
-use super::{osd_df_tree, osd_getmap, osd_map};
+use super::{osd_df_tree, osd_getmap, osd_map, osd_members};
 use crate::cli::{DfShape, Global, OsdCommand};
 use crate::cluster::settings::{DaemonSettings, OsdSettings};
 use crate::exit::{Context, Failure};
@@ -62,10 +62,19 @@ pub(crate) async fn run(global: &Global, command: &OsdCommand) -> Result<(), Fai
             let set = Command::OsdReweight { osd: OsdId(*id), weight: fixed };
             order(global, set, &format!("osd.{id} has weight {weight}")).await.map(drop)
         }
+        OsdCommand::Add(args) => osd_members::add(global, args).await,
+        OsdCommand::Rm(args) => osd_members::rm(global, args).await,
+        OsdCommand::Set { flag } => set_flag(global, flag, true).await,
+        OsdCommand::Unset { flag } => set_flag(global, flag, false).await,
         OsdCommand::Run(_) | OsdCommand::Mkfs(_) | OsdCommand::Inspect(_) => {
             unreachable!("carried out without a cluster")
         }
     }
+}
+
+async fn set_flag(global: &Global, flag: &str, on: bool) -> Result<(), Failure> {
+    let done = format!("{flag} is {}", if on { "set" } else { "cleared" });
+    order(global, Command::SetFlag { flag: flag.to_owned(), on }, &done).await.map(drop)
 }
 
 /// Makes the store that a daemon's settings describe.

@@ -7,9 +7,8 @@ use super::first_user;
 use crate::cli::UpArgs;
 use crate::cluster::advert::FirstUser;
 use crate::cluster::layout::Layout;
-use crate::cluster::settings::{
-    ClusterSettings, DaemonSettings, GatewaySettings, MonSettings, Monitor, OsdSettings,
-};
+use crate::cluster::make_osd;
+use crate::cluster::settings::{ClusterSettings, DaemonSettings, GatewaySettings, MonSettings, Monitor};
 use crate::exit::{Context, Failure};
 use crate::{keys, noun, session};
 use gateway_client::{Client, ClientError};
@@ -19,10 +18,8 @@ use placement_map::{Command, PoolCreate, RefusalKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
-use wire_transport::{PeerName, credentials};
+use wire_transport::credentials;
 
-/// What caches and tables of one OSD may take together under `up`.
-const MEMORY_TARGET: u64 = 256 << 20;
 /// How often a state that nobody announces is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// The pools that the S3 gateway wants, and the block images to come, with their PGs.
@@ -55,11 +52,10 @@ pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings,
     };
     remake_authority(&dir, &fsid_text)?;
     for name in settings.daemons().into_iter().chain([session::ADMIN.to_string()]) {
-        let name: PeerName = name.parse().or_unusable("name")?;
-        credentials::issue(&dir, &name).and_then(|c| c.save(&dir)).or_unusable(dir.display())?;
+        make_osd::issue_key(layout, &name)?;
     }
     for monitor in &settings.monitors {
-        let conf = daemon(&settings, &monitor.name);
+        let conf = make_osd::common(&settings, &monitor.name);
         DaemonSettings {
             mon: Some(MonSettings { path: monitor.name.clone().into(), addr: monitor.addr }),
             ..conf
@@ -69,20 +65,8 @@ pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings,
         noun::mon::mkfs(&DaemonSettings::load(&layout.conf(&monitor.name))?)?;
     }
     for n in &settings.osds {
-        let name = format!("osd.{n}");
-        let osd = OsdSettings {
-            path: name.clone().into(),
-            device: None,
-            size: args.osd_size,
-            memory_target: MEMORY_TARGET,
-            write_cache: "auto".into(),
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            crush_location: String::new(),
-        };
-        DaemonSettings { osd: Some(osd), ..daemon(&settings, &name) }.save(layout)?;
-        discard(layout.store(&name))?;
-        println!("  making the store of {name}, {}", crate::size::show(args.osd_size));
-        noun::osd::mkfs(&DaemonSettings::load(&layout.conf(&name))?)?;
+        discard(layout.store(&format!("osd.{n}")))?;
+        make_osd::make(&settings, layout, *n, args.osd_size)?;
     }
     save_gateway(&settings, layout)?;
     first_user(args, layout)?.save(layout)?;
@@ -184,20 +168,8 @@ fn gateway(args: &UpArgs) -> GatewaySettings {
 }
 
 fn save_gateway(settings: &ClusterSettings, layout: &Layout) -> Result<(), Failure> {
-    DaemonSettings { gateway: Some(settings.gateway.clone()), ..daemon(settings, "gateway.0") }.save(layout)
-}
-
-fn daemon(settings: &ClusterSettings, name: &str) -> DaemonSettings {
-    DaemonSettings {
-        name: name.into(),
-        fsid: settings.fsid.clone(),
-        keys: PathBuf::from("keys"),
-        link: settings.link,
-        monitors: settings.monitors.clone(),
-        osd: None,
-        mon: None,
-        gateway: None,
-    }
+    DaemonSettings { gateway: Some(settings.gateway.clone()), ..make_osd::common(settings, "gateway.0") }
+        .save(layout)
 }
 
 /// Ports for the monitors, which must keep theirs, so not of those that the kernel lends to outgoing connections:

@@ -62,7 +62,9 @@ pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
     }
     crew.watch(&mut signals).await;
     println!("stopping");
-    crew.stop_all(&settings.daemons()).await;
+    // Daemons may have come and gone meanwhile (`nacre osd add`, `osd rm`).
+    let now = ClusterSettings::load(&layout)?.unwrap_or(settings);
+    crew.stop_all(&now.daemons()).await;
     let _ = std::fs::remove_file(layout.advert());
     println!("stopped; the same command resumes the cluster");
     Ok(())

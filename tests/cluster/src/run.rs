@@ -36,6 +36,18 @@ impl Finished {
         assert!(self.status.success(), "`{}` ended with {}\n{}", self.what, self.status, self.said());
         self
     }
+    /// Panics with all it said unless it ended with this exit code, and said this on standard error.
+    pub fn fails(self, code: i32, says: &str) -> Finished {
+        let as_wanted = self.code() == code && self.err().contains(says);
+        assert!(
+            as_wanted,
+            "`{}` ended with {}, not {code} and {says:?}\n{}",
+            self.what,
+            self.status,
+            self.said()
+        );
+        self
+    }
     /// The end of both its streams.
     pub fn said(&self) -> String {
         format!("stdout: {}\nstderr: {}", tail(&self.out(), 40), tail(&self.err(), 40))

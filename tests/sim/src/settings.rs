@@ -126,6 +126,6 @@ impl Settings {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { active: self.limits.0, backfills: self.limits.1 }
+        Limits { active: self.limits.0, backfills: self.limits.1, recovers: true, rebalances: true }
     }
 }

@@ -58,7 +58,9 @@ fn sabotages_are_noticed() {
     // Seed by seed, so that a short run gets to all of them.
     for seed in 0..SABOTAGE_SEEDS {
         unnoticed.retain(|sabotage| {
-            let over = !is_full() && seed >= SABOTAGE_SEEDS_LEAST && started.elapsed() > Duration::from_secs(SABOTAGE_SECONDS);
+            let over = !is_full()
+                && seed >= SABOTAGE_SEEDS_LEAST
+                && started.elapsed() > Duration::from_secs(SABOTAGE_SECONDS);
             let Some(failure) = (!over).then(|| run(seed, Some(*sabotage), false).result.err()).flatten()
             else {
                 return true;

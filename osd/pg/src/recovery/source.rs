@@ -32,8 +32,10 @@ pub enum Filling {
     Nothing,
     /// Copies what a log names.
     Recovery,
-    /// Compares everything.
+    /// Compares everything, for a copy that is lacking.
     Backfill,
+    /// Compares everything, for a copy that replaces one elsewhere: nobody lacks anything.
+    Rebalance,
 }
 
 impl Recovery {
@@ -95,7 +97,10 @@ impl Pg {
         let recoveries = || p.peers.iter().filter_map(|(osd, peer)| Some((osd, peer.recovery()?)));
         match recoveries().find(|r| goes_on(*r)) {
             None => Filling::Nothing,
-            Some(_) if recoveries().any(|r| goes_on(r) && r.1.backfill.is_some()) => Filling::Backfill,
+            Some(_) if recoveries().any(|r| goes_on(r) && r.1.backfill.is_some()) => {
+                let lacking = self.row.copies() < self.pool.size as usize;
+                if lacking { Filling::Backfill } else { Filling::Rebalance }
+            }
             Some(_) => Filling::Recovery,
         }
     }

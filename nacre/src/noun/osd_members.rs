@@ -1,0 +1,164 @@
+//! `nacre osd add | rm`: OSDs come to this host's cluster and leave it while it runs.
+
+use super::answer::order_with;
+use crate::cli::Global;
+use crate::cluster::advert::{self, FirstUser};
+use crate::cluster::layout::Layout;
+use crate::cluster::settings::ClusterSettings;
+use crate::cluster::{make_osd, process};
+use crate::exit::{Context, Failure};
+use crate::{session, size};
+use clap::Args;
+use gateway_client::Client;
+use placement_map::{Command, OsdId};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a new OSD may take to be up.
+const UP_PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Args)]
+pub(crate) struct AddArgs {
+    /// Size of its store, taken from the disk at once; that of the other OSDs unless said.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub size: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct RmArgs {
+    /// Its number.
+    pub id: u32,
+    /// Although PGs wait for it: what only it holds is lost for good.
+    #[arg(long)]
+    pub force: bool,
+    /// Delete its store too. Otherwise it stays where it is, and its number is not given out on this host.
+    #[arg(long)]
+    pub zap: bool,
+}
+
+/// Makes an OSD on this host, starts it, and waits until it is up.
+pub(crate) async fn add(global: &Global, args: &AddArgs) -> Result<(), Failure> {
+    let (layout, mut settings) = here(global)?;
+    let size_bytes = args.size.unwrap_or(settings.osd_size);
+    if size_bytes < 256 << 20 {
+        return Err(Failure::unusable(format!(
+            "--size {}: an OSD has at least 256 MiB",
+            size::show(size_bytes)
+        )));
+    }
+    has_space(&layout, size_bytes)?;
+    let client = session::connect(&layout, &settings).await?;
+    let n = free_number(&client, &layout, &settings);
+    let name = format!("osd.{n}");
+    make_osd::issue_key(&layout, &name)?;
+    make_osd::make(&settings, &layout, n, size_bytes)?;
+    // From here on it is one of this host's daemons, whatever happens to this command.
+    settings.osds.push(n);
+    settings.save(&layout)?;
+    let mut child = process::start(&layout, &name)?;
+    // A thread that nobody waits for: this command ends before the daemon does.
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || end.send(child.wait()));
+    let up = client.wait_for_map(|map| map.is_up(OsdId(n)));
+    tokio::select! {
+        map = tokio::time::timeout(UP_PATIENCE, up) => match map {
+            Ok(map) => drop(map.map_err(Failure::unusable)?),
+            Err(_) => {
+                let log = layout.log(&name);
+                return Err(Failure::no(format!(
+                    "{name} was made and started, but is not up after {} s; see {}",
+                    UP_PATIENCE.as_secs(),
+                    log.display()
+                )));
+            }
+        },
+        // The sender goes only after it has sent.
+        Ok(status) = ended => {
+            let status = status.or_unusable(&name)?;
+            let log = layout.log(&name);
+            return Err(Failure::no(format!("{name} ended at once ({status}); see {}", log.display())));
+        }
+    }
+    advertise(&layout, &settings)?;
+    println!("{name} is up; data moves to it in the background (`nacre status` shows how far)");
+    Ok(())
+}
+
+/// Has the monitors forget an OSD, and this host too if it lives here.
+pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
+    let (layout, mut settings) = here(global)?;
+    let (id, name) = (args.id, format!("osd.{}", args.id));
+    let client = session::connect(&layout, &settings).await?;
+    let rm = Command::OsdRm { osd: OsdId(id), force: args.force };
+    order_with(&client, global, rm, &format!("{name} is removed")).await?;
+    if !settings.osds.contains(&id) {
+        return Ok(());
+    }
+    settings.osds.retain(|n| *n != id);
+    settings.save(&layout)?;
+    for file in [layout.conf(&name), layout.pid(&name), layout.stopped(&name)] {
+        remove(&file, |path| std::fs::remove_file(path))?;
+    }
+    let store = layout.store(&name);
+    if args.zap {
+        remove(&store, |path| std::fs::remove_dir_all(path))?;
+    } else {
+        // Not to standard output: with --format json that is one document.
+        eprintln!("its store is still in {}; delete it when you are sure", store.display());
+    }
+    advertise(&layout, &settings)
+}
+
+fn here(global: &Global) -> Result<(Layout, ClusterSettings), Failure> {
+    let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
+    let layout = Layout::new(&root);
+    let settings = ClusterSettings::load(&layout)?.filter(|s| s.complete).ok_or_else(|| {
+        Failure::unusable(format!(
+            "{} holds no finished cluster; give its directory with --data",
+            root.display()
+        ))
+    })?;
+    Ok((layout, settings))
+}
+
+/// The lowest number that neither the cluster nor anything on this host's disk goes by.
+fn free_number(client: &Client, layout: &Layout, settings: &ClusterSettings) -> u32 {
+    let mut taken: BTreeSet<u32> = client.map().osds.keys().map(|osd| osd.0).collect();
+    taken.extend(&settings.osds);
+    let is_free = |n: &u32| !taken.contains(n) && !layout.store(&format!("osd.{n}")).exists();
+    (0..u32::MAX).find(is_free).expect("a disk does not hold so many stores")
+}
+
+fn has_space(layout: &Layout, size_bytes: u64) -> Result<(), Failure> {
+    let root = layout.root();
+    let disk = rustix::fs::statvfs(root).or_unusable(root.display())?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free < size_bytes {
+        return Err(Failure::unusable(format!(
+            "an OSD of {} does not fit on the disk of {}, which has {} free; give a smaller --size",
+            size::show(size_bytes),
+            root.display(),
+            size::show(free)
+        )));
+    }
+    Ok(())
+}
+
+fn advertise(layout: &Layout, settings: &ClusterSettings) -> Result<(), Failure> {
+    match FirstUser::load(layout) {
+        Some(user) => advert::write(layout, settings, &user),
+        None => Ok(()),
+    }
+}
+
+fn remove(
+    path: &std::path::Path,
+    how: impl Fn(&std::path::Path) -> std::io::Result<()>,
+) -> Result<(), Failure> {
+    match how(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::unusable(format!("{} cannot be removed: {e}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
