@@ -17,7 +17,7 @@ pub(crate) const POLICY: &str = "policy";
 const VALUE_BYTES_MAX: usize = 4096;
 
 /// The headers that conditions are about, each under `s3:` and its name.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 14] = [
     "x-amz-acl",
     "x-amz-grant-full-control",
     "x-amz-grant-read",
@@ -25,8 +25,12 @@ const HEADERS: [&str; 10] = [
     "x-amz-grant-write",
     "x-amz-grant-write-acp",
     "x-amz-metadata-directive",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
 ];
 

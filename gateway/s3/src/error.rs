@@ -17,7 +17,9 @@ macro_rules! codes {
         impl Code {
             /// The name on the wire.
             pub fn name(self) -> &'static str {
-                match self { $(Code::$name => stringify!($name),)* }
+                match self {
+                    $(Code::$name => Code::spelt(stringify!($name)),)*
+                }
             }
             /// The HTTP status it travels with.
             pub fn status(self) -> StatusCode {
@@ -30,6 +32,13 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl Code {
+    /// The name on the wire of a variant: one has a dot in it.
+    fn spelt(variant: &'static str) -> &'static str {
+        if variant == "KMSNotFoundException" { "KMS.NotFoundException" } else { variant }
+    }
 }
 
 codes! {
@@ -68,6 +77,8 @@ codes! {
     InvalidTag = 400, "The tag provided was not a valid tag.";
     InvalidURI = 400, "The specified URI couldn't be parsed.";
     KeyTooLongError = 400, "Your key is too long.";
+    InvalidEncryptionAlgorithmError = 400, "The encryption request that you specified is not valid. The valid value is AES256.";
+    KMSNotFoundException = 400, "There is no key of this id.";
     MalformedACLError = 400, "The XML that you provided was not well formed or did not validate against our published schema.";
     MalformedPolicy = 400, "This policy contains invalid Json.";
     MalformedPOSTRequest = 400, "The body of your POST request is not well-formed multipart/form-data.";

@@ -12,6 +12,7 @@ mod chunked;
 mod config;
 mod cors;
 mod dates;
+mod encryption;
 pub mod error;
 mod form;
 mod hex;

@@ -43,6 +43,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     let pace = garbage_pace(&client.map(), &settings.name);
     let storage = Storage::new(client.clone(), storage_config(pace));
     storage.set_lifecycle_day(lifecycle_day(&client.map(), &settings.name));
+    storage.set_kms_keys(kms_keys(&client.map(), &settings.name));
     tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
     let mut config = S3Config::new(s3);
     config.domains = gateway.s3_domains.clone();
@@ -84,6 +85,12 @@ fn garbage_pace(map: &ClusterMap, daemon: &str) -> GarbagePace {
     )
 }
 
+/// The keys that clients may name.
+fn kms_keys(map: &ClusterMap, daemon: &str) -> Vec<String> {
+    let text = map.setting(daemon, "rgw_crypt_kms_keys").unwrap_or_default();
+    text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(String::from).collect()
+}
+
 /// How long a day of lifecycle rules lasts, where operators try them out.
 fn lifecycle_day(map: &ClusterMap, daemon: &str) -> Option<Duration> {
     let seconds: u64 = map.setting(daemon, "rgw_lc_debug_interval")?.parse().ok()?;
@@ -93,10 +100,15 @@ fn lifecycle_day(map: &ClusterMap, daemon: &str) -> Option<Duration> {
 /// Settings take effect when they are set, as long as the process lives.
 async fn follow_settings(client: Client, storage: Storage<Client>, daemon: String, mut pace: GarbagePace) {
     let mut day = lifecycle_day(&client.map(), &daemon);
-    let changed = |map: &ClusterMap, pace, day| {
-        garbage_pace(map, &daemon) != pace || lifecycle_day(map, &daemon) != day
+    let mut keys = kms_keys(&client.map(), &daemon);
+    let changed = |map: &ClusterMap, pace, day, keys: &Vec<String>| {
+        garbage_pace(map, &daemon) != pace
+            || lifecycle_day(map, &daemon) != day
+            || kms_keys(map, &daemon) != *keys
     };
-    while let Ok(map) = client.wait_for_map(|map| changed(map, pace, day)).await {
+    while let Ok(map) = client.wait_for_map(|map| changed(map, pace, day, &keys)).await {
+        keys = kms_keys(&map, &daemon);
+        storage.set_kms_keys(keys.clone());
         (pace, day) = (garbage_pace(&map, &daemon), lifecycle_day(&map, &daemon));
         storage.set_lifecycle_day(day);
         storage.set_garbage_pace(pace.0, pace.1);

@@ -83,6 +83,12 @@ pub const SETTINGS: &[Setting] = &[
         "PGs that one OSD recovers or backfills at once, as their primary; 0: none",
     ),
     setting(
+        "rgw_crypt_kms_keys",
+        Kind::Text,
+        "",
+        "ids of the keys that S3 clients may name for SSE-KMS, with commas between; a key is made when it is first used",
+    ),
+    setting(
         "rgw_gc_obj_min_wait",
         Kind::Seconds,
         "3600",

@@ -69,6 +69,8 @@ impl Ask {
     pub(crate) const PUT_BUCKET_TAGS: Ask = Ask::policy("s3:PutBucketTagging");
     pub(crate) const GET_BLOCK: Ask = Ask::policy("s3:GetBucketPublicAccessBlock");
     pub(crate) const PUT_BLOCK: Ask = Ask::policy("s3:PutBucketPublicAccessBlock");
+    pub(crate) const GET_ENCRYPTION: Ask = Ask::policy("s3:GetEncryptionConfiguration");
+    pub(crate) const PUT_ENCRYPTION: Ask = Ask::policy("s3:PutEncryptionConfiguration");
     pub(crate) const GET_LIFECYCLE: Ask = Ask::policy("s3:GetLifecycleConfiguration");
     pub(crate) const PUT_LIFECYCLE: Ask = Ask::policy("s3:PutLifecycleConfiguration");
     pub(crate) const GET_BUCKET_LOCK: Ask = Ask::policy("s3:GetBucketObjectLockConfiguration");

@@ -9,9 +9,9 @@ mod v2;
 
 use claim::ClaimV4;
 pub(crate) use form::FormClaim;
-pub(crate) use key::KeyCache;
 #[cfg(test)]
 pub(crate) use key::sha256;
+pub(crate) use key::{KeyCache, equal};
 pub(crate) use payload::{ChunkSigner, Payload};
 
 use crate::error::{Code, S3Error};

@@ -67,6 +67,7 @@ fn attrs_from(bytes: Bytes, key: &str) -> Result<(ObjectAttrs, Bytes), S3Error> 
         extra: a.extra,
         storage_class: a.storage_class,
         lock: a.lock,
+        seal: None,
     };
     Ok((attrs, a.checksum))
 }
@@ -141,6 +142,7 @@ pub(crate) fn entry(key: &str, row: GotRow) -> Result<Entry, S3Error> {
         parts,
         version: VersionId(row.version),
         data,
+        seal: None,
     })
 }
 

@@ -9,6 +9,7 @@ mod budget;
 mod config;
 mod convert;
 mod data;
+mod encryption;
 mod index;
 mod lifecycle;
 mod listing;
@@ -25,6 +26,7 @@ mod version_types;
 mod tests;
 
 pub use config::StorageConfig;
+pub(crate) use encryption::{KeyHolder, Seal, Sealing, SecretKey};
 pub(crate) use lifecycle::{LifecycleRow, Stage};
 pub use meta::check_key_pair;
 pub(crate) use names::random;
@@ -57,6 +59,7 @@ struct Inner<R> {
     keys: KeyCache,
     buckets: BucketCache,
     lifecycle_day: tokio::sync::watch::Sender<Option<std::time::Duration>>,
+    keys_at_rest: encryption::KeyStore,
 }
 
 impl<R: Rados> Storage<R> {
@@ -76,6 +79,7 @@ impl<R: Rados> Storage<R> {
             keys: KeyCache::default(),
             buckets: BucketCache::default(),
             lifecycle_day: tokio::sync::watch::Sender::new(None),
+            keys_at_rest: encryption::KeyStore::default(),
         };
         Storage { inner: Arc::new(inner) }
     }

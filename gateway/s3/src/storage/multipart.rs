@@ -3,6 +3,7 @@
 use super::Storage;
 use super::convert::{self, Owner};
 use super::data::Collected;
+use super::encryption::Seal;
 use super::index::IndexError;
 use super::objects::{part_of, version_nonce};
 use super::types::{
@@ -27,9 +28,12 @@ impl<R: Rados> Storage<R> {
         &self,
         bucket: &Bucket,
         key: &str,
-        attrs: ObjectAttrs,
+        mut attrs: ObjectAttrs,
         checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
     ) -> Result<UploadId, S3Error> {
+        if let Some(seal) = attrs.seal.take() {
+            seal.sealing.keep(&mut attrs.extra);
+        }
         let initiated_ms = self.inner.rados.now().millis();
         // Ids sort by time, as listings of uploads want it.
         let random = u64::from_le_bytes(super::names::random()?);
@@ -96,9 +100,21 @@ impl<R: Rados> Storage<R> {
         number: u16,
         body: &mut B,
     ) -> Result<PartInfo, S3Error> {
+        self.part_put_sealed(bucket, key, (upload, number), body, None).await
+    }
+
+    /// The same of an upload whose parts are encrypted.
+    pub(crate) async fn part_put_sealed<B: Body>(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        (upload, number): (UploadId, u16),
+        body: &mut B,
+        seal: Option<&Seal>,
+    ) -> Result<PartInfo, S3Error> {
         let owner = Owner::new(bucket.id, key);
         // Parts are always data objects: a row of parts stays small, and nothing has to move on completion.
-        let (collected, summary) = self.collect(&owner, body, 0).await?;
+        let (collected, summary) = self.collect(&owner, body, 0, seal).await?;
         let mtime_ms = self.inner.rados.now().millis();
         match collected {
             Collected::Run(writer) => {

@@ -9,6 +9,8 @@ use osd_object::ObjectName;
 pub(crate) const USERS: &str = "users";
 /// The object in the meta pool whose omap holds the intents of gateways, by instance.
 pub(crate) const INTENTS: &str = "intents";
+/// The object in the meta pool whose omap holds the keys that wrap those of encrypted objects.
+pub(crate) const ENCRYPTION_KEYS: &str = "encryption_keys";
 /// The object in the meta pool whose omap holds the buckets with lifecycle rules, by name.
 pub(crate) const LIFECYCLE: &str = "lifecycle";
 /// The object in the meta pool whose omap holds the buckets that are gone but for their garbage, by id.

@@ -55,12 +55,20 @@ impl<R: Rados> Storage<R> {
         &self,
         bucket: &Bucket,
         key: &str,
-        attrs: ObjectAttrs,
+        mut attrs: ObjectAttrs,
         conditions: Conditions,
         body: &mut B,
     ) -> Result<PutDone, S3Error> {
         let owner = Owner::new(bucket.id, key);
-        let (collected, summary) = self.collect(&owner, body, self.inner.config.inline_bytes_max).await?;
+        let mut seal = attrs.seal.take();
+        let inline_max = self.inner.config.inline_bytes_max;
+        let (mut collected, summary) = self.collect(&owner, body, inline_max, seal.as_ref()).await?;
+        if let Some(seal) = &mut seal {
+            if let Collected::Inline(bytes) = &mut collected {
+                *bytes = seal.seal_inline(std::mem::take(bytes));
+            }
+            seal.sealing.keep(&mut attrs.extra);
+        }
         let checksum = summary
             .checksum
             .clone()

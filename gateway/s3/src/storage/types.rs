@@ -1,5 +1,6 @@
 //! What storage is made of, as the verbs see it: users, buckets, objects, parts, listings, bodies.
 
+use super::encryption::{Seal, Sealing};
 use super::object_lock::ObjectLock;
 use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
@@ -190,6 +191,8 @@ pub struct ObjectAttrs {
     pub storage_class: String,
     /// What keeps the object from being removed.
     pub lock: Option<ObjectLock>,
+    /// How its bytes are to be encrypted. (Of what is stored, `extra` says how, and this is none.)
+    pub(crate) seal: Option<Seal>,
     /// Everything later verbs keep with an object (tags, ACL, ...), each in its own encoding.
     pub extra: BTreeMap<String, Bytes>,
 }
@@ -263,6 +266,15 @@ pub struct Entry {
     pub version: VersionId,
     /// Where its bytes are.
     pub(crate) data: super::manifest::Manifest,
+    /// The key of its bytes, once whoever asks for it has shown that they may; none: they are not encrypted.
+    pub(crate) seal: Option<Seal>,
+}
+
+impl Entry {
+    /// How its bytes are encrypted; none: they are not.
+    pub(crate) fn sealing(&self) -> Result<Option<Sealing>, S3Error> {
+        Sealing::of(&self.attrs.extra)
+    }
 }
 
 /// An object as a listing shows it.

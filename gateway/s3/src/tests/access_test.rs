@@ -23,7 +23,7 @@ pub(super) fn allow(principal: &str, action: &str, resource: &str, rest: &str) -
 }
 
 /// Every verb that is about alice's bucket or an object in it.
-const VERBS: [(&str, &str); 52] = [
+const VERBS: [(&str, &str); 55] = [
     ("GET", "/bucket"),
     ("GET", "/bucket?list-type=2"),
     ("GET", "/bucket?versions"),
@@ -50,6 +50,9 @@ const VERBS: [(&str, &str); 52] = [
     ("GET", "/bucket?versioning"),
     ("PUT", "/bucket?versioning"),
     ("GET", "/bucket?lifecycle"),
+    ("GET", "/bucket?encryption"),
+    ("PUT", "/bucket?encryption"),
+    ("DELETE", "/bucket?encryption"),
     ("PUT", "/bucket?lifecycle"),
     ("DELETE", "/bucket?lifecycle"),
     ("GET", "/bucket?object-lock"),

@@ -10,6 +10,7 @@ mod client;
 mod conditions_test;
 mod copy_test;
 mod disconnect_test;
+mod encryption_test;
 mod lifecycle_test;
 mod listing_test;
 mod multipart_test;

@@ -180,8 +180,8 @@ async fn deletes() {
 async fn what_is_not_built_is_not_accepted() {
     let w = World::start().await;
     for (name, value, status, code) in [
-        ("x-amz-server-side-encryption", "AES256", 501, "NotImplemented"),
-        ("x-amz-server-side-encryption-customer-algorithm", "AES256", 501, "NotImplemented"),
+        ("x-amz-website-redirect-location", "/elsewhere", 501, "NotImplemented"),
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256", 400, "InvalidArgument"),
         ("x-amz-tagging", "a=1&a=2", 400, "InvalidTag"),
         ("x-amz-acl", "nonsense", 400, "InvalidArgument"),
         ("x-amz-object-lock-mode", "GOVERNANCE", 400, "InvalidRequest"),

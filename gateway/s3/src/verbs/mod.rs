@@ -96,6 +96,9 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some("cors")) => bucket::cors::get(gw, rq).await,
         ("PUT", Some("cors")) => bucket::cors::put(gw, rq).await,
         ("DELETE", Some("cors")) => bucket::cors::delete(gw, rq).await,
+        ("GET", Some("encryption")) => bucket::encryption::get(gw, rq).await,
+        ("PUT", Some("encryption")) => bucket::encryption::put(gw, rq).await,
+        ("DELETE", Some("encryption")) => bucket::encryption::delete(gw, rq).await,
         ("GET", Some("lifecycle")) => bucket::lifecycle::get(gw, rq).await,
         ("PUT", Some("lifecycle")) => bucket::lifecycle::put(gw, rq).await,
         ("DELETE", Some("lifecycle")) => bucket::lifecycle::delete(gw, rq).await,
@@ -155,9 +158,7 @@ async fn not_implemented<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respo
 /// believing that it is done.
 pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
     for name in rq.headers.keys().map(|n| n.as_str()) {
-        let unbuilt = name.starts_with("x-amz-server-side-encryption")
-            || name.starts_with("x-amz-copy-source-server-side-encryption")
-            || name == "x-amz-website-redirect-location";
+        let unbuilt = name == "x-amz-website-redirect-location";
         if unbuilt && rq.header(name) != Some("false") {
             return Err(S3Error::new(Code::NotImplemented).field("Header", name));
         }

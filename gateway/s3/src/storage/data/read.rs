@@ -3,6 +3,7 @@
 use crate::error::S3Error;
 use crate::storage::Storage;
 use crate::storage::budget::Share;
+use crate::storage::encryption::{CHUNK_BYTES, Seal, SealedSpan};
 use crate::storage::manifest::{Extent, Manifest, Run, extent_at};
 use crate::storage::names;
 use crate::storage::types::{ByteStream, Entry};
@@ -36,6 +37,7 @@ struct Reader<R: Rados> {
     /// Of the piece that was handed out last: held until the next is asked for. A piece for which there was
     /// none is small.
     in_hand: Option<Share>,
+    seal: Option<Seal>,
 }
 
 impl<R: Rados> Reader<R> {
@@ -43,15 +45,32 @@ impl<R: Rados> Reader<R> {
     fn fetch(&mut self, extent: Extent, share: Option<Share>) -> Fetch {
         self.at += extent.len;
         let inner = self.storage.inner.clone();
+        let sealed = self.seal.as_ref().map(|seal| {
+            let run = self.runs.iter().find(|run| run.tag == extent.tag);
+            let object_len = run.map_or(0, |run| {
+                run.size.saturating_sub(extent.n.saturating_mul(run.object_bytes)).min(run.object_bytes)
+            });
+            (seal.of_run(extent.tag), SealedSpan::around(extent.offset, extent.len, object_len))
+        });
         let task = tokio::spawn(async move {
             let object = names::data(extent.tag, extent.n);
             let pool = &inner.config.data_pool;
-            let data = inner.rados.read(pool, object.clone(), extent.offset, extent.len).await?;
-            if data.len() as u64 == extent.len {
-                return Ok(data);
+            let (offset, len) = match &sealed {
+                Some((_, span)) => span.sealed(),
+                None => (extent.offset, extent.len),
+            };
+            let data = inner.rados.read(pool, object.clone(), offset, len).await?;
+            if data.len() as u64 != len {
+                let what = format!("{pool}/{} holds {} of {len} bytes", object.name, data.len());
+                return Err(OpError::new(Errno::EIO).with_context(what));
             }
-            let what = format!("{pool}/{} holds {} of {} bytes", object.name, data.len(), extent.len);
-            Err(OpError::new(Errno::EIO).with_context(what))
+            let Some((key, span)) = sealed else { return Ok(data) };
+            let Some(clear) = key.open_span(extent.n, span, &data) else {
+                let what = format!("{pool}/{} does not hold what was encrypted into it", object.name);
+                return Err(OpError::new(Errno::EIO).with_context(what));
+            };
+            let from = (extent.offset - span.start) as usize;
+            Ok(Bytes::from(clear).slice(from..from + extent.len as usize))
         });
         Fetch { task, share, rests: None }
     }
@@ -59,7 +78,19 @@ impl<R: Rados> Reader<R> {
     fn extent(&self) -> Option<Extent> {
         let piece = self.storage.inner.budget.download_piece(self.storage.inner.config.piece_bytes);
         let most = (self.end - self.at).min(piece as u64);
-        if most == 0 { None } else { extent_at(&self.runs, self.at, most) }
+        if most == 0 {
+            return None;
+        }
+        let mut extent = extent_at(&self.runs, self.at, most)?;
+        if self.seal.is_some() {
+            // Up to the end of a chunk, where one ends: else the next piece would read it again.
+            let end = (extent.offset + extent.len) / CHUNK_BYTES * CHUNK_BYTES;
+            let later = self.at + extent.len < self.end;
+            if later && end > extent.offset {
+                extent.len = end - extent.offset;
+            }
+        }
+        Some(extent)
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, S3Error>> {
@@ -100,6 +131,15 @@ impl<R: Rados> Storage<R> {
     pub fn read(&self, entry: &Entry, offset: u64, len: u64) -> ByteStream {
         let end = offset.saturating_add(len).min(entry.size);
         let offset = offset.min(end);
+        match entry.sealing() {
+            Ok(None) => {}
+            Ok(Some(_)) if entry.seal.is_some() => {}
+            Ok(Some(_)) => {
+                let e = S3Error::internal("an encrypted object was read without its key");
+                return stream::iter([Err(e)]).boxed();
+            }
+            Err(e) => return stream::iter([Err(e)]).boxed(),
+        }
         let runs = match &entry.data {
             Manifest::Inline(bytes) => {
                 if bytes.len() as u64 != entry.size {
@@ -107,6 +147,14 @@ impl<R: Rados> Storage<R> {
                     let e = S3Error::internal("the bytes of an inline object were not asked for");
                     return stream::iter([Err(e)]).boxed();
                 }
+                let opened = match &entry.seal {
+                    Some(seal) => seal.open_inline(bytes),
+                    None => Ok(bytes.clone()),
+                };
+                let bytes = match opened {
+                    Ok(bytes) => bytes,
+                    Err(e) => return stream::iter([Err(e)]).boxed(),
+                };
                 // It fits: the row was read whole.
                 let part = bytes.slice(offset as usize..end as usize);
                 let some = (!part.is_empty()).then_some(Ok(part));
@@ -114,7 +162,9 @@ impl<R: Rados> Storage<R> {
             }
             Manifest::Runs(runs) => runs.as_slice().into(),
         };
-        let reader = Reader { storage: self.clone(), runs, at: offset, end, ahead: None, in_hand: None };
+        let seal = entry.seal.clone();
+        let reader =
+            Reader { storage: self.clone(), runs, at: offset, end, ahead: None, in_hand: None, seal };
         stream::unfold(Some(reader), |reader| async move {
             let mut reader = reader?;
             let item = reader.next().await?;

@@ -11,6 +11,7 @@ use crate::storage::Storage;
 use crate::storage::background::intent::TagLease;
 use crate::storage::budget::Share;
 use crate::storage::convert::Owner;
+use crate::storage::encryption::{CHUNK_BYTES, ChunkKey, Seal, TAG_BYTES, sealed_offset};
 use crate::storage::manifest::Run;
 use crate::storage::names;
 use crate::storage::types::{Body, BodySummary};
@@ -26,6 +27,8 @@ use tokio::task::JoinHandle;
 
 /// Data writes of one transfer that may be under way together.
 const IN_FLIGHT_MAX: usize = 2;
+/// Bytes that are encrypted and written together.
+const SEALED_PIECE_BYTES: u64 = 1 << 20;
 /// A client may take so long for its next bytes before its buffer is written out, when memory is short.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -45,13 +48,23 @@ pub(crate) struct RunWriter<R: Rados> {
     object_bytes: u64,
     written: u64,
     in_flight: VecDeque<JoinHandle<Result<(), OpError>>>,
+    sealer: Option<Sealer>,
+}
+
+/// What encrypts a run, and the bytes that make no whole chunk yet.
+struct Sealer {
+    key: ChunkKey,
+    rest: BytesMut,
 }
 
 impl<R: Rados> RunWriter<R> {
-    async fn new(storage: &Storage<R>, owner: &Owner) -> Result<RunWriter<R>, S3Error> {
+    async fn new(storage: &Storage<R>, owner: &Owner, seal: Option<&Seal>) -> Result<RunWriter<R>, S3Error> {
+        let lease = storage.take_tag().await?;
+        let sealer = seal.map(|seal| Sealer { key: seal.of_run(lease.tag()), rest: BytesMut::new() });
         Ok(RunWriter {
+            sealer,
             storage: storage.clone(),
-            lease: Some(storage.take_tag().await?),
+            lease: Some(lease),
             owner: to_bytes(owner),
             object_bytes: storage.inner.config.object_bytes,
             written: 0,
@@ -67,34 +80,71 @@ impl<R: Rados> RunWriter<R> {
 
     /// Appends bytes; `share` is given back when they are durable.
     async fn append(&mut self, mut data: Bytes, share: Option<Share>) -> Result<(), S3Error> {
+        if let Some(sealer) = &mut self.sealer {
+            sealer.rest.extend_from_slice(&data);
+            return self.append_sealed(share, false).await;
+        }
         let mut share = share;
         while !data.is_empty() {
-            let run = self.run();
             let (n, offset) = (self.written / self.object_bytes, self.written % self.object_bytes);
             let room = usize::try_from(self.object_bytes - offset).unwrap_or(usize::MAX);
             let piece = data.split_to(data.len().min(room));
             let first = self.written == 0;
             self.written += piece.len() as u64;
-            let mut ops = Vec::with_capacity(2);
-            if first {
-                ops.push(Op::SetXattr { name: OWNER_XATTR.into(), value: self.owner.clone() });
-            }
-            ops.push(Op::Write { offset, data: piece });
-            let inner = self.storage.inner.clone();
             let keep = if data.is_empty() { share.take() } else { None };
-            self.in_flight.push_back(tokio::spawn(async move {
-                let done = inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
-                drop(keep);
-                if matches!(&done, Err(e) if e.code == Errno::ENOSPC) {
-                    inner.pace.space_is_short();
-                }
-                done.map(|_| ())
-            }));
-            // The first object must be there before any other, for it says whose they are.
-            let most = if first { 0 } else { IN_FLIGHT_MAX - 1 };
-            self.wait(most).await?;
+            self.write_piece((n, offset), piece, keep, first).await?;
         }
         Ok(())
+    }
+
+    /// Writes out the chunks that are whole, or, at the end, all that is left.
+    async fn append_sealed(&mut self, mut share: Option<Share>, last: bool) -> Result<(), S3Error> {
+        while let Some(sealer) = &mut self.sealer {
+            let (n, offset) = (self.written / self.object_bytes, self.written % self.object_bytes);
+            let room = (self.object_bytes - offset).min(SEALED_PIECE_BYTES);
+            let ready = usize::try_from(room).unwrap_or(usize::MAX).min(sealer.rest.len());
+            // Chunks end where their data object does, or where all does.
+            let whole = last || ready as u64 == self.object_bytes - offset;
+            let ready = if whole { ready } else { ready - ready % CHUNK_BYTES as usize };
+            if ready == 0 {
+                break;
+            }
+            let clear = sealer.rest.split_to(ready);
+            let mut sealed = Vec::with_capacity(ready + (ready / CHUNK_BYTES as usize + 1) * TAG_BYTES);
+            sealer.key.seal_span(n, offset, &clear, &mut sealed);
+            let keep = if sealer.rest.len() < CHUNK_BYTES as usize { share.take() } else { None };
+            let first = self.written == 0;
+            self.written += ready as u64;
+            self.write_piece((n, sealed_offset(offset)), sealed.into(), keep, first).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins to write a piece of data object `n`, and waits while too much is under way.
+    async fn write_piece(
+        &mut self,
+        (n, offset): (u64, u64),
+        piece: Bytes,
+        keep: Option<Share>,
+        first: bool,
+    ) -> Result<(), S3Error> {
+        let run = self.run();
+        let mut ops = Vec::with_capacity(2);
+        if first {
+            ops.push(Op::SetXattr { name: OWNER_XATTR.into(), value: self.owner.clone() });
+        }
+        ops.push(Op::Write { offset, data: piece });
+        let inner = self.storage.inner.clone();
+        self.in_flight.push_back(tokio::spawn(async move {
+            let done = inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
+            drop(keep);
+            if matches!(&done, Err(e) if e.code == Errno::ENOSPC) {
+                inner.pace.space_is_short();
+            }
+            done.map(|_| ())
+        }));
+        // The first object must be there before any other, for it says whose they are.
+        self.wait(if first { 0 } else { IN_FLIGHT_MAX - 1 }).await
     }
 
     /// Waits until at most so many writes are under way.
@@ -163,10 +213,12 @@ impl<R: Rados> Storage<R> {
         owner: &Owner,
         body: &mut B,
         inline_max: usize,
+        seal: Option<&Seal>,
     ) -> Result<(Collected<R>, BodySummary), S3Error> {
         let config = &self.inner.config;
         let budget = &self.inner.budget;
-        let mut intake = Intake { storage: self, owner, buffer: BytesMut::new(), share: None, writer: None };
+        let mut intake =
+            Intake { storage: self, owner, buffer: BytesMut::new(), share: None, writer: None, seal };
         let mut taken = 0u64;
         loop {
             let hint = body.length_hint();
@@ -191,6 +243,9 @@ impl<R: Rados> Storage<R> {
         }
         if intake.writer.is_some() || intake.buffer.len() > inline_max {
             intake.flush().await?;
+        }
+        if let Some(writer) = &mut intake.writer {
+            writer.append_sealed(None, true).await?;
         }
         let Intake { buffer, writer, share, .. } = intake;
         let summary = body.finish().await?;
@@ -219,6 +274,7 @@ struct Intake<'a, R: Rados> {
     buffer: BytesMut,
     share: Option<Share>,
     writer: Option<RunWriter<R>>,
+    seal: Option<&'a Seal>,
 }
 
 impl<R: Rados> Intake<'_, R> {
@@ -266,7 +322,7 @@ impl<R: Rados> Intake<'_, R> {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(RunWriter::new(self.storage, self.owner).await?),
+            None => self.writer.insert(RunWriter::new(self.storage, self.owner, self.seal).await?),
         };
         writer.append(self.buffer.split().freeze(), self.share.take()).await
     }

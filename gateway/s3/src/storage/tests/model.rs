@@ -244,6 +244,7 @@ impl World {
                 for part in rows.parts {
                     let run = manifest::Run::of(&part);
                     let entry = Entry {
+                        seal: None,
                         key: u.key.clone(),
                         size: part.size,
                         etag: ETag { md5: part.md5, parts: 0 },

@@ -4,6 +4,7 @@ pub(crate) mod cors;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod delete_objects;
+pub(crate) mod encryption;
 pub(crate) mod head;
 pub(crate) mod lifecycle;
 pub(crate) mod list_objects;

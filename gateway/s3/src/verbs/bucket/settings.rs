@@ -22,7 +22,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
             d.leaf("Payer", "BucketOwner");
             d
         }
-        "encryption" => return absent(Code::ServerSideEncryptionConfigurationNotFoundError),
         "website" => return absent(Code::NoSuchWebsiteConfiguration),
         "replication" => return absent(Code::ReplicationConfigurationNotFoundError),
         _ => return Err(Code::NotImplemented.into()),

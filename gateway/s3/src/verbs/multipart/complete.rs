@@ -5,11 +5,12 @@ use super::checksums::Claimed;
 use super::{MAX_PART, upload_id};
 use crate::access::Ask;
 use crate::checksum::{Checksum, ChecksumAlgorithm};
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
-use crate::storage::{CompletePart, ETag};
+use crate::storage::{Bucket, CompletePart, ETag, Sealing, UploadId};
 use crate::uri;
 use crate::verbs::object::version::set_new_version;
 use crate::verbs::object::{checksum_text, write_conditions};
@@ -40,6 +41,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     if !parts.is_sorted_by(|a, b| a.number < b.number) {
         return Err(Code::InvalidPartOrder.into());
     }
+    let sealing = sealing(gw, &rq, &bucket, id).await?;
     let named = parts.clone();
     let done = gw
         .storage
@@ -58,8 +60,26 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         d.leaf(element, &checksum_text(checksum, done.etag.parts)).leaf("ChecksumType", checksum.kind.name());
     }
     let mut response = response::document(StatusCode::OK, d);
+    encryption::describe(response.headers_mut(), sealing.as_ref(), &rq.headers);
     set_new_version(response.headers_mut(), done.version);
     Ok(response)
+}
+
+/// How the upload is encrypted; its customer's key must come along again. None also of one that is complete already.
+async fn sealing<R: Rados>(
+    gw: &Gateway<R>,
+    rq: &Request,
+    bucket: &Bucket,
+    id: UploadId,
+) -> Result<Option<Sealing>, S3Error> {
+    match gw.storage.upload_get(bucket, rq.key(), id).await {
+        Ok(upload) => {
+            let seal = encryption::seal_of_upload(gw, &rq.headers, &upload.attrs.extra).await?;
+            Ok(seal.map(|seal| seal.sealing))
+        }
+        Err(e) if e.code() == Code::NoSuchUpload => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 #[derive(Default)]

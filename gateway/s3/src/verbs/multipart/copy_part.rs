@@ -3,6 +3,7 @@
 use super::{part_number, upload_id};
 use crate::access::Ask;
 use crate::dates;
+use crate::encryption;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -20,13 +21,14 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let number = part_number(&rq)?;
     let id = upload_id(&rq)?;
     let upload = gw.storage.upload_get(&bucket, rq.key(), id).await?;
+    let seal = encryption::seal_of_upload(gw, &rq.headers, &upload.attrs.extra).await?;
     let source = CopySource::find(gw, &rq).await?;
     let span = match rq.header("x-amz-copy-source-range") {
         Some(text) => copy_range(text, source.entry.size)?,
         None => Span { offset: 0, length: source.entry.size },
     };
     let mut body = source.body(&gw.storage, span, upload.checksum.map(|(algorithm, _)| algorithm))?;
-    let part = gw.storage.part_put(&bucket, rq.key(), id, number, &mut body).await?;
+    let part = gw.storage.part_put_sealed(&bucket, rq.key(), (id, number), &mut body, seal.as_ref()).await?;
 
     let mut d = Document::new("CopyPartResult");
     d.leaf("LastModified", &dates::iso(part.mtime)).leaf("ETag", &format!("\"{}\"", part.etag));
@@ -34,6 +36,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         d.leaf(checksum.algorithm.element(), &checksum.base64());
     }
     let mut response = response::document(StatusCode::OK, d);
+    encryption::describe(response.headers_mut(), seal.as_ref().map(|seal| &seal.sealing), &rq.headers);
     source.set_version(response.headers_mut());
     Ok(response)
 }

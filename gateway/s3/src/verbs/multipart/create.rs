@@ -4,6 +4,7 @@ use super::checksums;
 use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
 use crate::dates;
+use crate::encryption;
 use crate::error::S3Error;
 use crate::lifecycle;
 use crate::request::Request;
@@ -25,12 +26,15 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     }
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
+    attrs.seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
+    let sealing = attrs.seal.as_ref().map(|seal| seal.sealing.clone());
     let checksum = checksums::agreed(&rq.headers)?;
     let id = gw.storage.upload_create(&bucket, rq.key(), attrs, checksum).await?;
 
     let mut d = Document::new("InitiateMultipartUploadResult");
     d.leaf("Bucket", &bucket.name).leaf("Key", rq.key()).leaf("UploadId", &id.to_string());
     let mut response = response::document(StatusCode::OK, d);
+    encryption::describe(response.headers_mut(), sealing.as_ref(), &rq.headers);
     let rules = lifecycle::of(&bucket.settings)?;
     if let Some((at, id)) = lifecycle::abort_of(&rules, rq.key(), gw.now() * 1000) {
         set(response.headers_mut(), "x-amz-abort-date", &dates::http(at));

@@ -2,6 +2,7 @@
 
 use super::{checksums, part_number, upload_id};
 use crate::access::Ask;
+use crate::encryption;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -18,15 +19,17 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let id = upload_id(&rq)?;
     // Before the body, so that nobody sends 5 GiB to an upload that is gone.
     let upload = gw.storage.upload_get(&bucket, rq.key(), id).await?;
+    let seal = encryption::seal_of_upload(gw, &rq.headers, &upload.attrs.extra).await?;
     let mut body = rq.take_body()?;
     checksums::check_part(&upload, body.announced_algorithm())?;
     if let Some((algorithm, _)) = upload.checksum {
         body.also_compute(algorithm);
     }
-    let part = gw.storage.part_put(&bucket, rq.key(), id, number, &mut body).await?;
+    let part = gw.storage.part_put_sealed(&bucket, rq.key(), (id, number), &mut body, seal.as_ref()).await?;
 
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();
+    encryption::describe(headers, seal.as_ref().map(|seal| &seal.sealing), &rq.headers);
     set(headers, "etag", &format!("\"{}\"", part.etag));
     if let Some(checksum) = &part.checksum {
         set(headers, checksum.algorithm.header(), &checksum.base64());

@@ -6,6 +6,7 @@ use super::version;
 use crate::access::Ask;
 use crate::authorise::Wish;
 use crate::dates;
+use crate::encryption;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -28,7 +29,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         let message = "Invalid attribute name specified.";
         return Err(S3Error::invalid_argument(message, "x-amz-object-attributes", &wanted.join(",")));
     }
-    let entry = version::find(gw, &rq, &bucket, false).await?;
+    let mut entry = version::find(gw, &rq, &bucket, false).await?;
+    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let wish = Wish::new(Ask::ATTRIBUTES, Some(rq.key())).version(version::which(&rq)?);
     rq.check_not_denied(gw, &bucket, wish.object(&entry))?;
     let wants = |name| wanted.contains(&name);

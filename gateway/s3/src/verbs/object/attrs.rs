@@ -43,6 +43,7 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
         metadata: metadata(headers)?,
         storage_class: storage_class(headers)?,
         lock: None,
+        seal: None,
         extra,
     })
 }

@@ -8,11 +8,12 @@ use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
 use crate::checksum::declared_algorithm;
 use crate::dates;
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
-use crate::storage::Which;
+use crate::storage::{Sealing, Which};
 use crate::tags;
 use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
@@ -29,7 +30,9 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let source = CopySource::find(gw, &rq).await?;
     // An older version copied onto its key is how it is brought back.
     let same = source.bucket.name == bucket.name && source.entry.key == rq.key();
-    if !replace && same && source.which == Which::Current {
+    let seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
+    let encrypts = seal.is_some() || source.entry.seal.is_some();
+    if !replace && same && source.which == Which::Current && !encrypts {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(S3Error::with_message(Code::InvalidRequest, message));
     }
@@ -44,6 +47,10 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     tags::keep(&mut attrs.extra, &tags);
     // An ACL never goes along with a copy.
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
+    // Nor does an encryption, nor a lock.
+    Sealing::forget(&mut attrs);
+    let sealing = seal.as_ref().map(|seal| seal.sealing.clone());
+    attrs.seal = seal;
     attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
     let kept = source.entry.checksum.as_ref().map(|c| c.checksum.algorithm);
     let algorithm = declared_algorithm(&rq.headers)?.or(kept);
@@ -59,6 +66,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         d.leaf(element, &checksum_text(checksum, done.etag.parts)).leaf("ChecksumType", checksum.kind.name());
     }
     let mut response = response::document(StatusCode::OK, d);
+    encryption::describe(response.headers_mut(), sealing.as_ref(), &rq.headers);
     set_new_version(response.headers_mut(), done.version);
     source.set_version(response.headers_mut());
     Ok(response)

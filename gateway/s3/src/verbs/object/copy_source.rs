@@ -7,6 +7,7 @@ use crate::access::Ask;
 use crate::authorise::Wish;
 use crate::body::MAX_BODY_BYTES;
 use crate::checksum::{ChecksumAlgorithm, Digest};
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::set;
@@ -43,7 +44,7 @@ impl CopySource {
         }
         let entry = version::read(gw, rq, &bucket, &key, which, true).await;
         // A delete marker cannot be the source of a copy, and its headers are not about the target.
-        let entry = entry.map_err(|e| match e.code() {
+        let mut entry = entry.map_err(|e| match e.code() {
             Code::MethodNotAllowed => S3Error::with_message(
                 Code::InvalidRequest,
                 "The source of a copy request may not be a delete marker.",
@@ -51,6 +52,7 @@ impl CopySource {
             code @ (Code::NoSuchKey | Code::NoSuchVersion) => S3Error::new(code).field("Key", key.clone()),
             _ => e,
         })?;
+        encryption::unlock(gw, &rq.headers, &encryption::COPY_SOURCE, &mut entry).await?;
         check_copy_source(&rq.headers, &entry)?;
         let versioned = bucket.versioning() != Versioning::Off;
         Ok(CopySource { bucket, entry, which, versioned })

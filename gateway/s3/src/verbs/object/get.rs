@@ -4,6 +4,7 @@ use super::conditions::check_read;
 use super::headers::{describe, set_checksum};
 use super::range::{self, Span};
 use super::version;
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, ResponseBody, set};
@@ -17,7 +18,8 @@ use http::StatusCode;
 /// Gives an object's bytes, all or a range or a part of them.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_of_anybody(gw).await?;
-    let entry = version::find(gw, &rq, &bucket, true).await?;
+    let mut entry = version::find(gw, &rq, &bucket, true).await?;
+    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let answer = Answer::of(&rq, &entry)?;
     let body = read(gw, &entry, answer.span).await?;
     let mut response = response::with(answer.status, body);

@@ -2,6 +2,7 @@
 
 use super::get::Answer;
 use super::version;
+use crate::encryption;
 use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -11,7 +12,8 @@ use gateway_client::Rados;
 /// Describes an object as GET would, without its bytes.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_of_anybody(gw).await?;
-    let entry = version::find(gw, &rq, &bucket, false).await?;
+    let mut entry = version::find(gw, &rq, &bucket, false).await?;
+    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let answer = Answer::of(&rq, &entry)?;
     let mut response = response::empty(answer.status);
     answer.describe(response.headers_mut(), &rq, &entry)?;

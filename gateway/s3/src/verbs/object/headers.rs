@@ -3,6 +3,7 @@
 use super::attrs::DEFAULT_CONTENT_TYPE;
 use crate::checksum::ChecksumKind;
 use crate::dates;
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::lifecycle;
 use crate::object_lock;
@@ -44,6 +45,7 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, rq: &Request) -> 
     if let Some(lock) = &entry.attrs.lock {
         set_lock(headers, lock);
     }
+    encryption::describe(headers, entry.sealing()?.as_ref(), &rq.headers);
     let tags = tags::of(&entry.attrs.extra)?.len();
     if tags > 0 {
         set(headers, "x-amz-tagging-count", &tags.to_string());

@@ -6,6 +6,7 @@ use super::{attrs, lock_of_headers, set_checksum, set_expiration};
 use crate::access::Ask;
 use crate::auth::FormClaim;
 use crate::authorise::{Wish, new_acl};
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::form::{Fields, FormPolicy, read_fields};
 use crate::request::Request;
@@ -51,6 +52,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     }
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
+    attrs.seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
+    let sealing = attrs.seal.as_ref().map(|seal| seal.sealing.clone());
     let mut body = body.expect(range, &rq.headers)?;
     let kept = tags::of(&attrs.extra)?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, Conditions::default(), &mut body).await?;
@@ -58,6 +61,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let mut response = answer(&rq, &fields, &done);
     let headers = response.headers_mut();
     set(headers, "etag", &format!("\"{}\"", done.etag));
+    encryption::describe(headers, sealing.as_ref(), &rq.headers);
     set_new_version(headers, done.version);
     if let Some(checksum) = &done.checksum {
         set_checksum(headers, checksum, 0);

@@ -4,6 +4,7 @@ use super::version::set_new_version;
 use super::{attrs, lock_of_headers, set_checksum, set_expiration, write_conditions};
 use crate::access::Ask;
 use crate::authorise::{Wish, new_acl};
+use crate::encryption;
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, set};
@@ -27,11 +28,14 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     }
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);
     attrs.lock = lock_of_headers(gw, &rq, &bucket)?;
+    attrs.seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
+    let sealing = attrs.seal.as_ref().map(|seal| seal.sealing.clone());
     let tags = tags::of(&attrs.extra)?;
     let conditions = write_conditions(&rq.headers);
     let mut body = rq.take_body()?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
     let mut response = answer(&done);
+    encryption::describe(response.headers_mut(), sealing.as_ref(), &rq.headers);
     set_expiration(response.headers_mut(), &bucket, rq.key(), (done.size, done.mtime), &tags)?;
     Ok(response)
 }
