@@ -43,6 +43,30 @@ pub enum CacheMode {
     None,
 }
 
+/// Whether the device is told of space that holds nothing any more (`osd_discard`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiscardMode {
+    /// A block device that announces discards is.
+    #[default]
+    Auto,
+    /// Also a file, which gives its space back to the file system then and may not get it again.
+    On,
+    /// Never.
+    Off,
+}
+
+impl std::str::FromStr for DiscardMode {
+    type Err = String;
+    fn from_str(text: &str) -> Result<DiscardMode, String> {
+        match text {
+            "auto" => Ok(DiscardMode::Auto),
+            "on" => Ok(DiscardMode::On),
+            "off" => Ok(DiscardMode::Off),
+            other => Err(format!("{other:?} is none of auto, on, off")),
+        }
+    }
+}
+
 /// Who a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -47,12 +47,13 @@ mod superblock;
 mod wal;
 
 pub use buf::AlignedBuf;
-pub use config::{CacheMode, Identity, StoreConfig, Uuid16};
+pub use config::{CacheMode, DiscardMode, Identity, StoreConfig, Uuid16};
 pub use error::StoreError;
 pub use layout::{STORE_BYTES_MIN, UNIT_BYTES};
 #[cfg(feature = "harness")]
 pub use store::harness;
 pub use store::{
     Completion, CopyView, Examiner, ExtentView, FsckReport, Limits, LogBatchView, LogView, ObjectView,
-    Problem, Repaired, Store, SuperblockView, Usage, fsck, repair,
+    Problem, Repaired, ScrubBudget, ScrubCursor, ScrubObject, ScrubPage, Store, SuperblockView, Usage, fsck,
+    repair,
 };

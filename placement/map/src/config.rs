@@ -17,6 +17,8 @@ pub enum Kind {
     Switch,
     /// Any text.
     Text,
+    /// `auto`, `on` or `off`.
+    Auto,
     /// A place in CRUSH's tree; see [`crate::location`].
     Location,
 }
@@ -66,6 +68,12 @@ pub const SETTINGS: &[Setting] = &[
         "peers that must report an OSD before it is marked down",
     ),
     setting("mon_osd_nearfull_ratio", Kind::Ratio, "0.85", "an OSD fuller than this raises a warning"),
+    setting(
+        "osd_discard",
+        Kind::Auto,
+        "auto",
+        "whether disks are told of space that holds nothing any more: auto, block devices that announce discards; on, also files",
+    ),
     setting(
         "osd_heartbeat_grace",
         Kind::Seconds,
@@ -123,6 +131,7 @@ pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
         Kind::Ratio if !value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)) => {
             "a number from 0 to 1"
         }
+        Kind::Auto if !matches!(value, "auto" | "on" | "off") => "auto, on or off",
         Kind::Switch if !matches!(value, "true" | "false") => "true or false",
         Kind::Location if crate::location::parse(value).is_err() => {
             "TYPE=NAME pairs such as \"datacenter=dc1 rack=r1 host=h1\""

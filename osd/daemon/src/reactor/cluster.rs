@@ -36,6 +36,7 @@ impl Reactor {
         self.follow_pgs(&changes);
         if changes.map {
             self.refresh_full();
+            self.follow_settings();
             for (session, op) in std::mem::take(&mut self.ahead) {
                 self.client_op(session, op);
             }
@@ -47,6 +48,14 @@ impl Reactor {
             // Whoever looks at a cluster that has just come up wants to see its size.
             self.beaconed = stdx::Time::ZERO;
         }
+    }
+
+    /// Central settings that the store goes by.
+    fn follow_settings(&mut self) {
+        let set = self.view.map().setting(&self.config.id.to_string(), "osd_discard");
+        // The monitors take no other words; an older map knows none.
+        let mode = set.and_then(|word| word.parse().ok()).unwrap_or_default();
+        self.store.set_discard(mode);
     }
 
     fn follow_osds(&mut self) {

@@ -1,6 +1,6 @@
 //! A device in memory that never fails and completes in order: for tests and simulations.
 
-use super::{Device, DeviceError, Event, lower, new_event_fd, raise};
+use super::{Device, DeviceError, DiscardSupport, Event, lower, new_event_fd, raise};
 use crate::buf::{AlignedBuf, is_direct};
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -11,6 +11,8 @@ use std::rc::Rc;
 /// The device. Clones share their contents, so that a store can be opened again on them.
 pub struct MemoryDevice {
     contents: Rc<RefCell<Vec<u8>>>,
+    /// Offset and length of each discard; none if it takes none.
+    discards: Option<Rc<RefCell<Vec<(u64, u64)>>>>,
     done: VecDeque<Event>,
     event: OwnedFd,
 }
@@ -21,6 +23,7 @@ impl MemoryDevice {
         let contents = vec![0; usize::try_from(size_bytes).expect("a test device fits into memory")];
         MemoryDevice {
             contents: Rc::new(RefCell::new(contents)),
+            discards: None,
             done: VecDeque::new(),
             event: new_event_fd(),
         }
@@ -32,6 +35,16 @@ impl MemoryDevice {
         self.contents.borrow_mut()[at..at + data.len()].copy_from_slice(data);
     }
 
+    /// From here on it announces discards, and fills what is discarded with garbage.
+    pub fn announce_discards(&mut self) {
+        self.discards = Some(Rc::default());
+    }
+
+    /// Offset and length of each discard so far, in order.
+    pub fn discards(&self) -> Vec<(u64, u64)> {
+        self.discards.as_ref().map_or(Vec::new(), |d| d.borrow().clone())
+    }
+
     /// A copy of all bytes.
     pub fn image(&self) -> Vec<u8> {
         self.contents.borrow().clone()
@@ -40,7 +53,12 @@ impl MemoryDevice {
 
 impl Clone for MemoryDevice {
     fn clone(&self) -> MemoryDevice {
-        MemoryDevice { contents: self.contents.clone(), done: VecDeque::new(), event: new_event_fd() }
+        MemoryDevice {
+            contents: self.contents.clone(),
+            discards: self.discards.clone(),
+            done: VecDeque::new(),
+            event: new_event_fd(),
+        }
     }
 }
 
@@ -68,6 +86,15 @@ impl Device for MemoryDevice {
         self.done.push_back(Event { tag, result, buf: Some(buf) });
     }
     fn flush(&mut self, tag: u64) {
+        self.done.push_back(Event { tag, result: Ok(()), buf: None });
+    }
+    fn discard_support(&self) -> DiscardSupport {
+        if self.discards.is_some() { DiscardSupport::Announced } else { DiscardSupport::None }
+    }
+    fn discard(&mut self, tag: u64, offset: u64, len: u64) {
+        let discards = self.discards.as_ref().expect("it announced none");
+        discards.borrow_mut().push((offset, len));
+        self.damage(offset, &vec![0xdd; len as usize]);
         self.done.push_back(Event { tag, result: Ok(()), buf: None });
     }
     fn submit(&mut self) -> Result<(), DeviceError> {

@@ -2,6 +2,7 @@
 
 pub mod faulty;
 pub mod memory;
+pub(crate) mod queue;
 pub mod uring;
 
 use crate::buf::AlignedBuf;
@@ -29,6 +30,15 @@ pub trait Device {
     fn read(&mut self, tag: u64, offset: u64, len: usize);
     /// Queues a flush.
     fn flush(&mut self, tag: u64);
+    /// Whether it can be told of space that holds nothing any more.
+    fn discard_support(&self) -> DiscardSupport {
+        DiscardSupport::None
+    }
+    /// Queues a discard of whole units: what is read there afterwards means nothing. Only if `discard_support` says
+    /// so; a failure means no more than that nothing was discarded.
+    fn discard(&mut self, _tag: u64, offset: u64, _len: u64) {
+        panic!("a discard at {offset} of a device that takes none");
+    }
     /// Hands over what is queued.
     fn submit(&mut self) -> Result<(), DeviceError>;
     /// The next completion, if one is there.
@@ -37,6 +47,17 @@ pub trait Device {
     fn wait(&mut self) -> Result<(), DeviceError>;
     /// Reads at once, blocking: for the rare partial overwrite, and for opening.
     fn read_now(&mut self, offset: u64, buf: &mut AlignedBuf) -> Result<(), DeviceError>;
+}
+
+/// What a device makes of discards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscardSupport {
+    /// Nothing.
+    None,
+    /// It can, but it costs something else: a file loses the space that was allocated for it.
+    Possible,
+    /// It wants them.
+    Announced,
 }
 
 /// A completed operation.

@@ -1,6 +1,6 @@
 //! A file or block device through io_uring with O_DIRECT.
 
-use super::{Device, DeviceError, Event};
+use super::{Device, DeviceError, DiscardSupport, Event};
 use crate::buf::{AlignedBuf, is_direct};
 use bytes::Bytes;
 use io_uring::{IoUring, opcode, squeue, types};
@@ -18,6 +18,7 @@ pub struct UringDevice {
     ring: IoUring,
     file: OwnedFd,
     size_bytes: u64,
+    discard: DiscardSupport,
     /// By slot, which is the kernel's user data. A buffer lives here until its operation is back.
     operations: Vec<Option<Operation>>,
     free_slots: Vec<usize>,
@@ -46,6 +47,10 @@ enum Kind {
         len: usize,
     },
     Flush,
+    /// A hole in a file, unmapped blocks of a device.
+    Discard {
+        len: u64,
+    },
 }
 
 impl Kind {
@@ -54,13 +59,14 @@ impl Kind {
             Kind::Write(_) | Kind::WriteDurably(_) => "write",
             Kind::Read { .. } => "read",
             Kind::Flush => "flush",
+            Kind::Discard { .. } => "discard",
         }
     }
     fn len(&self) -> usize {
         match self {
             Kind::Write(data) | Kind::WriteDurably(data) => data.len(),
             Kind::Read { len, .. } => *len,
-            Kind::Flush => 0,
+            Kind::Flush | Kind::Discard { .. } => 0,
         }
     }
 }
@@ -81,6 +87,7 @@ impl UringDevice {
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         // Works for files and block devices alike.
         let size_bytes = rustix::fs::seek(&file, rustix::fs::SeekFrom::End(0))?;
+        let discard = discard_support(&rustix::fs::fstat(&file)?);
         let ring = IoUring::builder().setup_single_issuer().setup_coop_taskrun().build(DEPTH);
         // Kernels before 6.0 do not know the hints.
         let ring = ring.or_else(|_| IoUring::new(DEPTH))?;
@@ -88,6 +95,7 @@ impl UringDevice {
             ring,
             file,
             size_bytes,
+            discard,
             operations: Vec::new(),
             free_slots: Vec::new(),
             queued: VecDeque::new(),
@@ -134,6 +142,10 @@ impl UringDevice {
                     opcode::Read::new(file, to, left).offset(at).build()
                 }
                 Kind::Flush => opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC).build(),
+                Kind::Discard { len } => opcode::Fallocate::new(file, *len)
+                    .offset(at)
+                    .mode(libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE)
+                    .build(),
             };
             self.in_flight += 1;
             self.push(entry.user_data(slot as u64));
@@ -247,6 +259,13 @@ impl Device for UringDevice {
     fn flush(&mut self, tag: u64) {
         self.queue(tag, 0, Kind::Flush);
     }
+    fn discard_support(&self) -> DiscardSupport {
+        self.discard
+    }
+    fn discard(&mut self, tag: u64, offset: u64, len: u64) {
+        assert!(offset + len <= self.size_bytes, "a discard outside the device");
+        self.queue(tag, offset, Kind::Discard { len });
+    }
     fn submit(&mut self) -> Result<(), DeviceError> {
         if self.queued.is_empty() { Ok(()) } else { self.enter(0) }
     }
@@ -285,6 +304,17 @@ impl Device for UringDevice {
             }
         }
         Ok(())
+    }
+}
+
+/// As the kernel says of a block device.
+fn discard_support(stat: &rustix::fs::Stat) -> DiscardSupport {
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::BlockDevice {
+        return DiscardSupport::Possible;
+    }
+    match super::queue::attribute(stat, "discard_max_bytes").and_then(|n| n.parse::<u64>().ok()) {
+        Some(bytes) if bytes > 0 => DiscardSupport::Announced,
+        _ => DiscardSupport::None,
     }
 }
 

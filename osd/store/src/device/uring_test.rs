@@ -77,6 +77,35 @@ fn durable_writes_come_back_once_among_others() {
     assert_eq!(d.in_flight, 0);
 }
 
+#[test]
+fn a_discarded_range_of_a_file_holds_nothing_and_no_space() {
+    use std::os::unix::fs::MetadataExt;
+    let (f, mut d) = file(1 << 20);
+    assert_eq!(d.discard_support(), DiscardSupport::Possible, "a file does not ask for it");
+    for i in 0..256u64 {
+        d.write(i, i * 4096, unit(7));
+    }
+    d.flush(300);
+    let finish = |d: &mut UringDevice, mut left: usize| {
+        while left > 0 {
+            d.wait().unwrap();
+            while let Some(e) = d.reap() {
+                e.result.unwrap();
+                left -= 1;
+            }
+        }
+    };
+    finish(&mut d, 257);
+    let before = f.as_file().metadata().unwrap().blocks();
+    d.discard(1, 64 << 10, 512 << 10);
+    finish(&mut d, 1);
+    let after = f.as_file().metadata().unwrap();
+    assert!(after.blocks() + 900 < before && after.len() == 1 << 20, "{before} {}", after.blocks());
+    let mut buf = AlignedBuf::zeroed(128 << 10);
+    d.read_now(0, &mut buf).unwrap();
+    assert!(buf[..64 << 10].iter().all(|b| *b == 7) && buf[64 << 10..].iter().all(|b| *b == 0));
+}
+
 /// Results that this machine's kernel does not give on demand.
 #[test]
 fn partial_and_failed_durable_writes() {

@@ -174,7 +174,7 @@ impl Store {
 
     fn check_space(&self, report: &mut FsckReport, used: &Bits, shared: &Bits) {
         let mut differs = |detail: String| report.problem(Problem::Accounting { detail });
-        let (free, waiting) = (self.space.free.units(), self.space.waiting_units());
+        let (free, waiting) = (self.space.free.units(), self.space.freed_units());
         let total = self.geometry().data_units - 1;
         let known = used.count() + free + waiting;
         if known > total {

@@ -136,6 +136,7 @@ impl Store {
         self.superblock = *next;
         self.ring.tail = self.superblock.trim;
         self.space.reuse_upto(self.superblock.trim_lsn);
+        self.discard_next();
         self.index_disk_bytes = self.index.disk_bytes();
     }
 

@@ -3,12 +3,13 @@
 use super::open::Opening;
 use super::{Limits, Store};
 use crate::config::{Identity, StoreConfig, Uuid16};
+use crate::device::queue;
 use crate::device::uring::UringDevice;
 use crate::error::StoreError;
 use crate::index::layered::LayeredIndex;
 use crate::index::rocks::RocksIndex;
 use crate::index::{Family, Index};
-use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -181,14 +182,5 @@ fn preallocate(path: &Path, size_bytes: u64) -> Result<(), StoreError> {
 /// Whether the kernel says that a block device has no volatile cache. Unknown, and every file: no.
 fn is_write_through(path: &Path) -> bool {
     let Ok(stat) = rustix::fs::stat(path) else { return false };
-    if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
-        return false;
-    }
-    let number = format!("{}:{}", rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-    let base = Path::new("/sys/dev/block").join(number);
-    // A partition has its queue one level up.
-    ["queue/write_cache", "../queue/write_cache"]
-        .iter()
-        .find_map(|f| std::fs::read_to_string(base.join(f)).ok())
-        .is_some_and(|mode| mode.trim() == "write through")
+    queue::attribute(&stat, "write_cache").is_some_and(|mode| mode == "write through")
 }

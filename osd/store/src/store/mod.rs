@@ -9,6 +9,7 @@ mod apply;
 mod check;
 mod checkpoint;
 mod commit;
+mod discard;
 mod examine;
 mod fsck;
 #[cfg(test)]
@@ -29,6 +30,9 @@ mod replay;
 mod salvage;
 #[cfg(test)]
 mod salvage_test;
+mod scrub;
+#[cfg(test)]
+mod scrub_test;
 #[cfg(test)]
 mod store_test;
 mod submit;
@@ -39,6 +43,7 @@ pub use examine::{CopyView, Examiner, ExtentView, LogBatchView, LogView, ObjectV
 pub use fsck::{FsckReport, fsck};
 pub use problem::Problem;
 pub use repair::{Repaired, repair};
+pub use scrub::{ScrubBudget, ScrubCursor, ScrubObject, ScrubPage};
 pub use usage::Usage;
 
 use crate::config::{CacheMode, Identity};
@@ -153,6 +158,7 @@ enum Operation {
     CheckpointFlush,
     SuperblockWrite,
     SuperblockFlush,
+    Discard,
     Read { read: u64, segment: usize },
 }
 
@@ -254,6 +260,7 @@ impl Store {
                 self.read_segment_done(read, segment, event.result, event.buf);
                 return Ok(true);
             }
+            Operation::Discard => self.discarded(event.result),
             operation => {
                 let failed = |what| event.result.as_ref().is_err_and(|e| e.operation == what);
                 if failed("flush") && sabotage::is(Sabotage::RetryFailedFlush) {
@@ -274,7 +281,7 @@ impl Store {
                     Operation::CheckpointFlush => self.checkpoint.flushed(),
                     Operation::SuperblockWrite => self.superblock_written(),
                     Operation::SuperblockFlush => self.superblock_durable(),
-                    Operation::Read { .. } => unreachable!("handled above"),
+                    Operation::Discard | Operation::Read { .. } => unreachable!("handled above"),
                 }
             }
         }

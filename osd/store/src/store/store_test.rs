@@ -329,3 +329,84 @@ fn a_hole_in_the_durable_log_is_reported() {
     device.damage(at, &saved);
     assert_eq!(open(&device, &disk).list(PoolId(1), None, 100).unwrap().len(), 10);
 }
+
+/// What is discarded is garbage at once: nothing that is read, now or after any reopen, may lie there.
+#[test]
+fn freed_space_is_discarded_only_when_no_pointer_leads_there_and_given_out_only_afterwards() {
+    let mut discarded = 0;
+    for seed in 0..6 {
+        let mut rng = Rng::new(seed);
+        let (mut device, disk) = (MemoryDevice::new(48 << 20), MapDisk::new());
+        device.announce_discards();
+        make(&mut device, &disk);
+        let reopened = || {
+            let mut store = open(&device, &disk);
+            store.set_discard(crate::config::DiscardMode::Auto);
+            store
+        };
+        let (mut store, mut model) = (reopened(), Model::new());
+        for i in 0..250 {
+            let t = random_transaction(&mut rng, &model, 12);
+            store.submit(i, t.clone()).unwrap();
+            model.apply(&t);
+            if rng.chance(2, 3) {
+                store.poll().unwrap();
+            }
+            if rng.chance(1, 20) {
+                store.flush_index().unwrap();
+            }
+            if rng.chance(1, 50) {
+                store.drain().unwrap();
+                drop(store);
+                store = reopened();
+                assert_same(&mut store, &model);
+            }
+        }
+        store.flush_index().unwrap();
+        let freed = store.usage().freed_bytes;
+        store.set_discard(crate::config::DiscardMode::Off);
+        assert!(store.usage().freed_bytes <= freed.min(16 << 20), "what waited is free");
+        assert_same(&mut store, &model);
+        let report = store.fsck().unwrap();
+        assert!(report.is_clean(), "seed {seed}: {report:?}");
+        let data = store.geometry().unit_offset(1);
+        assert!(device.discards().iter().all(|(at, len)| *at >= data && *len >= 64 << 10));
+        discarded += device.discards().len();
+    }
+    assert!(discarded > 20, "{discarded}");
+}
+
+#[test]
+fn a_device_that_announces_nothing_is_told_nothing_and_waiting_discards_give_way_to_writes() {
+    let (device, _, mut store) = fresh(16 << 20);
+    store.set_discard(crate::config::DiscardMode::Auto);
+    assert!(!store.space.discards.is_on() && device.discards().is_empty());
+
+    let (mut device, disk) = (MemoryDevice::new(16 << 20), MapDisk::new());
+    device.announce_discards();
+    make(&mut device, &disk);
+    let mut store = open(&device, &disk);
+    store.set_discard(crate::config::DiscardMode::Auto);
+    let write = |n: u64| Transaction {
+        mutations: vec![Mutation::Write {
+            object: object(n),
+            offset: 0,
+            data: vec![n as u8; 4 << 20].into(),
+        }],
+    };
+    for n in 0..3 {
+        store.submit(n, write(n)).unwrap();
+    }
+    // Deleted and written again at once, many times: never refused for space that only waits.
+    for round in 1..8u64 {
+        for n in 0..3 {
+            let mutations = vec![Mutation::Remove { object: object(n) }];
+            store.submit(n, Transaction { mutations }).unwrap();
+        }
+        for n in 0..3 {
+            store.submit(round, write(n)).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        }
+        store.poll().unwrap();
+    }
+    assert!(store.fsck().unwrap().is_clean() && !device.discards().is_empty());
+}

@@ -25,10 +25,16 @@ impl Store {
 
     fn try_submit(&mut self, ticket: u64, transaction: &Transaction) -> Result<(), StoreError> {
         self.admit(transaction)?;
-        let plan = match self.plan(transaction) {
+        let mut plan = self.plan(transaction);
+        if matches!(plan, Err(StoreError::NoSpace { .. })) && self.space.discards.units() > 0 {
+            self.end_discards()?;
+            plan = self.plan(transaction);
+        }
+        let plan = match plan {
             // Deletes may have freed enough, only not reusably yet.
             Err(StoreError::NoSpace { .. }) if self.space.waiting_units() > 0 => {
                 self.checkpoint_now()?;
+                self.end_discards()?;
                 self.plan(transaction)?
             }
             plan => plan?,

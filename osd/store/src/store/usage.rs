@@ -18,7 +18,8 @@ pub struct Usage {
     pub data_bytes: u64,
     /// Of `used_bytes`, the index's files as of the last checkpoint.
     pub index_bytes: u64,
-    /// Freed, but not usable before the next checkpoint. Not part of `used_bytes`.
+    /// Freed, but not usable before the next checkpoint, or before the device has heard of it. Not part of
+    /// `used_bytes`.
     pub freed_bytes: u64,
     /// Log waiting to be trimmed.
     pub log_bytes: u64,
@@ -35,7 +36,7 @@ impl Store {
     /// How full the store is.
     pub fn usage(&self) -> Usage {
         let total = self.geometry().data_units - 1;
-        let (free, waiting) = (self.space.free.units(), self.space.waiting_units());
+        let (free, waiting) = (self.space.free.units(), self.space.freed_units());
         let data_bytes = (total - free - waiting) * UNIT;
         let used_bytes = (data_bytes + self.index_disk_bytes).min(total * UNIT);
         Usage {
@@ -75,7 +76,7 @@ impl Store {
         let bytes = transaction.payload_bytes();
         let available = self.usage().available_bytes;
         // What a PG notes of itself must go on for a while after client data is refused.
-        let left = self.space.free.units() + self.space.waiting_units();
+        let left = self.space.free.units() + self.space.freed_units();
         let within_reserve = left > self.spare_units() - self.geometry().data_units / RESERVE_PART / 2;
         let goes_on = within_reserve || transaction.mutations.iter().any(frees);
         if bytes <= available || (bytes <= SMALL_BYTES && goes_on) {

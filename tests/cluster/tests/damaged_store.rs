@@ -1,0 +1,114 @@
+//! Disks that lost or changed what they had: the tools name it, and the cluster makes it good without losing a byte.
+
+use serde_json::Value;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+use tests_cluster::s3::S3;
+use tests_cluster::{Cluster, Options, content, say};
+
+const BUCKET: &str = "kept";
+const CLEAN: Duration = Duration::from_secs(180);
+const OBJECTS: u64 = 60;
+
+fn body(n: u64) -> Vec<u8> {
+    content::bytes(n, [700, 5_000, 50_000, 300_000][n as usize % 4])
+}
+
+#[track_caller]
+fn all_there(s3: &S3) {
+    for n in 0..OBJECTS {
+        assert!(s3.get(BUCKET, &format!("o{n}")) == Some(body(n)), "object o{n}");
+    }
+}
+
+fn path(cluster: &Cluster, osd: &str) -> String {
+    cluster.dir().join(osd).display().to_string()
+}
+
+fn flip(cluster: &Cluster, osd: &str, offset: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(cluster.dir().join(osd).join("data"));
+    let file = file.expect("the store's data file");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).expect("readable");
+    file.write_all_at(&[byte[0] ^ 4], offset).expect("writable");
+}
+
+fn inspect(cluster: &Cluster, osd: &str, what: &[&str]) -> Value {
+    cluster.json(&[&["osd", "inspect", "--osd-path", &path(cluster, osd)], what].concat())
+}
+
+/// The kinds of problems that fsck finds, with its exit code.
+fn fsck(cluster: &Cluster, osd: &str, flags: &[&str]) -> (i32, Vec<String>) {
+    let path = path(cluster, osd);
+    let words = [&["fsck", "--osd-path", &path, "--format", "json"], flags].concat();
+    let done = cluster.nacre(&words);
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap_or(Value::Null);
+    let kinds = report["problems"].as_array().into_iter().flatten();
+    let kinds = kinds.filter_map(|p| p["kind"].as_str().map(str::to_string)).collect();
+    (done.code(), kinds)
+}
+
+/// Only this OSD's copy is left to read from.
+fn alone(cluster: &Cluster, osd: &str) {
+    for other in ["osd.0", "osd.1", "osd.2"].into_iter().filter(|o| *o != osd) {
+        cluster.daemon_stop(other);
+    }
+    all_there(&cluster.s3());
+    for other in ["osd.0", "osd.1", "osd.2"].into_iter().filter(|o| *o != osd) {
+        cluster.daemon_start(other);
+    }
+    say!("  everything was read from {osd} alone; clean after {:.1?}", cluster.wait_clean(3, CLEAN));
+}
+
+#[test]
+fn damaged_stores_are_named_and_made_good() {
+    let mut cluster = Cluster::start("damaged_store", Options { osd_size: "1G", ..Options::default() });
+    let s3 = cluster.s3();
+    s3.make_bucket(BUCKET);
+    for n in 0..OBJECTS {
+        s3.put(BUCKET, &format!("o{n}"), &body(n));
+    }
+    let running = cluster.nacre(&["fsck", "--osd-path", &path(&cluster, "osd.1")]);
+    assert_eq!(running.code(), 2, "{}", running.said());
+    assert!(running.err().contains("in use"), "{}", running.said());
+
+    // Acknowledged writes go missing in the middle of the log.
+    cluster.kill9("osd.0");
+    let log = inspect(&cluster, "osd.0", &["log"]);
+    let batches = log["batches"].as_array().expect("batches");
+    assert!(batches.len() > 10 && log["damage"].is_null(), "{log}");
+    let hit = &batches[batches.len() / 2];
+    flip(&cluster, "osd.0", hit["offset"].as_u64().expect("an offset") + 200);
+    let log = inspect(&cluster, "osd.0", &["log"]);
+    assert!(log["damage"].is_string(), "{log}");
+    let (code, kinds) = fsck(&cluster, "osd.0", &[]);
+    assert!(code == 1 && kinds.contains(&"log".to_string()), "{code} {kinds:?}");
+    cluster.daemon_start("osd.0");
+    say!("  osd.0 lost half its log: clean after {:.1?}", cluster.wait_clean(3, CLEAN));
+    assert!(cluster.log("osd.0").contains("lost acknowledged writes"), "{}", cluster.tails());
+    all_there(&s3);
+    alone(&cluster, "osd.0");
+
+    // A unit rots.
+    assert_eq!(cluster.stop(), 0);
+    assert_eq!(fsck(&cluster, "osd.0", &[]), (0, vec![]));
+    let objects = inspect(&cluster, "osd.1", &["objects"]);
+    let large = |o: &&Value| o["size"].as_u64() >= Some(8192) && o["snap"].as_u64() == Some(u64::MAX - 1);
+    let object = objects["objects"].as_array().expect("objects").iter().find(large).expect("a large object");
+    let name = object["id"].as_str().expect("an id");
+    let extents = inspect(&cluster, "osd.1", &["extents", name]);
+    let extent = &extents["objects"][0]["extents"][0];
+    flip(&cluster, "osd.1", extent["device_offset"].as_u64().expect("an offset") + 4000);
+    assert_eq!(fsck(&cluster, "osd.1", &[]), (1, vec!["bad-unit".into()]));
+    assert_eq!(fsck(&cluster, "osd.1", &["--repair"]).0, 1, "nothing is given up without a word");
+    assert_eq!(fsck(&cluster, "osd.1", &[]), (1, vec!["bad-unit".into()]));
+    assert_eq!(fsck(&cluster, "osd.1", &["--repair", "--refill"]).0, 1);
+    cluster.up();
+    say!("  osd.1 gave up an object: clean after {:.1?}", cluster.wait_clean(3, CLEAN));
+    alone(&cluster, "osd.1");
+    assert_eq!(cluster.stop(), 0);
+    for osd in ["osd.0", "osd.1", "osd.2"] {
+        assert_eq!(fsck(&cluster, osd, &[]), (0, vec![]), "{osd}");
+    }
+}
