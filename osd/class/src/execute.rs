@@ -1,11 +1,14 @@
 //! Runs a compound operation against a read view: results for the client, effects for the replicas.
 
 use crate::registry::{Access, MethodContext, Registry};
+use crate::snapped::Snapped;
 use bytes::Bytes;
-use osd_object::draft::Draft;
-use osd_object::op::{OpFailure, OpOutcome};
+use osd_object::draft::{Draft, is_internal_xattr};
+use osd_object::op::{OpFailure, OpOutcome, Snaps};
 use osd_object::view::ObjectMeta;
-use osd_object::{Mutation, ObjectId, ObjectRead, Op, OpResult, Transaction, Version};
+use osd_object::{
+    CloneInfo, Mutation, ObjectId, ObjectRead, Op, OpResult, Seen, SnapId, Transaction, Version,
+};
 use stdx::Errno;
 use stdx::time::WallTime;
 
@@ -49,6 +52,8 @@ pub struct Executed {
     pub exists: bool,
     /// The object's meta before it.
     pub before: Option<ObjectMeta>,
+    /// Clones of the object that the transaction makes, besides what it does to the object itself.
+    pub clones: Vec<SnapId>,
 }
 
 impl Executed {
@@ -61,6 +66,7 @@ impl Executed {
             changed: false,
             exists: before.is_some(),
             before,
+            clones: Vec::new(),
         }
     }
 
@@ -98,11 +104,26 @@ pub fn execute(
     mtime: WallTime,
     registry: &Registry,
 ) -> Executed {
+    run(view, object, ops, mtime, registry, &Snapped::default())
+}
+
+/// The same for an object that may have clones, and that counts as absent if it is kept for them only.
+pub(crate) fn run(
+    view: &dyn ObjectRead,
+    object: &ObjectId,
+    ops: &[Op],
+    mtime: WallTime,
+    registry: &Registry,
+    snapped: &Snapped,
+) -> Executed {
     let failed = |before, step: usize, code, detail| Executed {
         outcome: Err(OpFailure { code, step: step as u32, detail }),
         ..Executed::refused(code, before)
     };
-    let opened = view.meta(object).and_then(|before| Ok((before, Draft::open(view, object.clone())?)));
+    let opened = match snapped.whiteout {
+        true => Ok((None, Draft::open_absent(view, object.clone()))),
+        false => view.meta(object).and_then(|before| Ok((before, Draft::open(view, object.clone())?))),
+    };
     let (before, mut draft) = match opened {
         Ok(x) => x,
         Err(code) => return failed(None, 0, code, Bytes::new()),
@@ -112,7 +133,12 @@ pub fn execute(
     let mut wrote = false;
     let mut bytes = 0;
     for (step, op) in ops.iter().enumerate() {
-        let mut run = Step { draft: &mut draft, before, mtime, registry, step, data_reads: &mut data_reads };
+        if step > 0 && matches!(ops[step - 1], Op::Rollback { .. }) {
+            // What the object is after it is known only when it is carried out.
+            return failed(before, step, Errno::EINVAL, Bytes::new());
+        }
+        let mut run =
+            Step { draft: &mut draft, before, mtime, registry, snapped, step, data_reads: &mut data_reads };
         match run.run(op) {
             Ok(result) => results.push(result),
             Err((code, detail)) => return failed(before, step, code, detail),
@@ -135,6 +161,7 @@ pub fn execute(
         changed,
         exists,
         before,
+        clones: Vec::new(),
     }
 }
 
@@ -144,6 +171,10 @@ fn result_bytes(result: &OpResult) -> u64 {
         OpResult::Done | OpResult::Meta(_) => 0,
         OpResult::Data(data) => data.len(),
         OpResult::Xattrs(all) => all.iter().map(|(name, value)| 16 + name.len() + value.len()).sum(),
+        OpResult::Snaps(snaps) => {
+            let of = |c: &CloneInfo| 48 + 8 * c.snaps.len() + 16 * c.overlap.ranges().len();
+            snaps.set.clones.iter().map(of).sum()
+        }
         OpResult::Rows(page) => page.rows.iter().map(|(key, value)| 16 + key.len() + value.len()).sum(),
     };
     64 + bytes as u64
@@ -154,6 +185,7 @@ struct Step<'a, 'v> {
     before: Option<ObjectMeta>,
     mtime: WallTime,
     registry: &'a Registry,
+    snapped: &'a Snapped,
     step: usize,
     data_reads: &'a mut Vec<DataRead>,
 }
@@ -190,6 +222,14 @@ impl Step<'_, '_> {
                 if self.before.map_or(0, |m| m.version.seq) != *seq {
                     return Err(Errno::ERANGE);
                 }
+            }
+            Op::CmpXattr { name, .. }
+            | Op::GetXattr { name }
+            | Op::SetXattr { name, .. }
+            | Op::RmXattr { name }
+                if is_internal_xattr(name) =>
+            {
+                return Err(Errno::EINVAL);
             }
             Op::CmpXattr { name, compare, value } => {
                 if !compare.holds(&draft.xattr(name)?.unwrap_or_default(), value) {
@@ -252,6 +292,16 @@ impl Step<'_, '_> {
                 }
                 draft.write(0, data.clone())?;
             }
+            Op::WriteSame { offset, len, data } => {
+                let repeats = len.checked_div(data.len() as u64).filter(|n| n * data.len() as u64 == *len);
+                let repeats = repeats.ok_or(Errno::EINVAL)?;
+                // One message's worth at most: the effects carry all of it.
+                let repeats = usize::try_from(repeats).map_err(|_| Errno::E2BIG)?;
+                if *len > RESULTS_BYTES_MAX {
+                    return Err(Errno::E2BIG);
+                }
+                draft.write(*offset, data.repeat(repeats).into())?;
+            }
             Op::Append { data } => draft.write(draft.size(), data.clone())?,
             Op::Zero { offset, len } => draft.zero(*offset, *len),
             Op::Truncate { size } => draft.truncate(*size)?,
@@ -285,6 +335,23 @@ impl Step<'_, '_> {
             Op::OmapRmRange { start, end } => {
                 self.must_exist()?;
                 self.draft.omap_rm_range(start.clone(), end.clone());
+            }
+            Op::Rollback { snap } => match self.snapped.set.at(*snap) {
+                Seen::Head => {}
+                Seen::Nothing => draft.remove(),
+                Seen::Clone(id) => {
+                    let size = self.snapped.set.clones.iter().find(|c| c.id == id).map_or(0, |c| c.size);
+                    let from = ObjectId { snap: id, ..draft.object().clone() };
+                    draft.become_copy_of(from, size);
+                }
+            },
+            Op::ListSnaps => {
+                let head_bytes = draft.exists().then(|| draft.size());
+                if head_bytes.is_none() && self.snapped.set.clones.is_empty() {
+                    return Err(Errno::ENOENT);
+                }
+                let set = self.snapped.set.clone();
+                return Ok(OpResult::Snaps(Box::new(Snaps { set, head_bytes })));
             }
             Op::Call { .. } => unreachable!("calls are dispatched before"),
         }

@@ -10,6 +10,7 @@ pub mod index;
 pub mod lock;
 pub mod memory;
 pub mod registry;
+pub mod snapped;
 
 pub use execute::{DataRead, Executed, execute};
 pub use registry::{Access, ClassError, Method, MethodContext, ObjectClass, Registry};

@@ -187,11 +187,14 @@ impl Registry {
             | Op::GetXattr { .. }
             | Op::GetXattrs
             | Op::OmapGet { .. }
-            | Op::OmapGetRange { .. } => Access::Read,
+            | Op::OmapGetRange { .. }
+            | Op::ListSnaps => Access::Read,
             Op::Create { .. }
             | Op::Write { .. }
             | Op::WriteFull { .. }
             | Op::Append { .. }
+            | Op::WriteSame { .. }
+            | Op::Rollback { .. }
             | Op::Zero { .. }
             | Op::Truncate { .. }
             | Op::Delete

@@ -43,6 +43,23 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// A draft of an object that counts as absent though something is stored under its name: what is left of one that
+    /// was deleted while snapshots still need its clones.
+    pub fn open_absent(view: &'a dyn ObjectRead, object: ObjectId) -> Draft<'a> {
+        Draft {
+            view,
+            existed: false,
+            exists: false,
+            stored: false,
+            size: 0,
+            object,
+            xattrs: BTreeMap::new(),
+            omap: BTreeMap::new(),
+            omap_cleared: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
     /// The object.
     pub fn object(&self) -> &ObjectId {
         &self.object
@@ -84,9 +101,10 @@ impl<'a> Draft<'a> {
             None => Ok(None),
         }
     }
-    /// All attributes at this point.
+    /// All attributes at this point, but those that an OSD keeps for itself (`is_internal_xattr`).
     pub fn xattrs(&self) -> Result<BTreeMap<String, Bytes>, Errno> {
         let mut all = if self.stored { self.view.xattrs(&self.object)? } else { BTreeMap::new() };
+        all.retain(|name, _| !is_internal_xattr(name));
         for (k, v) in &self.xattrs {
             match v {
                 Some(v) => all.insert(k.clone(), v.clone()),
@@ -212,6 +230,12 @@ impl<'a> Draft<'a> {
         self.omap.clear();
         self.omap_cleared.clear();
     }
+    /// The object becomes what another one is, which must exist and be `size` bytes long. Nothing may be read of the
+    /// draft after this but whether it exists and how long it is.
+    pub fn become_copy_of(&mut self, from: ObjectId, size: u64) {
+        self.effects.push(Mutation::Clone { from, to: self.object.clone() });
+        (self.exists, self.size) = (true, size);
+    }
     /// Sets an attribute.
     pub fn set_xattr(&mut self, name: &str, value: Bytes) {
         self.touch();
@@ -260,6 +284,11 @@ impl<'a> Draft<'a> {
     pub fn into_transaction(self) -> Transaction {
         Transaction { mutations: self.effects }
     }
+}
+
+/// Whether an attribute's name is one that an OSD keeps for itself: clients can neither see nor change those.
+pub fn is_internal_xattr(name: &str) -> bool {
+    name.starts_with('\0')
 }
 
 /// The largest object, bytes: Ceph's default osd_max_object_size is 128 MiB.

@@ -1,5 +1,7 @@
 //! Operations: what a client asks of one object, as a list applied atomically.
 
+use crate::snap::SnapId;
+use crate::snapset::SnapSet;
 use crate::view::{ObjectMeta, OmapPage, OmapRange};
 use bytes::Bytes;
 use stdx::Errno;
@@ -172,6 +174,22 @@ pub enum Op {
         /// First key kept; none: to the end.
         end: Option<Bytes>,
     },
+    /// The same bytes over and over, in `offset..offset + len`; the length must be a multiple of theirs.
+    WriteSame {
+        /// Where, in bytes.
+        offset: u64,
+        /// How much, in bytes.
+        len: u64,
+        /// What is repeated; not empty.
+        data: Bytes,
+    },
+    /// The object becomes what it was at a snapshot; absent if it did not exist then. The last step of its operation.
+    Rollback {
+        /// The snapshot.
+        snap: SnapId,
+    },
+    /// Which clones the object has for its snapshots. ENOENT if it has none and does not exist.
+    ListSnaps,
     /// Runs a method of an object class inside the operation.
     Call {
         /// The class, as `index`.
@@ -194,6 +212,7 @@ stdx::codec_enum!(Op {
     19 => GetXattrs,
     20 => OmapGet { keys },
     21 => OmapGetRange { range },
+    22 => ListSnaps,
     32 => Create { exclusive },
     33 => Write { offset, data },
     34 => WriteFull { data },
@@ -206,6 +225,8 @@ stdx::codec_enum!(Op {
     41 => OmapSet { rows },
     42 => OmapRm { keys },
     43 => OmapRmRange { start, end },
+    44 => WriteSame { offset, len, data },
+    45 => Rollback { snap },
     64 => Call { class, method, input },
 });
 
@@ -222,8 +243,21 @@ pub enum OpResult {
     Xattrs(Vec<(String, Bytes)>),
     /// Of `OmapGet`, `OmapGetRange`.
     Rows(OmapPage),
+    /// Of `ListSnaps`.
+    Snaps(Box<Snaps>),
 }
-stdx::codec_enum!(OpResult { 0 => Done, 1 => Meta(m), 2 => Data(d), 3 => Xattrs(x), 4 => Rows(p) });
+
+/// An object and its clones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snaps {
+    /// The clones.
+    pub set: SnapSet,
+    /// Bytes of the live object; none: there is none.
+    pub head_bytes: Option<u64>,
+}
+stdx::codec_versioned!(Snaps, 1 { set, head_bytes });
+
+stdx::codec_enum!(OpResult { 0 => Done, 1 => Meta(m), 2 => Data(d), 3 => Xattrs(x), 4 => Rows(p), 5 => Snaps(s) });
 
 /// Why a compound operation failed: the code, which step, and bytes a class method may say with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

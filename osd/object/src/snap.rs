@@ -1,7 +1,7 @@
 //! Snapshot ids and the snapshot context that each write carries.
 
 /// A self-managed snapshot's number. `HEAD` names the live object, as Ceph's CEPH_NOSNAP (-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapId(pub u64);
 stdx::codec_newtype!(SnapId);
 

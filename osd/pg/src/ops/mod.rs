@@ -18,6 +18,7 @@ pub(crate) fn result_bytes(result: &OpResult) -> usize {
         OpResult::Meta(_) => 32,
         OpResult::Data(d) => d.len(),
         OpResult::Xattrs(all) => all.iter().map(|(k, v)| k.len() + v.len()).sum(),
+        OpResult::Snaps(snaps) => stdx::codec::to_bytes(snaps).len(),
         OpResult::Rows(page) => page.rows.iter().map(|(k, v)| k.len() + v.len()).sum(),
     }
 }

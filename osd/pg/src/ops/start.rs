@@ -109,7 +109,10 @@ impl Pg {
         if longest > Some(osd_object::name::NAME_BYTES_MAX) {
             return Err(Errno::E2BIG);
         }
-        let snapshots = object.snap != SnapId::HEAD || !queued.op.snaps.snaps.is_empty();
+        let of_snapshots = |op: &Op| matches!(op, Op::Rollback { .. } | Op::ListSnaps);
+        let snapshots = object.snap != SnapId::HEAD
+            || !queued.op.snaps.snaps.is_empty()
+            || ops.iter().any(of_snapshots);
         if snapshots {
             return Err(Errno::EOPNOTSUPP);
         }
