@@ -110,9 +110,8 @@ impl Pg {
             return Err(Errno::E2BIG);
         }
         let of_snapshots = |op: &Op| matches!(op, Op::Rollback { .. } | Op::ListSnaps);
-        let snapshots = object.snap != SnapId::HEAD
-            || !queued.op.snaps.snaps.is_empty()
-            || ops.iter().any(of_snapshots);
+        let snapshots =
+            object.snap != SnapId::HEAD || !queued.op.snaps.snaps.is_empty() || ops.iter().any(of_snapshots);
         if snapshots {
             return Err(Errno::EOPNOTSUPP);
         }
