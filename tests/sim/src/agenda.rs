@@ -14,7 +14,7 @@ pub(crate) enum Happening {
     /// The next packet of a way arrives.
     Arrive { conn: ConnId, way: usize, session: u64 },
     /// A packet of a connection that broke meanwhile arrives all the same.
-    Late { from: End, to: End, session: u64, packet: Packet },
+    Late { from: End, to: End, life: u64, session: u64, packet: Packet },
     /// An attempt to connect comes to something.
     Attempt { conn: ConnId },
     /// A connection breaks.

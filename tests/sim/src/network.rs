@@ -224,6 +224,7 @@ impl World {
     pub(crate) fn break_conn(&mut self, id: ConnId) {
         let Some(conn) = self.network.conns.get_mut(&id).filter(|c| c.session != 0) else { return };
         let session = conn.session;
+        self.trace.line(self.now, || format!("session {session} of {} and {} breaks", id.0, id.1));
         let ways = std::mem::take(&mut conn.ways);
         conn.session = 0;
         let mut latest = 0;
@@ -232,12 +233,13 @@ impl World {
             if lane.queue.is_empty() || self.network.is_cut(from, to) || self.rng.chance(1, 2) {
                 continue;
             }
+            let life = self.life_of(to);
             let read = self.rng.below(lane.queue.len() as u64 + 1) as usize;
             let mut us = 0;
             let pause = if self.rng.chance(1, 3) { 100_000 } else { 500 };
             for packet in lane.queue.into_iter().take(read) {
                 us += 1 + self.rng.below(pause);
-                self.at(Duration::from_micros(us), Happening::Late { from, to, session, packet });
+                self.at(Duration::from_micros(us), Happening::Late { from, to, life, session, packet });
             }
             latest = latest.max(us);
         }

@@ -25,6 +25,8 @@ pub enum WorldBug {
     TellBeforeCommit,
     /// An OSD drives its machines by a map of before its own boot.
     DriveBeforeBoot,
+    /// An OSD forgets a removed PG's machine although news for it wait.
+    ForgetWaitingMachine,
     /// The store gives rotten data out as if it was sound.
     GiveOutRot,
 }
@@ -35,6 +37,7 @@ const WORLD: &[WorldBug] = &[
     WorldBug::CrashLeavesHoles,
     WorldBug::TellBeforeCommit,
     WorldBug::DriveBeforeBoot,
+    WorldBug::ForgetWaitingMachine,
     WorldBug::GiveOutRot,
 ];
 

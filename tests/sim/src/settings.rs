@@ -63,7 +63,8 @@ impl Settings {
         let give_up_percent = pick(&[0, 0, 0, 3]);
         let in_flight_max = pick(&[4, 8, 16]) as usize;
         let pg = PgConfig {
-            lease: Duration::from_millis(pick(&[300, 800, 1600])),
+            // Some outlive the time in which an OSD is marked down, so that waiting for them matters.
+            lease: Duration::from_millis(pick(&[300, 800, 1600, 5000])),
             resend: Duration::from_millis(pick(&[150, 300, 500])),
             propose_again: Duration::from_millis(pick(&[500, 1000])),
             laggard: Duration::from_secs(pick(&[5, 15])),

@@ -192,8 +192,9 @@ impl World {
         }
         match happening {
             Happening::Arrive { conn, way, session } => self.arrive(conn, way, session),
-            Happening::Late { from, to, session, packet } => {
-                if !self.is_paused(to) {
+            Happening::Late { from, to, life, session, packet } => {
+                // Nothing of a connection outlives the process that read from it.
+                if !self.is_paused(to) && self.life_of(to) == life {
                     self.deliver(from, to, session, packet);
                 }
             }
@@ -255,6 +256,15 @@ impl World {
             End::Osd(id) => self.with_osd(id, |o, io| o.inbound(io, from, session, packet)),
             End::Client(n) => self.client_inbound(n, from, packet),
             End::Mon(n) => self.mon_inbound(n, from, session, packet),
+        }
+    }
+
+    /// Which process is there.
+    pub(crate) fn life_of(&self, end: End) -> u64 {
+        match end {
+            End::Osd(id) => self.osds.get(&id).map_or(0, Osd::life),
+            End::Client(n) => self.clients.get(n as usize).map_or(0, |c| c.instance),
+            End::Mon(_) => 0,
         }
     }
 
@@ -337,7 +347,13 @@ impl World {
         let mut io = Io { now: self.now, out: Vec::new() };
         let Some(osd) = self.osds.get_mut(&id).filter(|o| o.running()) else { return };
         act(osd, &mut io);
-        osd.settle(&mut io);
+        // A busy process takes more messages before it acts on any.
+        let busy = !self.healing && self.rng.chance(1, 16);
+        if busy {
+            osd.settle_soon(&mut io);
+        } else {
+            osd.settle(&mut io);
+        }
         for out in io.out {
             self.carry_out(id, out);
         }
@@ -393,12 +409,13 @@ impl World {
         }
     }
 
-    /// Whether the store of an OSD may go: its stop was noted, and of each PG another in-sync member has the store
-    /// that the monitors know.
+    /// Whether the store of an OSD may go: its stop was noted (or nobody counts on it), and of each PG another in-sync
+    /// member has the store that the monitors know.
     fn others_have_it(&self, id: OsdId) -> bool {
         let state = self.monitors.state();
         let holds = |osd: &OsdId| self.known_stores.get(osd) == Some(&self.osds[osd].store());
-        !state.map().is_up(id)
+        let counted_on = state.rows().any(|(_, row)| row.in_sync.contains(&id));
+        !(counted_on && state.map().is_up(id))
             && state.rows().all(|(_, row)| row.in_sync.iter().any(|osd| *osd != id && holds(osd)))
     }
 

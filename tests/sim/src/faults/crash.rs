@@ -1,7 +1,8 @@
 //! Processes end: one, many at once, or one in order.
 
 use super::{running_osd, some_osd};
-use crate::agenda::Happening;
+use crate::agenda::{Happening, Undo};
+use crate::end::End;
 use crate::world::World;
 use placement_map::OsdId;
 use std::time::Duration;
@@ -23,6 +24,31 @@ pub(super) fn many(world: &mut World) -> bool {
             comes_back(world, osd, 3000);
         }
     }
+    true
+}
+
+/// A primary that fills a joiner is cut off from its other members for a moment, and then ends, or the joiner does: so
+/// that what was pushed is sometimes what nobody else ever had.
+pub(super) fn while_filling(world: &mut World) -> bool {
+    let filling = world.pgs().into_iter().find_map(|pg| {
+        let row = world.monitors.state().row(pg)?;
+        let primary = row.primary?;
+        let status = world.osds[&primary].status(pg)?;
+        let joiner = status.joiners.first()?.osd;
+        let others = row.in_sync.iter().copied().filter(|osd| *osd != primary).collect::<Vec<_>>();
+        Some((primary, joiner, others))
+    });
+    let Some((primary, joiner, others)) = filling else { return false };
+    let ways: Vec<(End, End)> = others.into_iter().map(|o| (End::Osd(primary), End::Osd(o))).collect();
+    for (from, to) in &ways {
+        world.cut(*from, *to);
+    }
+    let after = Duration::from_millis(1 + world.rng.below(150));
+    world.at(after, Happening::Undo(Undo::Cuts(ways)));
+    let osd = if world.rng.chance(2, 3) { primary } else { joiner };
+    let life = world.osds[&osd].life();
+    world.at(after, Happening::Stop { osd, life });
+    comes_back(world, osd, 6000);
     true
 }
 

@@ -5,6 +5,7 @@ use crate::agenda::{Happening, Undo};
 use crate::end::End;
 use crate::monitors::MONITORS;
 use crate::world::World;
+use placement_map::Command;
 use std::time::Duration;
 
 /// Not for longer than the log remembers requests: past that a replay would run again.
@@ -15,10 +16,14 @@ fn cut_for_a_while(world: &mut World, ways: Vec<(End, End)>) -> bool {
     if world.network.has_cuts() && world.rng.chance(3, 4) {
         return false;
     }
+    let most = if world.rng.chance(1, 3) { 800 } else { LONGEST_MS };
+    for_a_while(world, ways, most)
+}
+
+fn for_a_while(world: &mut World, ways: Vec<(End, End)>, most: u64) -> bool {
     for (from, to) in &ways {
         world.cut(*from, *to);
     }
-    let most = if world.rng.chance(1, 3) { 800 } else { LONGEST_MS };
     let after = Duration::from_millis(50 + world.rng.below(most));
     world.at(after, Happening::Undo(Undo::Cuts(ways)));
     true
@@ -51,6 +56,34 @@ pub(super) fn group(world: &mut World) -> bool {
         }
     }
     cut_for_a_while(world, ways)
+}
+
+/// An OSD and some clients see only each other, long enough for the others to go on without them.
+pub(super) fn island(world: &mut World) -> bool {
+    let Some(osd) = running_osd(world) else { return false };
+    if world.network.has_cuts() {
+        return false;
+    }
+    let clients: Vec<u32> = (0..world.clients.len() as u32).filter(|_| world.rng.chance(1, 2)).collect();
+    let mut inside: Vec<End> = clients.into_iter().map(End::Client).collect();
+    inside.push(End::Osd(osd));
+    let osds = world.osds.keys().map(|id| End::Osd(*id));
+    let clients = (0..world.clients.len() as u32).map(End::Client);
+    let ends = osds.chain(clients).chain((0..MONITORS).map(End::Mon));
+    let outside: Vec<End> = ends.filter(|end| !inside.contains(end)).collect();
+    let ways = inside.iter().flat_map(|a| outside.iter().flat_map(|b| [(*a, *b), (*b, *a)])).collect();
+    // The monitors hear at once that it is gone, in half of them: then its leases last longest.
+    if world.rng.chance(1, 2) {
+        world.command(Command::MarkDown { osds: vec![(osd, None)] });
+    }
+    for_a_while(world, ways, LONGEST_MS)
+}
+
+/// A client goes by an old map.
+pub(super) fn client_from_monitors(world: &mut World) -> bool {
+    let client = End::Client(world.rng.below(world.clients.len() as u64) as u32);
+    let ways = (0..MONITORS).map(End::Mon).flat_map(|mon| [(client, mon), (mon, client)]).collect();
+    for_a_while(world, ways, LONGEST_MS)
 }
 
 /// An OSD sees its peers and clients, and no monitor.

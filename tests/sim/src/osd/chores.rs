@@ -4,6 +4,7 @@ use super::{CHORES, Io, Osd, Out};
 use crate::agenda::Happening;
 use crate::end::End;
 use crate::packet::Packet;
+use crate::sabotage::WorldBug;
 use osd_pg::{Event, Pg};
 use placement_map::{OsdId, PgId};
 use std::time::Duration;
@@ -46,8 +47,11 @@ impl Osd {
     }
 
     fn forget_removed(&mut self) {
-        let gone: Vec<PgId> =
-            self.pgs.iter().filter(|(_, m)| m.status().removed).map(|(pg, _)| *pg).collect();
+        let careless = self.suffers(WorldBug::ForgetWaitingMachine);
+        // Not one that is about to hear that it is wanted again.
+        let waits = |pg: &PgId| !careless && self.events.iter().any(|(waiting, _)| waiting == pg);
+        let gone = self.pgs.iter().filter(|(pg, m)| m.status().removed && !waits(pg));
+        let gone: Vec<PgId> = gone.map(|(pg, _)| *pg).collect();
         for pg in gone {
             // A later machine of the PG counts its tickets anew, so it must not hear of this one's.
             self.tickets.retain(|_, (owner, _)| *owner != pg);

@@ -225,6 +225,13 @@ impl Osd {
         self.set_timer(io);
     }
 
+    /// Carries it out a little later.
+    pub(crate) fn settle_soon(&mut self, io: &mut Io) {
+        let (osd, life) = (self.id, self.life);
+        let after = Duration::from_micros(1 + self.rng.below(3000));
+        io.out.push(Out::Later { after, happening: Happening::OsdTick { osd, life } });
+    }
+
     fn set_timer(&mut self, io: &mut Io) {
         let Some(at) = self.pgs.values().filter_map(Pg::next_timeout).min() else { return };
         let after = self.clock.until(io.now, at);
