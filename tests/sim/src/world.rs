@@ -363,8 +363,8 @@ impl World {
         let me = End::Osd(id);
         match out {
             Out::Send { to, packet } => self.send(me, to, packet),
-            Out::Reply { session, pg, reply } => {
-                self.check_reply(id, pg, &reply);
+            Out::Reply { session, pg, interval, reply } => {
+                self.check_reply(id, pg, interval, &reply);
                 let client = self.osds[&id].sessions.get(&session).copied().map(End::Client);
                 if let Some(to) = client.filter(|to| self.network.session(me, *to) == session) {
                     self.send(me, to, Packet::Reply(reply));

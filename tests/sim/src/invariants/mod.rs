@@ -37,9 +37,11 @@ pub(crate) fn log_of(store: &Model, pg: PgId) -> BTreeMap<u64, LogEntry> {
 
 impl World {
     /// An answer leaves an OSD.
-    pub(crate) fn check_reply(&self, osd: OsdId, pg: PgId, reply: &OsdOpReply) {
+    pub(crate) fn check_reply(&self, osd: OsdId, pg: PgId, interval: Option<u64>, reply: &OsdOpReply) {
         let OsdOutcome::Done { version, outcome: Ok(_) } = &reply.outcome else { return };
-        self.check_is_granted(osd, pg);
+        if let Some(interval) = interval {
+            self.check_is_granted(osd, pg, interval);
+        }
         let asked = self.clients.iter().find_map(|c| c.waits_for(reply.request));
         if asked.is_some_and(|ops| crate::workload::registry().access(ops) == osd_class::Access::Write) {
             self.check_copies(pg, reply, *version);

@@ -46,7 +46,8 @@ impl Osd {
                 io.out.push(Out::Later { after: Duration::from_micros(us), happening });
             }
             Effect::Reply { session, reply } => {
-                io.out.push(Out::Reply { session: session.0, pg, reply });
+                let interval = self.pgs.get(&pg).map(|m| m.status().interval);
+                io.out.push(Out::Reply { session: session.0, pg, interval, reply });
             }
             Effect::Propose(change) => self.proposals.push(change),
         }

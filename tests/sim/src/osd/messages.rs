@@ -66,7 +66,7 @@ impl Osd {
 
     fn reply(&mut self, io: &mut Io, session: SessionId, op: &OsdOp, outcome: OsdOutcome) {
         let reply = OsdOpReply { request: op.request, epoch: self.view.epoch(), outcome };
-        io.out.push(Out::Reply { session: session.0, pg: op.pg, reply });
+        io.out.push(Out::Reply { session: session.0, pg: op.pg, interval: None, reply });
     }
 
     /// A client's connection ended.

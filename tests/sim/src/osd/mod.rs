@@ -38,8 +38,8 @@ pub(crate) struct Io {
 pub(crate) enum Out {
     /// Send, if there is a connection.
     Send { to: End, packet: Packet },
-    /// Answer a client.
-    Reply { session: u64, pg: PgId, reply: OsdOpReply },
+    /// Answer a client; with the interval that the machine was in, if a machine answers.
+    Reply { session: u64, pg: PgId, interval: Option<u64>, reply: OsdOpReply },
     /// Keep a connection.
     Connect(OsdId),
     /// Have it no more.
