@@ -3,13 +3,16 @@
 use osd_pg::{Effect, Event, Filling, Pg, PgStatus, Ticket};
 use osd_store::Store;
 use placement_map::PgId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use stdx::Time;
 
 /// The machines.
 #[derive(Default)]
 pub(crate) struct Pgs {
     machines: BTreeMap<PgId, Pg>,
+    /// When each machine wants its next tick, as of the last event it was given: asking hundreds of them at each turn
+    /// of the reactor would cost more than most events do.
+    ticks: Ticks,
     /// Store tickets to the machines' own.
     tickets: HashMap<u64, (PgId, Ticket)>,
     next_ticket: u64,
@@ -23,6 +26,7 @@ impl Pgs {
 
     /// Adds a machine.
     pub(crate) fn add(&mut self, pg: PgId, machine: Pg) {
+        self.ticks.set(pg, machine.next_timeout());
         self.machines.insert(pg, machine);
     }
 
@@ -30,6 +34,7 @@ impl Pgs {
     /// must not hear of this one's.
     pub(crate) fn remove(&mut self, pg: PgId) {
         self.tickets.retain(|_, (owner, _)| *owner != pg);
+        self.ticks.set(pg, None);
         self.machines.remove(&pg);
     }
 
@@ -50,13 +55,12 @@ impl Pgs {
 
     /// When the next machine wants a tick.
     pub(crate) fn next_timeout(&self) -> Option<Time> {
-        self.machines.values().filter_map(Pg::next_timeout).min()
+        self.ticks.first()
     }
 
     /// Machines whose timeout has come.
     pub(crate) fn due(&self, now: Time) -> Vec<PgId> {
-        let due = |m: &Pg| m.next_timeout().is_some_and(|at| at <= now);
-        self.machines.iter().filter(|(_, m)| due(m)).map(|(pg, _)| *pg).collect()
+        self.ticks.due(now)
     }
 
     /// Hands an event to a machine and returns what it wants done. An event for a PG without a machine is
@@ -64,7 +68,9 @@ impl Pgs {
     pub(crate) fn handle(&mut self, now: Time, pg: PgId, event: Event, store: &Store) -> Vec<Effect> {
         let Some(machine) = self.machines.get_mut(&pg) else { return Vec::new() };
         machine.handle(now, event, store);
-        std::iter::from_fn(|| machine.poll()).collect()
+        let effects = std::iter::from_fn(|| machine.poll()).collect();
+        self.ticks.set(pg, machine.next_timeout());
+        effects
     }
 
     /// A store ticket for a machine's own.
@@ -83,5 +89,61 @@ impl Pgs {
     /// Whose a store ticket was.
     pub(crate) fn owner(&mut self, ticket: u64) -> Option<(PgId, Ticket)> {
         self.tickets.remove(&ticket)
+    }
+}
+
+/// At most one time for each PG, and the earliest of them at hand.
+#[derive(Default)]
+struct Ticks {
+    of: HashMap<PgId, Time>,
+    in_order: BTreeSet<(Time, PgId)>,
+}
+
+impl Ticks {
+    fn set(&mut self, pg: PgId, at: Option<Time>) {
+        let before = match at {
+            Some(at) => self.of.insert(pg, at),
+            None => self.of.remove(&pg),
+        };
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.in_order.remove(&(before, pg));
+        }
+        self.in_order.extend(at.map(|at| (at, pg)));
+    }
+    fn first(&self) -> Option<Time> {
+        self.in_order.first().map(|(at, _)| *at)
+    }
+    fn due(&self, now: Time) -> Vec<PgId> {
+        self.in_order.iter().take_while(|(at, _)| *at <= now).map(|(_, pg)| *pg).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use placement_map::PoolId;
+    use stdx::Rng;
+
+    #[test]
+    fn ticks_are_what_a_plain_map_says() {
+        let (mut ticks, mut plain, mut rng) = (Ticks::default(), BTreeMap::new(), Rng::new(4));
+        for _ in 0..5_000 {
+            let pg = PgId { pool: PoolId(1), seed: rng.below(20) as u32 };
+            let at = rng.chance(3, 4).then(|| Time(rng.below(50)));
+            ticks.set(pg, at);
+            match at {
+                Some(at) => plain.insert(pg, at),
+                None => plain.remove(&pg),
+            };
+            assert_eq!(ticks.first(), plain.values().min().copied());
+            let now = Time(rng.below(50));
+            let mut due = ticks.due(now);
+            due.sort_unstable();
+            let wanted: Vec<PgId> = plain.iter().filter(|(_, at)| **at <= now).map(|(pg, _)| *pg).collect();
+            assert_eq!(due, wanted);
+        }
     }
 }
