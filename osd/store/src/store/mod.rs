@@ -23,6 +23,7 @@ mod mkfs;
 mod open;
 #[cfg(test)]
 mod order_test;
+mod overlap;
 mod problem;
 mod read;
 mod repair;

@@ -410,3 +410,35 @@ fn a_device_that_announces_nothing_is_told_nothing_and_waiting_discards_give_way
     }
     assert!(store.fsck().unwrap().is_clean() && !device.discards().is_empty());
 }
+
+#[test]
+fn the_overlap_of_a_clone_is_what_nobody_wrote_since() {
+    for seed in 0..20 {
+        let mut rng = Rng::new(seed);
+        let (_, _, mut store) = fresh(32 << 20);
+        let go = |store: &mut Store, mutations: Vec<Mutation>| {
+            store.submit(0, Transaction { mutations }).unwrap();
+            store.poll().unwrap();
+        };
+        let write = |at: u64, data: Bytes| Mutation::Write { object: object(1), offset: at, data };
+        go(&mut store, vec![write(0, vec![1; 900_000].into()), write(2_000_000, vec![2; 100_000].into())]);
+        go(&mut store, vec![Mutation::Clone { from: object(1), to: object(3) }]);
+        assert_eq!(store.overlap(&object(1), &object(3)), Ok(vec![0..2_100_000]));
+        let mut written = vec![false; 2_100_000usize.div_ceil(4096)];
+        for _ in 0..1 + rng.below(6) {
+            let (at, data) = (rng.below(2_000_000), data(&mut rng, 60_000));
+            let units = at as usize / 4096..(at as usize + data.len()).div_ceil(4096);
+            written[units].fill(true);
+            go(&mut store, vec![write(at, data)]);
+        }
+        let overlap = store.overlap(&object(3), &object(1)).unwrap();
+        let within = |at: u64| overlap.iter().any(|r| r.contains(&at));
+        for (unit, written) in written.iter().enumerate() {
+            assert_eq!(within(unit as u64 * 4096), !written, "seed {seed}, unit {unit}");
+        }
+        assert!(overlap.windows(2).all(|w| w[0].end < w[1].start));
+        go(&mut store, vec![Mutation::Truncate { object: object(1), size: 5000 }]);
+        assert!(store.overlap(&object(1), &object(3)).unwrap().iter().all(|r| r.end <= 5000));
+        assert_eq!(store.overlap(&object(1), &object(77)), Err(Errno::ENOENT));
+    }
+}
