@@ -423,7 +423,8 @@ fn the_overlap_of_a_clone_is_what_nobody_wrote_since() {
         let write = |at: u64, data: Bytes| Mutation::Write { object: object(1), offset: at, data };
         go(&mut store, vec![write(0, vec![1; 900_000].into()), write(2_000_000, vec![2; 100_000].into())]);
         go(&mut store, vec![Mutation::Clone { from: object(1), to: object(3) }]);
-        assert_eq!(store.overlap(&object(1), &object(3)), Ok(vec![0..2_100_000]));
+        let all = store.overlap(&object(1), &object(3)).unwrap();
+        assert!(all.len() == 1 && all[0] == (0..2_100_000), "{all:?}");
         let mut written = vec![false; 2_100_000usize.div_ceil(4096)];
         for _ in 0..1 + rng.below(6) {
             let (at, data) = (rng.below(2_000_000), data(&mut rng, 60_000));
