@@ -1,8 +1,9 @@
 //! An S3 endpoint over a map in memory: to try clients against the protocol without a cluster.
 //!
-//! `cargo run --release -p gateway-s3 --example memory -- [ADDRESS] [domain=NAME]... [user=UID,ACCESS,SECRET]...`;
-//! the address is 127.0.0.1:9100 and the one user's keys are `test` and `testtest`, unless others are given.
-//! Everything is lost at the end.
+//! `cargo run --release -p gateway-s3 --example memory -- [ADDRESS] [domain=NAME]... [user=UID,ACCESS,SECRET]...
+//! [day=SECONDS] [kms=ID]...`; `day` is that of lifecycle rules, `kms` a key that clients may name. The address is
+//! 127.0.0.1:9100 and the one user's keys are `test` and `testtest`, unless others are given. Everything is lost at the
+//! end.
 
 use gateway_client::MemoryRados;
 use gateway_s3::S3Config;
@@ -15,10 +16,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_env_filter(filter).init();
 
     let (mut address, mut domains, mut users) = ("127.0.0.1:9100".to_string(), Vec::new(), Vec::new());
+    let (mut day, mut kms) = (None, Vec::new());
     for arg in std::env::args().skip(1) {
         match arg.split_once('=') {
             Some(("domain", name)) => domains.push(name.to_string()),
             Some(("user", user)) => users.push(user.to_string()),
+            Some(("day", seconds)) => day = Some(std::time::Duration::from_secs(seconds.parse()?)),
+            Some(("kms", id)) => kms.push(id.to_string()),
             _ => address = arg,
         }
     }
@@ -28,6 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = StorageConfig::default();
     let rados = MemoryRados::new(&[&config.meta_pool, &config.index_pool, &config.data_pool]);
     let storage = Storage::new(rados, config);
+    storage.set_lifecycle_day(day);
+    storage.set_kms_keys(kms);
     for user in &users {
         let [uid, access, secret] = user.split(',').collect::<Vec<_>>()[..] else {
             return Err(format!("{user:?}: expected UID,ACCESS,SECRET").into());

@@ -22,7 +22,7 @@ pub(crate) enum Source {
     Computed,
 }
 
-/// Reads the announced checksum. `InvalidRequest` for more than one, for one that is no checksum, or for an
+/// Reads the announced checksum. `InvalidRequest` for more than one, `BadDigest` for one that is no checksum, `InvalidRequest` for an
 /// announcement that nothing follows.
 pub(crate) fn expected_of_headers(headers: &HeaderMap) -> Result<Option<Requested>, S3Error> {
     let mut found: Option<Requested> = None;
@@ -37,8 +37,9 @@ pub(crate) fn expected_of_headers(headers: &HeaderMap) -> Result<Option<Requeste
         for value in headers.get_all(algorithm.header()) {
             let checksum =
                 value.to_str().ok().and_then(|v| Checksum::from_base64(algorithm, v)).ok_or_else(|| {
+                    // S3 says InvalidRequest; RGW, that no body has it.
                     S3Error::with_message(
-                        Code::InvalidRequest,
+                        Code::BadDigest,
                         format!("Value for {} header is invalid.", algorithm.header()),
                     )
                 })?;
@@ -124,13 +125,14 @@ mod tests {
             &[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE=")]
                 [..],
             &[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-trailer", "x-amz-checksum-crc32")],
-            &[("x-amz-checksum-crc32", "not base64")],
-            &[("x-amz-checksum-crc32", "AAAA")],
             &[("x-amz-sdk-checksum-algorithm", "CRC32")],
             &[("x-amz-sdk-checksum-algorithm", "SHA1"), ("x-amz-checksum-crc32", "y/Q5Jg==")],
             &[("x-amz-trailer", "x-amz-checksum-md4")],
         ] {
             assert_eq!(of(bad), Err(Code::InvalidRequest), "{bad:?}");
+        }
+        for junk in ["not base64", "AAAA"] {
+            assert_eq!(of(&[("x-amz-checksum-crc32", junk)]), Err(Code::BadDigest), "{junk}");
         }
     }
 }

@@ -122,7 +122,8 @@ fn parse_part(text: &str) -> Result<u16, S3Error> {
     })
 }
 
-/// Where a part lies. An object of a single put is its own part 1. `InvalidPartNumber` if there is none.
+/// Where a part lies. An object of a single put is its own part 1. `InvalidPart` if there is none, as RGW
+/// answers; S3 has 416 and `InvalidPartNumber`.
 fn part_span(entry: &Entry, number: u16) -> Result<(Span, Option<ObjectChecksum>), S3Error> {
     if entry.parts.is_empty() && number == 1 {
         return Ok((Span { offset: 0, length: entry.size }, entry.checksum.clone()));
@@ -138,7 +139,7 @@ fn part_span(entry: &Entry, number: u16) -> Result<(Span, Option<ObjectChecksum>
         offset += part.size;
     }
     let count = entry.parts.len().max(1);
-    Err(S3Error::new(Code::InvalidPartNumber)
+    Err(S3Error::new(Code::InvalidPart)
         .field("PartNumberRequested", number.to_string())
         .field("ActualPartCount", count.to_string()))
 }

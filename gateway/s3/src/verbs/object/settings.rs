@@ -11,5 +11,9 @@ use gateway_client::Rados;
 pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket(gw).await?;
     version::find(gw, &rq, &bucket, false).await?;
+    if rq.query.has("torrent") {
+        // As RGW answers where nobody turned torrents on.
+        return Err(S3Error::new(Code::NoSuchKey).field("Key", rq.key()));
+    }
     Err(Code::NotImplemented.into())
 }
