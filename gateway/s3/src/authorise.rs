@@ -17,7 +17,7 @@ pub(crate) const POLICY: &str = "policy";
 const VALUE_BYTES_MAX: usize = 4096;
 
 /// The headers that conditions are about, each under `s3:` and its name.
-const HEADERS: [&str; 14] = [
+const HEADERS: [&str; 11] = [
     "x-amz-acl",
     "x-amz-grant-full-control",
     "x-amz-grant-read",
@@ -25,9 +25,6 @@ const HEADERS: [&str; 14] = [
     "x-amz-grant-write",
     "x-amz-grant-write-acp",
     "x-amz-metadata-directive",
-    "x-amz-object-lock-legal-hold",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",
@@ -160,8 +157,8 @@ impl Request {
         set("aws:epochtime", Some(&now_s.to_string()));
         set("aws:referer", self.header("referer"));
         set("aws:useragent", self.header("user-agent"));
-        set("aws:securetransport", Some("false"));
-        set("aws:sourceip", self.peer.map(|ip| ip.to_canonical().to_string()).as_deref());
+        set("aws:securetransport", Some(if self.way.secure { "true" } else { "false" }));
+        set("aws:sourceip", self.way.peer.map(|ip| ip.to_canonical().to_string()).as_deref());
         set("aws:userid", self.uid());
         set("aws:username", self.uid());
         set("aws:principaltype", Some(if self.uid().is_some() { "User" } else { "Anonymous" }));
@@ -182,6 +179,9 @@ impl Request {
         }
         for name in HEADERS {
             set(&format!("s3:{name}"), self.header(name));
+        }
+        for name in ["object-lock-legal-hold", "object-lock-mode", "object-lock-retain-until-date"] {
+            set(&format!("s3:{name}"), self.header(&format!("x-amz-{name}")));
         }
         // One source has many spellings.
         let source = self.header("x-amz-copy-source").map(copy_source_named).transpose()?;

@@ -1,5 +1,6 @@
 //! What the gateway's HTTP side can be told.
 
+use crate::server::S3Tls;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -9,6 +10,8 @@ pub struct S3Config {
     pub listener: TcpListener,
     /// Host names whose subdomains are buckets (`--s3-domain`). Without any, all requests are path-style.
     pub domains: Vec<String>,
+    /// HTTPS; none: plain HTTP.
+    pub tls: Option<S3Tls>,
     /// The region that clients must sign for.
     pub region: String,
     /// More connections than these wait to be accepted.
@@ -23,6 +26,7 @@ impl S3Config {
         S3Config {
             listener,
             domains: Vec::new(),
+            tls: None,
             region: "us-east-1".into(),
             max_connections: 4096,
             shutdown_grace: Duration::from_secs(10),

@@ -29,7 +29,7 @@ mod xml;
 
 pub use config::S3Config;
 pub use error::{Code, S3Error};
-pub use server::serve;
+pub use server::{S3Tls, serve};
 
 #[cfg(test)]
 mod tests;

@@ -15,10 +15,19 @@ use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Who sent a request, and from where.
+/// Which way a request came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// From where, if that is known.
+    pub(crate) peer: Option<IpAddr>,
+    /// Whether by HTTPS.
+    pub(crate) secure: bool,
+}
+
+/// Who sent a request, and which way.
 pub(crate) struct Sender {
     pub(crate) credential: Option<Arc<Credential>>,
-    pub(crate) peer: Option<IpAddr>,
+    pub(crate) way: Way,
 }
 
 /// A request whose sender is known. Its body is not read yet.
@@ -29,8 +38,8 @@ pub(crate) struct Request {
     pub(crate) target: Target,
     /// Whose signature it bears; none: anybody's.
     pub(crate) credential: Option<Arc<Credential>>,
-    /// Where it came from, if that is known.
-    pub(crate) peer: Option<IpAddr>,
+    /// Which way it came.
+    pub(crate) way: Way,
     body: Option<(Vouched, Incoming)>,
 }
 
@@ -44,8 +53,8 @@ impl Request {
         vouched: Vouched,
         incoming: Incoming,
     ) -> Request {
-        let Sender { credential, peer } = sender;
-        Request { method, headers, query, target, credential, peer, body: Some((vouched, incoming)) }
+        let Sender { credential, way } = sender;
+        Request { method, headers, query, target, credential, way, body: Some((vouched, incoming)) }
     }
 
     /// The sender's uid; none for an anonymous one.
@@ -67,6 +76,10 @@ impl Request {
     /// The object's key; empty for other targets, which no verb asks.
     pub(crate) fn key(&self) -> &str {
         self.target.key().unwrap_or("")
+    }
+    /// `http` or `https`, for what names this endpoint.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.way.secure { "https" } else { "http" }
     }
     /// A header that is text; none also if it is not.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

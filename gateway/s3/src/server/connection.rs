@@ -1,6 +1,7 @@
 //! One connection: HTTP/1.1 with limits, and an end that lets the last answer arrive.
 
 use super::handle::Gateway;
+use crate::request::Way;
 use gateway_client::Rados;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -10,11 +11,15 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 /// How long a client may take over a request's head, and how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take over the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// hyper answers a head above this by itself, with 431. Between our own limit and this one the client gets
 /// S3's error. It bounds what a connection buffers, too.
 const MAX_BUFFER_BYTES: usize = 192 * 1024;
@@ -29,6 +34,7 @@ const LINGER_BYTES: usize = 8 << 20;
 pub(super) async fn run<R: Rados>(
     gateway: Arc<Gateway<R>>,
     stream: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
     stop: impl Future<Output = ()> + Send,
 ) {
     // Without it a small answer waits for the client's delayed ACK.
@@ -40,10 +46,32 @@ pub(super) async fn run<R: Rados>(
         tracing::debug!("TCP_USER_TIMEOUT could not be set: {e}");
     }
     let peer = stream.peer_addr().ok().map(|address| address.ip());
+    let Some(tls) = tls else {
+        return serve(gateway, stream, Way { peer, secure: false }, stop).await;
+    };
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    tokio::pin!(stop);
+    tokio::select! {
+        done = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => match done {
+            Ok(Ok(stream)) => serve(gateway, stream, Way { peer, secure: true }, stop).await,
+            Ok(Err(e)) => tracing::debug!("a TLS handshake failed: {e}"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        },
+        () = &mut stop => {}
+    }
+}
+
+/// Serves requests over a stream.
+async fn serve<R: Rados, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    gateway: Arc<Gateway<R>>,
+    stream: S,
+    way: Way,
+    stop: impl Future<Output = ()> + Send,
+) {
     let service = service_fn(move |request| {
         let gateway = gateway.clone();
         // Boxed, since the connection must stay movable to give back its socket.
-        Box::pin(async move { Ok::<_, Infallible>(gateway.handle(request, peer).await) })
+        Box::pin(async move { Ok::<_, Infallible>(gateway.handle(request, way).await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -72,7 +100,7 @@ pub(super) async fn run<R: Rados>(
 
 /// Closes our side first and reads on for a while: closing with unread bytes in the socket would send a reset,
 /// which can destroy the answer before the client has read it.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     if stream.shutdown().await.is_err() {
         return;
     }

@@ -4,7 +4,7 @@ use super::cross_origin::{self, CrossOrigin};
 use super::target::{Target, bucket_of_host};
 use crate::auth::{self, Claim, KeyCache, Subject};
 use crate::error::{Code, S3Error};
-use crate::request::{Request, Sender};
+use crate::request::{Request, Sender, Way};
 use crate::response::{self, Response};
 use crate::storage::Storage;
 use crate::uri::Query;
@@ -13,7 +13,6 @@ use gateway_client::Rados;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The names and values of a request's headers together, bytes.
@@ -43,7 +42,7 @@ impl<R: Rados> Gateway<R> {
     }
 
     /// Answers a request; whatever is wrong becomes an S3 error.
-    pub(super) async fn handle(&self, request: http::Request<Incoming>, peer: Option<IpAddr>) -> Response {
+    pub(super) async fn handle(&self, request: http::Request<Incoming>, way: Way) -> Response {
         let id = format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed));
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
@@ -52,7 +51,7 @@ impl<R: Rados> Gateway<R> {
         let mut response = if path == HEALTH_PATH {
             health(request.method())
         } else {
-            match self.answer(request, peer).await {
+            match self.answer(request, way).await {
                 Ok(response) => response,
                 Err(e) => {
                     if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
@@ -92,11 +91,7 @@ impl<R: Rados> Gateway<R> {
             .filter(|_| request.method() != Method::OPTIONS || !told_nothing(request.headers()))
     }
 
-    async fn answer(
-        &self,
-        request: http::Request<Incoming>,
-        peer: Option<IpAddr>,
-    ) -> Result<Response, S3Error> {
+    async fn answer(&self, request: http::Request<Incoming>, way: Way) -> Result<Response, S3Error> {
         let (parts, incoming) = request.into_parts();
         let head_bytes: usize =
             parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -118,7 +113,7 @@ impl<R: Rados> Gateway<R> {
                 parts.headers,
                 query,
                 target,
-                Sender { credential: None, peer },
+                Sender { credential: None, way },
                 vouched,
                 incoming,
             );
@@ -141,7 +136,7 @@ impl<R: Rados> Gateway<R> {
             parts.headers,
             query,
             target,
-            Sender { credential: Some(credential), peer },
+            Sender { credential: Some(credential), way },
             vouched,
             incoming,
         );

@@ -4,9 +4,11 @@ mod connection;
 mod cross_origin;
 mod handle;
 mod target;
+mod tls;
 
 pub(crate) use handle::Gateway;
 pub(crate) use target::{Target, check_key};
+pub use tls::S3Tls;
 
 use crate::config::S3Config;
 use crate::storage::Storage;
@@ -29,7 +31,7 @@ pub async fn serve<R: Rados>(
     storage: Storage<R>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let S3Config { listener, domains, region, max_connections, shutdown_grace } = config;
+    let S3Config { listener, domains, tls, region, max_connections, shutdown_grace } = config;
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn({
         let (storage, stopping) = (storage.clone(), stopping.clone());
@@ -46,16 +48,26 @@ pub async fn serve<R: Rados>(
         }
     });
     let gateway = Arc::new(Gateway::new(storage, domains, region));
+    let secured = tls.as_ref().map(S3Tls::current);
+    let follow = async {
+        match tls {
+            Some(tls) => tls.follow().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(follow);
     let permits = Arc::new(Semaphore::new(max_connections));
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
+            () = &mut follow => {}
             (stream, permit) = accept(&listener, &permits) => {
                 let (gateway, stopping) = (gateway.clone(), stopping.clone());
+                let secured = secured.as_ref().map(|current| current.borrow().clone());
                 connections.spawn(async move {
-                    connection::run(gateway, stream, stopped(stopping)).await;
+                    connection::run(gateway, stream, secured, stopped(stopping)).await;
                     drop(permit);
                 });
             }

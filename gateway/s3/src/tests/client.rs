@@ -169,7 +169,7 @@ impl Answer {
         answer
     }
 
-    fn parse(all: &[u8]) -> Answer {
+    pub(super) fn parse(all: &[u8]) -> Answer {
         let end = all.windows(4).position(|w| w == b"\r\n\r\n").expect("an answer") + 4;
         let text: String = all[..end].iter().map(|b| char::from(*b)).collect();
         let mut lines = text.trim_end().split("\r\n");

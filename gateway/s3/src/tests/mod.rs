@@ -11,6 +11,7 @@ mod conditions_test;
 mod copy_test;
 mod disconnect_test;
 mod encryption_test;
+mod https_test;
 mod lifecycle_test;
 mod listing_test;
 mod multipart_test;

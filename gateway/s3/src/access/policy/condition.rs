@@ -13,7 +13,7 @@ use std::net::IpAddr;
 pub(crate) type Values = BTreeMap<String, Vec<String>>;
 
 /// Condition keys that requests have values for; those ending in `/` go on with the name of a tag.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 32] = [
     "aws:currenttime",
     "aws:epochtime",
     "aws:principaltype",
@@ -27,6 +27,9 @@ const KEYS: [&str; 28] = [
     "s3:delimiter",
     "s3:existingobjecttag/",
     "s3:max-keys",
+    "s3:object-lock-legal-hold",
+    "s3:object-lock-mode",
+    "s3:object-lock-retain-until-date",
     "s3:prefix",
     "s3:requestobjecttag/",
     "s3:requestobjecttagkeys",
@@ -41,6 +44,7 @@ const KEYS: [&str; 28] = [
     "s3:x-amz-metadata-directive",
     "s3:x-amz-server-side-encryption",
     "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "s3:x-amz-server-side-encryption-customer-algorithm",
     "s3:x-amz-storage-class",
 ];
 

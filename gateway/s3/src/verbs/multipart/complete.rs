@@ -52,7 +52,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
 
     let mut d = Document::new("CompleteMultipartUploadResult");
     let host = rq.header("host").unwrap_or("");
-    let location = format!("http://{host}/{}/{}", bucket.name, uri::encode(rq.key().as_bytes(), true));
+    let location =
+        format!("{}://{host}/{}/{}", rq.scheme(), bucket.name, uri::encode(rq.key().as_bytes(), true));
     d.leaf("Location", &location).leaf("Bucket", &bucket.name).leaf("Key", rq.key());
     d.leaf("ETag", &format!("\"{}\"", done.etag));
     if let Some(checksum) = &done.checksum {

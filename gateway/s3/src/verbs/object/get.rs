@@ -19,8 +19,8 @@ use http::StatusCode;
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_of_anybody(gw).await?;
     let mut entry = version::find(gw, &rq, &bucket, true).await?;
-    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let answer = Answer::of(&rq, &entry)?;
+    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let body = read(gw, &entry, answer.span).await?;
     let mut response = response::with(answer.status, body);
     answer.describe(response.headers_mut(), &rq, &entry)?;

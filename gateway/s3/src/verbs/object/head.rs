@@ -13,8 +13,8 @@ use gateway_client::Rados;
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_of_anybody(gw).await?;
     let mut entry = version::find(gw, &rq, &bucket, false).await?;
-    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let answer = Answer::of(&rq, &entry)?;
+    encryption::unlock_for_read(gw, &rq, &mut entry).await?;
     let mut response = response::empty(answer.status);
     answer.describe(response.headers_mut(), &rq, &entry)?;
     version::set_version(response.headers_mut(), &bucket, entry.version);

@@ -160,7 +160,7 @@ fn answer(rq: &Request, fields: &Fields, done: &PutDone) -> Response {
         return response;
     }
     let host = rq.header("host").unwrap_or("");
-    let location = format!("http://{host}/{bucket}/{}", uri::encode(key.as_bytes(), true));
+    let location = format!("{}://{host}/{bucket}/{}", rq.scheme(), uri::encode(key.as_bytes(), true));
     let mut response = match fields.get("success_action_status") {
         Some("200") => response::empty(StatusCode::OK),
         Some("201") => {
