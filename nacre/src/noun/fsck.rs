@@ -147,6 +147,7 @@ fn of_repair(r: &Repaired) -> Value {
         "superblock_copies": r.superblock_copies,
         "rows_dropped": r.rows_dropped,
         "rows_cut": r.rows_cut,
+        "tails_cleared": r.tails_cleared,
         "objects_distrusted": r.objects_distrusted,
         "objects_removed": r.objects_removed,
         "marked_damaged": r.marked_damaged,
@@ -158,6 +159,7 @@ fn tell_repair(r: &Repaired) -> String {
         (r.superblock_copies, "superblock copies written anew"),
         (r.rows_dropped, "rows of nobody dropped"),
         (r.rows_cut, "extent rows cut at their object's end"),
+        (r.tails_cleared, "objects cleared behind their end"),
         (r.objects_distrusted, "objects given up for those of peers"),
         (r.objects_removed, "objects with unreadable rows removed"),
     ];

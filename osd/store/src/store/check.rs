@@ -151,7 +151,7 @@ impl Store {
                 for at in 0..CHUNK_UNITS {
                     if let Some((place, crc)) = chunk.get(at) {
                         let offset = base + at as u64 * UNIT;
-                        reader.expect(report, place, Expected { crc, number, offset });
+                        reader.expect(report, place, Expected { crc, number, offset, size });
                     }
                 }
             }
@@ -235,6 +235,8 @@ struct Expected {
     crc: u32,
     number: u64,
     offset: u64,
+    /// Of the whole object.
+    size: u64,
 }
 
 /// Reads units in the order in which they are asked for, neighbours together.
@@ -289,7 +291,15 @@ impl Reader<'_> {
 
 fn compare(report: &mut FsckReport, place: u64, expected: &Expected, data: Result<&[u8], String>) {
     let detail = match data {
-        Ok(data) if crc32c(data) == expected.crc => return,
+        Ok(data) if crc32c(data) == expected.crc => {
+            let used = expected.size.saturating_sub(expected.offset).min(UNIT) as usize;
+            // A unit that lies behind the end as a whole was reported with its row.
+            if used > 0 && data[used..].iter().any(|b| *b != 0) {
+                let (owner, size) = (unnamed(expected.number), expected.size);
+                report.problem(Problem::DirtyTail { owner, size });
+            }
+            return;
+        }
         Ok(_) => "they do not match their checksum".to_string(),
         Err(e) => e,
     };

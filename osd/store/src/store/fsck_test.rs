@@ -7,7 +7,7 @@ use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::index::rocks::RocksIndex;
 use crate::index::{Family, Index, IndexBatch};
-use crate::keys::{RowKind, chunk_key, row_key};
+use crate::keys::{ObjectRow, RowKind, chunk_key, row_key};
 use bytes::Bytes;
 use osd_object::model::Model;
 use osd_object::{Mutation, ObjectRead, Transaction, Version};
@@ -247,4 +247,28 @@ fn objects_with_unreadable_rows_are_removed_only_for_a_refill() {
     let there: Vec<bool> = (0..3).map(|n| store.meta(&object(n)).unwrap().is_some()).collect();
     assert_eq!(there, [true, false, false]);
     assert!(store.is_damaged());
+}
+
+#[test]
+fn what_lies_behind_the_end_of_an_object_is_cleared() {
+    let dir = directory();
+    let config = config(&dir, 32 << 20);
+    stopped(&config, 2);
+    // The object is said to be shorter than what was written.
+    tamper(&config, |index, batch| {
+        let key = object(1).sort_key();
+        let mut row = ObjectRow::decode(&index.get(Family::Objects, &key).unwrap().unwrap()).unwrap();
+        row.meta.size = 37_000;
+        batch.put(Family::Objects, &key, &row.encode());
+    });
+    let report = fsck(&config).unwrap();
+    assert_eq!((kinds(&report), report.mendable()), (vec!["dirty-tail"], (1, 0)));
+    assert_eq!(repair(&config, false).unwrap().tails_cleared, 1);
+    assert!(fsck(&config).unwrap().is_clean());
+    let mut store = Store::open(&config).unwrap();
+    let grow = Mutation::Truncate { object: object(1), size: 40_000 };
+    store.submit(1, Transaction { mutations: vec![grow] }).unwrap();
+    let want = [vec![2; 37_000], vec![0; 3_000]].concat();
+    assert_eq!(read_now(&mut store, &object(1), 0, 0).unwrap(), want);
+    store.shutdown().unwrap();
 }

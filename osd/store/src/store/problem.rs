@@ -98,6 +98,13 @@ pub enum Problem {
         /// What was found.
         detail: String,
     },
+    /// The last unit of an object holds something behind the object's end, which would show if the object grew.
+    DirtyTail {
+        /// The object.
+        owner: Owner,
+        /// Its size, bytes.
+        size: u64,
+    },
     /// The running store counts space in another way than its rows do.
     Accounting {
         /// What differs.
@@ -120,6 +127,7 @@ impl Problem {
             Problem::BehindEnd { .. } => "behind-end",
             Problem::OrphanRow { .. } => "orphan-row",
             Problem::BadUnit { .. } => "bad-unit",
+            Problem::DirtyTail { .. } => "dirty-tail",
             Problem::Accounting { .. } => "accounting",
         }
     }
@@ -140,6 +148,7 @@ impl Problem {
             Problem::SharedNumber { owner }
             | Problem::BehindEnd { owner, .. }
             | Problem::BadUnit { owner, .. }
+            | Problem::DirtyTail { owner, .. }
             | Problem::ExtentRow { owner: Some(owner), .. } => Some(owner),
             _ => None,
         }
@@ -183,6 +192,9 @@ impl fmt::Display for Problem {
             Problem::OrphanRow { key } => write!(f, "row {} belongs to no object", Hex(key)),
             Problem::BadUnit { owner, offset, place, detail } => {
                 write!(f, "{owner}: the 4096 bytes at {offset} (unit {place}): {detail}")
+            }
+            Problem::DirtyTail { owner, size } => {
+                write!(f, "{owner}: what lies behind its end {size} in its last 4096 bytes is not zeros")
             }
             Problem::Accounting { detail } => f.write_str(detail),
         }

@@ -6,6 +6,7 @@
 //! durably that it lost writes, so that the OSD has its PGs compared and refilled by their other members.
 
 use super::open::Opening;
+use super::problem::Owner;
 use super::{FsckReport, Problem, Store};
 use crate::chunk::{CHUNK_BYTES, CHUNK_UNITS, Chunk};
 use crate::config::StoreConfig;
@@ -15,7 +16,7 @@ use crate::keys::{RowKind, chunk_key, chunk_of_key, row_end, row_key};
 use crate::layout::UNIT;
 use crate::plan::Plan;
 use crate::space::Space;
-use osd_object::ObjectId;
+use osd_object::{Mutation, ObjectId, Transaction};
 use std::collections::BTreeSet;
 
 /// What a repair did.
@@ -27,6 +28,8 @@ pub struct Repaired {
     pub rows_dropped: u64,
     /// Extent rows that were cut at their object's end.
     pub rows_cut: u64,
+    /// Objects whose last unit was cleared behind their end.
+    pub tails_cleared: u64,
     /// Objects that will be compared as never written, and so replaced by those of peers.
     pub objects_distrusted: u64,
     /// Objects that were removed because their rows cannot be read.
@@ -49,8 +52,9 @@ pub fn repair(config: &StoreConfig, refill: bool) -> Result<Repaired, StoreError
     let mut store = Store::open_host(config, Opening::Repair)?;
     done.superblock_copies = bad_copies.len() as u64;
     store.repair_rows(&mut done, refill)?;
+    let damaged = store.check(true, &mut |_, _| ())?;
+    done.tails_cleared = store.clear_tails(&damaged)?;
     if refill {
-        let damaged = store.check(true, &mut |_, _| ())?;
         let objects: BTreeSet<&ObjectId> =
             damaged.problems.iter().filter_map(Problem::damaged_object).collect();
         done.objects_distrusted = store.distrust(objects)?;
@@ -88,6 +92,23 @@ impl Store {
             self.space = Space::default();
             self.rebuild_space(true)?;
         }
+    }
+
+    /// Clears what lies behind objects' ends in their last units.
+    fn clear_tails(&mut self, report: &FsckReport) -> Result<u64, StoreError> {
+        let mut cleared = 0;
+        for problem in &report.problems {
+            let Problem::DirtyTail { owner: Owner { id: Some(id), .. }, size } = problem else { continue };
+            // To grow and to shrink clears what lies between.
+            let object = || id.clone();
+            let grow = Mutation::Truncate { object: object(), size: size + 1 };
+            let shrink = Mutation::Truncate { object: object(), size: *size };
+            self.submit(0, Transaction { mutations: vec![grow, shrink] })?;
+            self.drain()?;
+            cleared += 1;
+        }
+        self.completions.clear();
+        Ok(cleared)
     }
 
     /// Adds the change that mends a problem, if it can be mended.
@@ -168,6 +189,7 @@ impl FsckReport {
                     | Problem::ExtentRow { owner: None, .. }
                     | Problem::OrphanRow { .. }
                     | Problem::BehindEnd { .. }
+                    | Problem::DirtyTail { .. }
             )
         };
         let refill = |p: &&Problem| {
