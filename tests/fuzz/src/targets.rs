@@ -3,7 +3,7 @@
 //! A decoder more is an entry more in [`TARGETS`].
 
 use crate::allocated::most_at_once;
-use crate::{maps, mutate, text};
+use crate::{maps, mutate, store, text};
 use crush::{BUCKETS_MAX, CrushMap, WEIGHT_ONE};
 use placement_map::balance::{Limits, plan};
 use placement_map::osdmap::{self, OsdMapError, OsdMapFault};
@@ -77,6 +77,38 @@ pub const TARGETS: &[Target] = &[
         sound: maps::osdmap,
         mutate: mutate::bytes,
         run: osdmap,
+    },
+    Target {
+        name: "store-log",
+        bytes_per_byte: 16,
+        bytes_fixed: 4096,
+        sound: store::sound_batch,
+        mutate: mutate::bytes,
+        run: store::batch,
+    },
+    Target {
+        name: "store-superblock",
+        bytes_per_byte: 4,
+        bytes_fixed: 8192,
+        sound: store::sound_superblock,
+        mutate: mutate::bytes,
+        run: store::superblock,
+    },
+    Target {
+        name: "store-chunk",
+        bytes_per_byte: 1,
+        bytes_fixed: 4096,
+        sound: store::sound_chunk,
+        mutate: mutate::bytes,
+        run: store::chunk,
+    },
+    Target {
+        name: "store-object-row",
+        bytes_per_byte: 1,
+        bytes_fixed: 256,
+        sound: store::sound_object_row,
+        mutate: mutate::bytes,
+        run: store::object_row,
     },
 ];
 

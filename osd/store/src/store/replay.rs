@@ -8,8 +8,8 @@ use crate::error::StoreError;
 use crate::layout::{UNIT, UNIT_BYTES};
 use crate::sabotage::{self, Sabotage};
 use crate::wal::Position;
-use crate::wal::batch::{BatchHeader, HEADER_BYTES};
-use crate::wal::record::{self, Record};
+use crate::wal::batch::{self, BatchHeader};
+use crate::wal::record::Record;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use stdx::checksum::crc32c;
@@ -64,7 +64,7 @@ impl Store {
                 damage = Some(format!("LSN {} where {} was expected", header.first_lsn, lsn + 1));
                 break;
             }
-            match self.parse(&header, batch) {
+            match batch::records(&header, batch, self.geometry().data_units) {
                 Ok(records) => pending = Some((header, records)),
                 Err(what) => {
                     damage = Some(format!("batch {} (LSN {}): {what}", header.sequence, header.first_lsn));
@@ -119,26 +119,6 @@ impl Store {
             whole.extend_from_slice(&part);
         }
         Ok(whole)
-    }
-
-    /// The records of a batch whose checksum holds. Anything wrong in them was written so: damage, no tear.
-    fn parse(&self, header: &BatchHeader, batch: Bytes) -> Result<Vec<Record>, &'static str> {
-        let mut rest = batch.slice(HEADER_BYTES..header.len as usize);
-        let mut records = Vec::new();
-        for i in 0..u64::from(header.records) {
-            let record = record::decode(&mut rest).ok_or("a record cannot be read")?;
-            if record.lsn != header.first_lsn + i {
-                return Err("records out of order");
-            }
-            let inline = record.inline.iter().map(|u| (u.unit, 1));
-            let fresh = record.fresh.iter().map(|f| (f.unit, f.crcs.len() as u64));
-            let units = self.geometry().data_units;
-            if inline.chain(fresh).any(|(unit, n)| unit == 0 || unit.saturating_add(n) > units) {
-                return Err("a unit outside the data area");
-            }
-            records.push(record);
-        }
-        if rest.is_empty() { Ok(records) } else { Err("bytes behind the last record") }
     }
 
     pub(super) fn redo(

@@ -2,9 +2,11 @@
 //! Drawn in docs/formats/store.md.
 
 use super::Position;
+use super::record::{self, Record};
 use crate::buf::AlignedBuf;
 use crate::config::Uuid16;
 use crate::layout::{UNIT, UNIT_BYTES};
+use bytes::Bytes;
 use stdx::checksum::crc32c_of;
 
 const MAGIC: u32 = 0x4c57_434e; // "NCWL"
@@ -88,9 +90,37 @@ impl BatchHeader {
 
     /// Whether these bytes (at least `len`) are what the header vouches for.
     pub(crate) fn matches(&self, batch: &[u8]) -> bool {
-        let len = self.len as usize;
-        batch.len() >= len && checksum(&batch[..len]) == self.crc
+        self.checksum_of(batch) == Some(self.crc)
     }
+
+    /// The checksum of a batch with this header, if it is all there.
+    pub(crate) fn checksum_of(&self, batch: &[u8]) -> Option<u32> {
+        batch.get(..self.len as usize).map(checksum)
+    }
+}
+
+/// The records of a batch whose checksum holds, of a store with so many data units. Anything wrong in them was written
+/// so: damage, no tear. Allocates no more than a few times what the batch is long.
+pub(crate) fn records(
+    header: &BatchHeader,
+    batch: Bytes,
+    data_units: u64,
+) -> Result<Vec<Record>, &'static str> {
+    let mut rest = batch.slice(HEADER_BYTES..header.len as usize);
+    let mut records = Vec::new();
+    for i in 0..u64::from(header.records) {
+        let record = record::decode(&mut rest).ok_or("a record cannot be read")?;
+        if record.lsn.checked_sub(i) != Some(header.first_lsn) {
+            return Err("records out of order");
+        }
+        let inline = record.inline.iter().map(|u| (u.unit, 1));
+        let fresh = record.fresh.iter().map(|f| (f.unit, f.crcs.len() as u64));
+        if inline.chain(fresh).any(|(unit, n)| unit == 0 || unit.saturating_add(n) > data_units) {
+            return Err("a unit outside the data area");
+        }
+        records.push(record);
+    }
+    if rest.is_empty() { Ok(records) } else { Err("bytes behind the last record") }
 }
 
 /// Completes a batch in place: `buf` holds `HEADER_BYTES` of room and the records behind it.

@@ -14,6 +14,8 @@
 #![cfg_attr(not(feature = "harness"), allow(unreachable_pub, unused_imports))]
 
 mod case;
+#[cfg(feature = "harness")]
+pub mod doors;
 pub mod hunt;
 mod judge;
 mod machine;
