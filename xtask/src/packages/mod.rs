@@ -30,6 +30,8 @@ const TOOLS: &[Tool] = &[
     // Ceph's own placement, which ours is compared with on maps that are new in every run.
     tool("crushtool", "ceph-base", None),
     tool("osdmaptool", "ceph-base", Some("--version")),
+    // Mounts the file system of the store's power failures for whoever is not root.
+    tool("fusermount3", "fuse3", Some("--version")),
     tool("nbdcopy", "libnbd-bin", Some("--version")),
     tool("qemu-img", "qemu-utils", Some("--version")),
 ];

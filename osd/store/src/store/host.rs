@@ -44,6 +44,9 @@ impl Store {
                 _ => {}
             }
             let index: Box<dyn Index> = Box::new(RocksIndex::create(&path, config.memory_target_bytes)?);
+            // A superblock without its index would neither open nor be made again: the names come first.
+            sync_folder(&config.path)?;
+            config.path.parent().map_or(Ok(()), sync_folder)?;
             Ok(index)
         };
         Store::mkfs_on(&mut device, make_index, Identity { uuid, fsid, osd_id }, &device_path)
@@ -157,6 +160,15 @@ fn opened(path: &Path, open: impl Fn(&Path) -> io::Result<UringDevice>) -> Resul
             Err(_) => return Err(StoreError::InUse { path: path.to_path_buf() }),
         }
     }
+}
+
+/// Makes the names in a folder durable; a file's own sync says nothing of its name.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    // The parent of a relative path of one part is written as nothing.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let folder = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let synced = folder.and_then(rustix::fs::fsync);
+    synced.map_err(|e| StoreError::file("cannot make durable the names in", path, e.into()))
 }
 
 /// Makes the data file with all its space, unless it is there. A file that got no space is removed again.

@@ -43,7 +43,7 @@ enum What {
     Batch(BatchHeader, Vec<Record>),
     Superblock(Box<Superblock>),
     Chunk(Box<Chunk>),
-    ObjectRow(ObjectRow),
+    ObjectRow(Box<ObjectRow>),
 }
 
 /// A log batch with its records and their index changes.
@@ -220,5 +220,5 @@ fn decode_object_row(input: &[u8]) -> Option<Decoded> {
     // Any 12 bytes are a key, no others.
     let key = &input[..input.len().min(12)];
     assert_eq!(chunk_of_key(key).is_some(), key.len() == 12);
-    ObjectRow::decode(input).map(|row| Decoded(What::ObjectRow(row)))
+    ObjectRow::decode(input).map(|row| Decoded(What::ObjectRow(Box::new(row))))
 }

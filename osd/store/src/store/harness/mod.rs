@@ -16,6 +16,8 @@
 mod case;
 #[cfg(feature = "harness")]
 pub mod doors;
+#[cfg(feature = "harness")]
+pub mod host;
 pub mod hunt;
 mod judge;
 mod machine;
