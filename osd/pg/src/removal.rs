@@ -4,7 +4,6 @@ use crate::durability::Then;
 use crate::log::Log;
 use crate::machine::Pg;
 use crate::names::{belongs, meta_object, start_of};
-use crate::sabotage::Bug;
 use osd_object::{Mutation, ObjectRead, Transaction, Version};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
@@ -57,9 +56,6 @@ impl Pg {
     pub(crate) fn advertise_stray(&mut self) {
         let Some(at) = self.stray_again_at.filter(|at| *at <= self.now) else { return };
         // Seldom: until the PG is whole elsewhere there is nothing to answer.
-        if self.breaks(Bug::StrayLeavesUnasked) {
-            return self.begin_removal(false);
-        }
         self.stray_again_at = Some(at.max(self.now) + self.config.resend * 4);
         if let Some(primary) = self.row.primary.filter(|osd| *osd != self.me) {
             self.send(primary, PgMessage::Stray { interval: self.interval });

@@ -64,8 +64,6 @@ pub enum Bug {
     ForgetTouched,
     /// An in-sync member is changed piece by piece while peering.
     PeeringPiecemeal,
-    /// A restart of a member is not noticed.
-    IgnoreRestart,
     /// A silent member is passed over without the monitors having dropped it.
     SkipShrink,
     /// A primary serves before the monitors took its activation.
@@ -74,8 +72,6 @@ pub enum Bug {
     TrimEarly,
     /// An object that cannot be read is pushed as absent.
     PushUnreadableAsAbsent,
-    /// A copy that the map does not count on is removed without asking.
-    StrayLeavesUnasked,
 }
 
 impl Bug {
@@ -103,12 +99,10 @@ impl Bug {
         Bug::KeepDivergent,
         Bug::ForgetTouched,
         Bug::PeeringPiecemeal,
-        Bug::IgnoreRestart,
         Bug::SkipShrink,
         Bug::ServeBeforeActivate,
         Bug::TrimEarly,
         Bug::PushUnreadableAsAbsent,
-        Bug::StrayLeavesUnasked,
     ];
 }
 

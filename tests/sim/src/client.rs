@@ -103,7 +103,7 @@ impl World {
         // The time of day is whatever the client thinks it is.
         let mtime = WallTime((self.now.0 + (1 << 40)).saturating_sub(self.rng.below(1 << 41)));
         let list = self.rng.chance(1, 40);
-        let ops = if list { Vec::new() } else { workload::ops(&mut self.rng) };
+        let ops = if list { Vec::new() } else { workload::ops(&mut self.rng, n < self.settings.readers) };
         let object = (!list).then(|| ObjectId::head(pool, hash, name.clone()));
         let target = match list {
             true => Target::List { seed: pg.seed, after: None, max: 1 + self.rng.below(20) as u32 },

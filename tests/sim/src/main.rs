@@ -28,7 +28,8 @@ fn main() -> ExitCode {
         }
     };
     if options.list {
-        Sabotage::all().for_each(|s| println!("{}", s.name()));
+        let note = |s: Sabotage| if s.is_hard() { "  (seldom noticed: see docs/TESTING.md)" } else { "" };
+        Sabotage::all().for_each(|s| println!("{}{}", s.name(), note(s)));
         return ExitCode::SUCCESS;
     }
     match simulate(&options) {

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) osds_max: u32,
     pub(crate) pools: Vec<PoolPlan>,
     pub(crate) clients: u32,
+    /// The first so many of them only read: nothing of theirs waits for a primary that was replaced.
+    pub(crate) readers: u32,
     /// Operations of one client under way at once.
     pub(crate) window: usize,
     /// Objects of each pool.
@@ -97,8 +99,9 @@ impl Settings {
             osds_max: osds + pick(&[0, 0, 1, 2]) as u32,
             pools,
             clients: pick(&[2, 3, 4]) as u32,
+            readers: pick(&[0, 1, 1]) as u32,
             window: pick(&[1, 1, 2, 3]) as usize,
-            keys: pick(&[4, 8, 12]) as usize,
+            keys: pick(&[3, 8, 12, 40]) as usize,
             think_ms: pick(&[60, 120, 250]),
             trouble: Duration::from_secs(pick(&[10, 15, 25])),
             link_us: pick(&[300, 3000, 10_000]),

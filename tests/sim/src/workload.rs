@@ -52,9 +52,12 @@ fn read(rng: &mut Rng) -> Op {
     }
 }
 
-/// A compound operation.
-pub(crate) fn ops(rng: &mut Rng) -> Vec<Op> {
+/// A compound operation, or one that only reads.
+pub(crate) fn ops(rng: &mut Rng, only_reads: bool) -> Vec<Op> {
     let mut ops = Vec::new();
+    if only_reads {
+        return vec![read(rng)];
+    }
     match rng.below(10) {
         0 => ops.push(Op::AssertExists),
         1 => ops.push(Op::AssertVersion { seq: rng.below(30) }),

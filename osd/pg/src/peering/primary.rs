@@ -158,8 +158,7 @@ impl Pg {
         for osd in new {
             let p = self.primary.as_mut().expect("still in office");
             let incarnation = self.alive[&osd];
-            let careless = self.config.sabotage.breaks(Bug::IgnoreRestart);
-            if p.peers.get(&osd).is_none_or(|peer| peer.incarnation != incarnation && !careless) {
+            if p.peers.get(&osd).is_none_or(|peer| peer.incarnation != incarnation) {
                 self.abandon(osd);
                 let p = self.primary.as_mut().expect("still in office");
                 p.peers.insert(osd, Peer::new(incarnation, 0, self.now));

@@ -34,7 +34,7 @@ pub(super) fn while_filling(world: &mut World) -> bool {
         let row = world.monitors.state().row(pg)?;
         let primary = row.primary?;
         let status = world.osds[&primary].status(pg)?;
-        let joiner = status.joiners.first()?.osd;
+        let joiner = status.joiners.iter().min_by_key(|j| j.backfill)?.osd;
         let others = row.in_sync.iter().copied().filter(|osd| *osd != primary).collect::<Vec<_>>();
         Some((primary, joiner, others))
     });

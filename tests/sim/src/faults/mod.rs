@@ -5,6 +5,7 @@ mod breaks;
 mod clients;
 mod clock;
 mod crash;
+mod demoted;
 mod full;
 mod monitors;
 mod moves;
@@ -40,6 +41,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "partition-pair", weight: 3, act: partition::pair },
     Fault { name: "partition-group", weight: 2, act: partition::group },
     Fault { name: "island", weight: 4, act: partition::island },
+    Fault { name: "demoted-unknowing", weight: 8, act: demoted::one },
     Fault { name: "client-loses-monitors", weight: 2, act: partition::client_from_monitors },
     Fault { name: "crash-while-filling", weight: 4, act: crash::while_filling },
     Fault { name: "osd-loses-monitors", weight: 2, act: partition::from_monitors },

@@ -4,7 +4,6 @@ use super::{CHORES, Io, Osd, Out};
 use crate::agenda::Happening;
 use crate::end::End;
 use crate::packet::Packet;
-use crate::sabotage::WorldBug;
 use osd_pg::{Event, Pg};
 use placement_map::{OsdId, PgId};
 use std::time::Duration;
@@ -47,9 +46,8 @@ impl Osd {
     }
 
     fn forget_removed(&mut self) {
-        let careless = self.suffers(WorldBug::ForgetWaitingMachine);
         // Not one that is about to hear that it is wanted again.
-        let waits = |pg: &PgId| !careless && self.events.iter().any(|(waiting, _)| waiting == pg);
+        let waits = |pg: &PgId| self.events.iter().any(|(waiting, _)| waiting == pg);
         let gone = self.pgs.iter().filter(|(pg, m)| m.status().removed && !waits(pg));
         let gone: Vec<PgId> = gone.map(|(pg, _)| *pg).collect();
         for pg in gone {
