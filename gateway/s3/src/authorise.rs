@@ -6,6 +6,7 @@ use crate::request::Request;
 use crate::server::Gateway;
 use crate::storage::{Bucket, Entry, Which};
 use crate::tags::{self, Tag};
+use crate::verbs::bucket::request_payment;
 use crate::verbs::object::{copy_source_named, version_text};
 use gateway_client::Rados;
 
@@ -79,6 +80,7 @@ impl Request {
         bucket: &Bucket,
         wish: Wish<'_>,
     ) -> Result<(), S3Error> {
+        request_payment::check(self, bucket)?;
         let policy = policy_of(bucket)?;
         // The usual case: nothing was ever said, and the owner asks.
         if policy.is_none() && self.uid() == Some(&bucket.owner) {

@@ -1,6 +1,8 @@
 //! What the gateway's HTTP side can be told.
 
 use crate::server::S3Tls;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -14,6 +16,8 @@ pub struct S3Config {
     pub tls: Option<S3Tls>,
     /// The region that clients must sign for.
     pub region: String,
+    /// Whether Signature Version 2 is let in; it may change while the gateway runs.
+    pub sigv2: Arc<AtomicBool>,
     /// More connections than these wait to be accepted.
     pub max_connections: usize,
     /// How long requests under way may take to end after the shutdown began.
@@ -28,6 +32,7 @@ impl S3Config {
             domains: Vec::new(),
             tls: None,
             region: "us-east-1".into(),
+            sigv2: Arc::new(AtomicBool::new(true)),
             max_connections: 4096,
             shutdown_grace: Duration::from_secs(10),
         }

@@ -8,6 +8,8 @@ use gateway_client::Client;
 use gateway_s3::S3Config;
 use gateway_s3::storage::{Storage, StorageConfig};
 use placement_map::ClusterMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -46,6 +48,8 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     storage.set_kms_keys(kms_keys(&client.map(), &settings.name));
     tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
     let mut config = S3Config::new(s3);
+    config.sigv2.store(sigv2(&client.map(), &settings.name), Ordering::Relaxed);
+    tokio::spawn(follow_sigv2(client.clone(), config.sigv2.clone(), settings.name.clone()));
     config.domains = gateway.s3_domains.clone();
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, nbd = ?gateway.nbd, "serving");
     let images = nbd::exports(&client, settings.name.clone());
@@ -89,6 +93,19 @@ fn garbage_pace(map: &ClusterMap, daemon: &str) -> GarbagePace {
 fn kms_keys(map: &ClusterMap, daemon: &str) -> Vec<String> {
     let text = map.setting(daemon, "rgw_crypt_kms_keys").unwrap_or_default();
     text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(String::from).collect()
+}
+
+/// Whether Signature Version 2 is let in.
+fn sigv2(map: &ClusterMap, daemon: &str) -> bool {
+    map.setting(daemon, "rgw_s3_auth_use_sigv2") != Some("false")
+}
+
+async fn follow_sigv2(client: Client, switch: Arc<AtomicBool>, daemon: String) {
+    let now = |switch: &AtomicBool| switch.load(Ordering::Relaxed);
+    while let Ok(map) = client.wait_for_map(|map| sigv2(map, &daemon) != now(&switch)).await {
+        switch.store(sigv2(&map, &daemon), Ordering::Relaxed);
+        tracing::info!(sigv2 = now(&switch), "Signature Version 2 is let in or not");
+    }
 }
 
 /// How long a day of lifecycle rules lasts, where operators try them out.

@@ -115,6 +115,12 @@ pub const SETTINGS: &[Setting] = &[
         "for trying out S3 lifecycle rules: a day of theirs lasts so long; 0: a day",
     ),
     setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
+    setting(
+        "rgw_s3_auth_use_sigv2",
+        Kind::Switch,
+        "true",
+        "whether S3 lets Signature Version 2 in, which some clients still choose for presigned URLs",
+    ),
 ];
 
 /// The definition of a key.

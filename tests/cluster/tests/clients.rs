@@ -71,8 +71,8 @@ fn aws(cluster: &Cluster) {
     aws("s3 rb s3://aws-cli");
 }
 
-fn boto3(cluster: &Cluster) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("py/boto3_round_trip.py");
+fn boto3(cluster: &Cluster, script: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("py").join(script);
     let done = must(client(cluster, "python3").arg(script));
     done.out().lines().for_each(|line| say!("        {line}"));
     assert!(done.out().lines().any(|line| line == "all done"), "{}", done.out());
@@ -155,7 +155,15 @@ fn clients() {
     let cluster = Cluster::start("clients", Options { osd_size: "2G", ..Options::default() });
     let mut sections = Sections::new();
     sections.run("aws-cli: 70 MiB multipart, part copy, range, sync of a tree", || aws(&cluster));
-    sections.run("boto3: default checksums, multipart, presign", || boto3(&cluster));
+    sections.run("boto3: default checksums, multipart, presign", || {
+        boto3(&cluster, "boto3_round_trip.py");
+    });
+    for (key, value) in [("rgw_lc_debug_interval", "2"), ("rgw_crypt_kms_keys", "first-key,second-key")] {
+        cluster.nacre(&["config", "set", "gateway", key, value]).ok();
+    }
+    sections.run("boto3: object lock, forms, encryption, lifecycle", || {
+        boto3(&cluster, "boto3_features.py");
+    });
     sections.run("rclone: sync, check --download, copy back, server-side move, purge", || rclone(&cluster));
     sections.run("s3cmd: multipart, copy, recursive delete", || s3cmd(&cluster));
     sections.run("restic: two backups, check --read-data, restore, prune", || restic(&cluster));

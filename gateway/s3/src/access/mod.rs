@@ -71,6 +71,8 @@ impl Ask {
     pub(crate) const PUT_BLOCK: Ask = Ask::policy("s3:PutBucketPublicAccessBlock");
     pub(crate) const GET_ENCRYPTION: Ask = Ask::policy("s3:GetEncryptionConfiguration");
     pub(crate) const PUT_ENCRYPTION: Ask = Ask::policy("s3:PutEncryptionConfiguration");
+    pub(crate) const GET_PAYMENT: Ask = Ask::policy("s3:GetBucketRequestPayment");
+    pub(crate) const PUT_PAYMENT: Ask = Ask::policy("s3:PutBucketRequestPayment");
     pub(crate) const GET_LIFECYCLE: Ask = Ask::policy("s3:GetLifecycleConfiguration");
     pub(crate) const PUT_LIFECYCLE: Ask = Ask::policy("s3:PutLifecycleConfiguration");
     pub(crate) const GET_BUCKET_LOCK: Ask = Ask::policy("s3:GetBucketObjectLockConfiguration");

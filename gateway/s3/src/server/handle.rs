@@ -13,7 +13,8 @@ use gateway_client::Rados;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The names and values of a request's headers together, bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -25,20 +26,43 @@ pub(crate) struct Gateway<R: Rados> {
     pub(crate) storage: Storage<R>,
     pub(crate) region: String,
     domains: Vec<String>,
+    sigv2: Arc<AtomicBool>,
     pub(crate) keys: KeyCache,
     next_request: AtomicU64,
 }
 
 impl<R: Rados> Gateway<R> {
-    pub(super) fn new(storage: Storage<R>, domains: Vec<String>, region: String) -> Gateway<R> {
+    pub(super) fn new(
+        storage: Storage<R>,
+        domains: Vec<String>,
+        region: String,
+        sigv2: Arc<AtomicBool>,
+    ) -> Gateway<R> {
         // Only so that the ids of two runs differ; the time of day will do where there is no entropy.
         let start = getrandom::u64().unwrap_or_else(|_| storage.rados().now().0);
-        Gateway { storage, region, domains, keys: KeyCache::default(), next_request: AtomicU64::new(start) }
+        Gateway {
+            storage,
+            region,
+            domains,
+            sigv2,
+            keys: KeyCache::default(),
+            next_request: AtomicU64::new(start),
+        }
     }
 
     /// The time of day, seconds since 1970.
     pub(crate) fn now(&self) -> u64 {
         self.storage.rados().now().seconds()
+    }
+
+    /// Refuses what is signed with Version 2 where the operator wants none of it. `InvalidRequest`.
+    pub(crate) fn check_sigv2(&self, is_v2: bool) -> Result<(), S3Error> {
+        if !is_v2 || self.sigv2.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let message =
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+        Err(S3Error::with_message(Code::InvalidRequest, message))
     }
 
     /// Answers a request; whatever is wrong becomes an S3 error.
@@ -119,6 +143,7 @@ impl<R: Rados> Gateway<R> {
             );
             return verbs::dispatch(self, request).await;
         };
+        self.check_sigv2(matches!(claim, Claim::V2(_)))?;
         let credential = self.storage.lookup_access_key(claim.access_key()).await?.ok_or_else(|| {
             S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key())
         })?;

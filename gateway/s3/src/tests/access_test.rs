@@ -23,7 +23,7 @@ pub(super) fn allow(principal: &str, action: &str, resource: &str, rest: &str) -
 }
 
 /// Every verb that is about alice's bucket or an object in it.
-const VERBS: [(&str, &str); 55] = [
+const VERBS: [(&str, &str); 57] = [
     ("GET", "/bucket"),
     ("GET", "/bucket?list-type=2"),
     ("GET", "/bucket?versions"),
@@ -50,6 +50,8 @@ const VERBS: [(&str, &str); 55] = [
     ("GET", "/bucket?versioning"),
     ("PUT", "/bucket?versioning"),
     ("GET", "/bucket?lifecycle"),
+    ("GET", "/bucket?requestPayment"),
+    ("PUT", "/bucket?requestPayment"),
     ("GET", "/bucket?encryption"),
     ("PUT", "/bucket?encryption"),
     ("DELETE", "/bucket?encryption"),
@@ -215,5 +217,28 @@ async fn the_block_of_public_access_overrules_both() {
     assert_eq!(status(&w, call("PUT", "/bucket?ownershipControls").body(enforced)).await, 200);
     assert_eq!(status(&w, anyone).await, 403, "ACLs count for nothing");
     assert_eq!(w.call(open("/bucket/k")).await.one("Code"), "AccessControlListNotSupported");
+    w.stop().await;
+}
+
+#[tokio::test]
+async fn where_requesters_pay_they_must_say_so() {
+    let w = World::start().await;
+    let open = call("PUT", "/bucket/k").header("x-amz-acl", "public-read").body("o");
+    assert_eq!(status(&w, open).await, 200);
+    assert_eq!(w.send("GET", "/bucket?requestPayment").await.one("Payer"), "BucketOwner");
+    let set = |payer: &str| {
+        let body =
+            format!("<RequestPaymentConfiguration><Payer>{payer}</Payer></RequestPaymentConfiguration>");
+        call("PUT", "/bucket?requestPayment").body(body)
+    };
+    assert_eq!(status(&w, set("Requester")).await, 200);
+    assert_eq!(w.send("GET", "/bucket?requestPayment").await.one("Payer"), "Requester");
+    let get = |call: Call| call.header("x-amz-request-payer", "requester");
+    assert_eq!(status(&w, bob(call("GET", "/bucket/k"))).await, 403);
+    assert_eq!(status(&w, bob(get(call("GET", "/bucket/k")))).await, 200);
+    assert_eq!(status(&w, get(call("GET", "/bucket/k").anonymous())).await, 403, "nobody would pay");
+    assert_eq!(w.send("GET", "/bucket/k").await.status, 200, "the owner pays anyway");
+    assert_eq!(status(&w, set("BucketOwner")).await, 200);
+    assert_eq!(status(&w, call("GET", "/bucket/k").anonymous()).await, 200);
     w.stop().await;
 }

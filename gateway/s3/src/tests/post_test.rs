@@ -189,5 +189,13 @@ async fn anybody_where_the_acl_lets_them_and_version_two() {
     assert_eq!(post(&w, "bucket", &two(&signature), b"data").await.status, 204);
     let wrong = post(&w, "bucket", &two("AAAA"), b"data").await;
     assert_eq!(refused(&wrong), (403, "SignatureDoesNotMatch".into()));
+    w.sigv2.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(refused(&post(&w, "bucket", &two(&signature), b"data").await), (400, "InvalidRequest".into()));
+    let header = call("GET", "/bucket")
+        .anonymous()
+        .header("authorization", "AWS alice-key:AAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let dated = header.header("x-amz-date", &dates::http(now));
+    assert_eq!(w.call(dated).await.refusal(), (400, "InvalidRequest".into()));
     w.stop().await;
 }

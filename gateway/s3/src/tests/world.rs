@@ -5,6 +5,8 @@ use crate::config::S3Config;
 use crate::storage::{Secret, Storage, StorageConfig};
 use gateway_client::MemoryRados;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -13,6 +15,7 @@ use tokio::task::JoinHandle;
 pub(super) struct World {
     pub(super) address: SocketAddr,
     pub(super) rados: MemoryRados,
+    pub(super) sigv2: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -38,11 +41,12 @@ impl World {
         let address = listener.local_addr().unwrap();
         let mut config = S3Config::new(listener);
         config.domains.push("s3.test".into());
+        let sigv2 = config.sigv2.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(crate::serve(config, storage, async {
             let _ = stopped.await;
         }));
-        let world = World { address, rados, stop: Some(stop), server: Some(server) };
+        let world = World { address, rados, sigv2, stop: Some(stop), server: Some(server) };
         assert_eq!(world.send("PUT", "/bucket").await.status, 200);
         world
     }

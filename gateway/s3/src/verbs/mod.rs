@@ -99,6 +99,8 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("GET", Some("encryption")) => bucket::encryption::get(gw, rq).await,
         ("PUT", Some("encryption")) => bucket::encryption::put(gw, rq).await,
         ("DELETE", Some("encryption")) => bucket::encryption::delete(gw, rq).await,
+        ("GET", Some("requestPayment")) => bucket::request_payment::get(gw, rq).await,
+        ("PUT", Some("requestPayment")) => bucket::request_payment::put(gw, rq).await,
         ("GET", Some("lifecycle")) => bucket::lifecycle::get(gw, rq).await,
         ("PUT", Some("lifecycle")) => bucket::lifecycle::put(gw, rq).await,
         ("DELETE", Some("lifecycle")) => bucket::lifecycle::delete(gw, rq).await,

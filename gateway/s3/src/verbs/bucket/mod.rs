@@ -17,6 +17,7 @@ pub(crate) mod object_lock;
 pub(crate) mod ownership;
 pub(crate) mod policy;
 pub(crate) mod public_access;
+pub(crate) mod request_payment;
 pub(crate) mod settings;
 pub(crate) mod versioning;
 

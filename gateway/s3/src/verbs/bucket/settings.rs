@@ -17,11 +17,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
         "accelerate" => Document::new("AccelerateConfiguration"),
         "logging" => Document::new("BucketLoggingStatus"),
         "notification" => Document::new("NotificationConfiguration"),
-        "requestPayment" => {
-            let mut d = Document::new("RequestPaymentConfiguration");
-            d.leaf("Payer", "BucketOwner");
-            d
-        }
         "website" => return absent(Code::NoSuchWebsiteConfiguration),
         "replication" => return absent(Code::ReplicationConfigurationNotFoundError),
         _ => return Err(Code::NotImplemented.into()),

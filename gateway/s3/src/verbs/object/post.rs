@@ -98,6 +98,7 @@ async fn vouch<R: Rados>(
         return Ok(None);
     };
     let claim = FormClaim::of(fields, &gw.region)?;
+    gw.check_sigv2(matches!(claim, FormClaim::V2 { .. }))?;
     let credential = gw.storage.lookup_access_key(claim.access_key()).await?;
     let credential = credential
         .ok_or_else(|| S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key()))?;
