@@ -1,8 +1,9 @@
 //! What can happen to a PG.
 
 use crate::effect::Ticket;
+use crate::erasure_coded::shape::EcSpec;
 use bytes::Bytes;
-use placement_map::{Epoch, OsdId, PgRow};
+use placement_map::{Epoch, OsdId, PgRow, Pool};
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
 use wire_codec::{OsdOp, PgMessage};
@@ -14,12 +15,22 @@ pub struct SessionId(pub u64);
 /// What of the pool concerns its PGs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSpec {
-    /// Copies wanted.
+    /// Copies (or shards) wanted.
     pub size: u32,
-    /// Fewest in-sync copies with which writes are accepted.
+    /// Fewest in-sync copies (or different shards) with which writes are accepted.
     pub min_size: u32,
     /// Number of PGs of the pool.
     pub pg_num: u32,
+    /// How it codes, if it is erasure-coded.
+    pub ec: Option<EcSpec>,
+}
+
+impl PoolSpec {
+    /// What of a pool concerns its PGs.
+    pub fn of(pool: &Pool) -> PoolSpec {
+        let ec = pool.ec_profile().map(|p| EcSpec { profile: p.code(), stripe_unit: p.stripe_unit() });
+        PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num, ec }
+    }
 }
 
 /// Something that happened.
@@ -31,7 +42,8 @@ pub enum Event {
         epoch: Epoch,
         /// The PG's row.
         row: PgRow,
-        /// The up set by CRUSH, the up primary first (by primary affinity too).
+        /// The up set by CRUSH, the up primary first (by primary affinity too). Of an erasure-coded PG: by position,
+        /// with holes (`OsdId::NONE`).
         up: Vec<OsdId>,
         /// Those of `up` and of the in-sync set that are up, with their incarnations: a member that restarted
         /// may have another store, so what it said before is void.

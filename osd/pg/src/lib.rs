@@ -14,6 +14,7 @@ mod backfill;
 pub mod config;
 mod durability;
 pub mod effect;
+mod erasure_coded;
 pub mod event;
 pub mod host;
 mod lease;
@@ -31,6 +32,7 @@ pub mod status;
 
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
+pub use erasure_coded::shape::EcSpec;
 pub use event::{Event, PoolSpec, SessionId};
 pub use log::rows::{LoadError, check, distrust};
 pub use machine::Pg;

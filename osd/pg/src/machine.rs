@@ -3,6 +3,10 @@
 use crate::config::PgConfig;
 use crate::durability::{Durability, Then};
 use crate::effect::{Effect, Ticket};
+use crate::erasure_coded::gather::Gather;
+use crate::erasure_coded::member::ShardReading;
+use crate::erasure_coded::shape::Shape;
+use crate::erasure_coded::sidecar::PreparedWrites;
 use crate::event::{Event, PoolSpec};
 use crate::lease::granted::Granted;
 use crate::log::Log;
@@ -58,6 +62,15 @@ pub struct Pg {
     /// We hold a copy that by our map nobody counts on; when to ask again whether it may go.
     pub(crate) stray_again_at: Option<Time>,
 
+    /// How the pool codes, if it is erasure-coded.
+    pub(crate) shape: Option<Shape>,
+    /// Writes put aside until they are certain.
+    pub(crate) prepared: PreparedWrites,
+    /// Shards being gathered.
+    pub(crate) gathers: BTreeMap<Ticket, Gather>,
+    /// Reads of our shard that wait for the view.
+    pub(crate) shard_reads: VecDeque<ShardReading>,
+
     pub(crate) ops: Ops,
     pub(crate) durability: Durability,
     pub(crate) reads: BTreeMap<Ticket, ReadFor>,
@@ -73,6 +86,22 @@ pub struct Pg {
 pub(crate) enum ReadFor {
     /// A client's operation, by its number.
     Op(u64),
+    /// A range of our own shard, for what is gathered.
+    Shard {
+        /// What.
+        gather: Ticket,
+        /// The shard.
+        position: usize,
+    },
+    /// A range of our shard, for the primary.
+    Member {
+        /// The primary.
+        to: OsdId,
+        /// Its interval.
+        interval: u64,
+        /// Its name for the read.
+        read: u64,
+    },
     /// A piece of a push to a member.
     Push {
         /// To whom.
@@ -115,7 +144,7 @@ impl Pg {
             row: PgRow::default(),
             up: Vec::new(),
             alive: BTreeMap::new(),
-            pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1 },
+            pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1, ec: None },
             full: BTreeSet::new(),
             may_recover: true,
             resigned: false,
@@ -129,6 +158,10 @@ impl Pg {
             primary: None,
             removal: None,
             stray_again_at: None,
+            shape: None,
+            prepared: PreparedWrites::default(),
+            gathers: BTreeMap::new(),
+            shard_reads: VecDeque::new(),
             ops: Ops::default(),
             durability: Durability::default(),
             reads: BTreeMap::new(),
@@ -159,6 +192,14 @@ impl Pg {
             Event::Stored { ticket } => self.durability.stored(ticket),
             Event::ReadDone { ticket, result } => match self.reads.remove(&ticket) {
                 Some(ReadFor::Op(number)) => self.op_data_read(number, ticket, result),
+                Some(ReadFor::Shard { gather, position }) => {
+                    self.shard_came(gather, position, result.ok(), view);
+                }
+                Some(ReadFor::Member { to, interval, read }) => {
+                    if interval == self.interval {
+                        self.send(to, PgMessage::ShardData { interval, read, data: result.ok() });
+                    }
+                }
                 Some(ReadFor::Push { to, attempt, push }) => {
                     self.push_data_read(to, attempt, push, result, view)
                 }
@@ -180,8 +221,14 @@ impl Pg {
         if self.again {
             return Some(Time::ZERO);
         }
-        let as_primary =
-            [self.serve_timeout(), self.lease_timeout(), self.proposal_timeout(), self.peers_timeout()];
+        let as_primary = [
+            self.serve_timeout(),
+            self.lease_timeout(),
+            self.proposal_timeout(),
+            self.peers_timeout(),
+            self.gathers_timeout(),
+            self.commits_timeout(),
+        ];
         as_primary.into_iter().chain([self.stray_again_at]).flatten().min()
     }
 
@@ -196,8 +243,11 @@ impl Pg {
         if self.primary.as_ref().is_some_and(|p| !p.replies.awaiting_lease.is_empty()) {
             self.renew_leases();
         }
+        self.serve_shard_reads(view);
+        self.advance_gathers(view);
         self.run_ops(view);
         self.advance_peers(view);
+        self.level_shards();
         self.propose();
         self.advertise_stray();
         self.advance_removal(view);
@@ -206,6 +256,7 @@ impl Pg {
             self.became_durable(then);
         }
         self.advance_commit();
+        self.tell_commits();
     }
 
     fn became_durable(&mut self, then: Then) {
@@ -245,8 +296,8 @@ impl Pg {
             self.send(from, PgMessage::Stale { interval: self.interval });
             return;
         }
-        if let PgMessage::Query { interval, attempt } = message {
-            self.on_query(from, interval, attempt);
+        if let PgMessage::Query { interval, attempt, shard } = message {
+            self.on_query(from, interval, attempt, shard);
             return;
         }
         if message.interval() > self.interval {
@@ -255,16 +306,29 @@ impl Pg {
         }
         match message {
             PgMessage::Stale { .. } | PgMessage::Query { .. } => unreachable!("handled above"),
-            PgMessage::Head { attempt, tail, head, runs, condition, .. } => {
-                self.on_head(from, attempt, crate::log::Outline { tail, head, runs }, condition);
+            PgMessage::Head { attempt, tail, head, runs, condition, shard, .. } => {
+                self.on_head(from, attempt, crate::log::Outline { tail, head, runs }, condition, shard);
             }
             PgMessage::LogRequest { attempt, after, .. } => self.on_log_request(from, attempt, after),
             PgMessage::Log { attempt, after, objects, .. } => self.on_log(from, attempt, after, objects),
-            PgMessage::Join { attempt, after, backfill, .. } => self.on_join(from, attempt, after, backfill),
-            PgMessage::Replicate { entry, prev, trim_to, stamp, lease, transaction, .. } => {
-                self.granted.grant(self.now, from, lease);
-                self.on_replicate(from, entry, prev, trim_to, stamp, transaction);
+            PgMessage::Join { attempt, after, backfill, shard, keep, .. } => {
+                self.on_join(from, attempt, after, backfill, (shard, keep));
             }
+            PgMessage::Replicate {
+                entry, prev, trim_to, committed_to, stamp, lease, transaction, ..
+            } => {
+                self.granted.grant(self.now, from, lease);
+                let write =
+                    crate::replicated::replica::Write { entry, prev, trim_to, committed_to, transaction };
+                self.on_replicate(from, write, stamp);
+            }
+            PgMessage::ShardRead { interval, read, object, version, offset, len, committed_to } => {
+                let reading = ShardReading { from, interval, read, object, version, offset, len };
+                self.on_shard_read(reading, committed_to);
+            }
+            PgMessage::ShardData { read, data, .. } => self.on_shard_data(from, read, data, view),
+            PgMessage::Committed { committed_to, .. } => self.on_committed(from, committed_to),
+            PgMessage::Applied { applied_to, .. } => self.on_applied(from, applied_to),
             PgMessage::Replicated { durable_to, stamp, .. } => self.on_replicated(from, durable_to, stamp),
             PgMessage::LeaseRequest { interval, stamp, lease } => {
                 self.granted.grant(self.now, from, lease);

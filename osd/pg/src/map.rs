@@ -23,6 +23,7 @@ impl Pg {
         let given_up = self.row.lost && !row.lost;
         let min_size_was = self.pool.min_size;
         (self.epoch, self.row, self.up, self.alive, self.pool) = (epoch, row, up, alive, pool);
+        self.fit_shape();
         if self.row.interval > self.interval {
             self.interval = self.row.interval;
         }
@@ -64,6 +65,10 @@ impl Pg {
     /// objects that are not what the log says: such a member cannot be in sync.
     fn may_lead(&self) -> bool {
         let fresh = self.row.interval > self.former_life && !self.row.activated;
-        fresh && !self.resigned && self.info.condition == Condition::Complete && self.removal.is_none()
+        fresh
+            && self.shard_fits()
+            && !self.resigned
+            && self.info.condition == Condition::Complete
+            && self.removal.is_none()
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn temp_object(pg: PgId, interval: u64, attempt: u64, push: u64) -> O
     internal(pg, TEMP, &format!("{interval}.{attempt}.{push}"))
 }
 
-fn internal(pg: PgId, namespace: &str, name: &str) -> ObjectId {
+pub(crate) fn internal(pg: PgId, namespace: &str, name: &str) -> ObjectId {
     let name = ObjectName { namespace: namespace.into(), locator: String::new(), name: name.into() };
     ObjectId::head(pg.pool, pg.seed, name)
 }
@@ -33,6 +33,11 @@ pub fn is_internal(object: &ObjectId) -> bool {
 /// Whether it is a piece collector that an ended attempt left behind.
 pub(crate) fn is_temp(object: &ObjectId) -> bool {
     object.name.namespace == TEMP
+}
+
+/// Whether a write that is not yet certain was put aside there.
+pub(crate) fn is_sidecar(object: &ObjectId) -> bool {
+    object.name.namespace == crate::erasure_coded::sidecar::NAMESPACE
 }
 
 /// Before every object of the PG, in the order of listings.

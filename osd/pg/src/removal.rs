@@ -65,8 +65,7 @@ impl Pg {
     /// Another OSD holds a copy. If all that should be in sync are, it may go; we count it in again only
     /// after a new conversation, in which it says what it has then.
     pub(crate) fn on_stray(&mut self, from: OsdId) {
-        let covered = self.up.iter().all(|osd| self.row.in_sync.contains(osd));
-        let whole = self.serving() && covered && self.row.in_sync.len() >= self.pool.size as usize;
+        let whole = self.serving() && self.is_covered() && self.row.copies() >= self.pool.size as usize;
         let member = self.up.contains(&from) || self.row.in_sync.contains(&from);
         let Some(p) = self.primary.as_ref() else { return };
         if whole && !member && !p.peers.contains_key(&from) {
@@ -93,6 +92,8 @@ impl Pg {
         self.dirty.clear();
         self.info.condition = Condition::Backfilling;
         self.info.tail = Version::ZERO;
+        self.info.shard = None;
+        self.prepared.forget();
         let mut t = Transaction::new();
         self.meta.clear_log(&mut t);
         self.meta.clear_dirty(&mut t);

@@ -88,6 +88,18 @@ impl Pg {
         }
     }
 
+    /// Whether all of the up set is in sync.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.up.iter().filter(|osd| **osd != OsdId::NONE).all(|osd| self.row.in_sync.contains(osd))
+    }
+
+    /// Whether fewer shards are up than it takes to have the objects.
+    fn too_few_shards(&self) -> bool {
+        let up: Vec<OsdId> =
+            self.row.in_sync.iter().copied().filter(|osd| self.alive.contains_key(osd)).collect();
+        !self.enough(&up)
+    }
+
     fn state_words(&self) -> String {
         if self.row.lost {
             return "incomplete".into();
@@ -98,6 +110,7 @@ impl Pg {
             (_, None) => words.push("down"),
             (Some(_), _) if self.serving() => words.push("active"),
             (Some(p), _) if p.activated => words.extend(["active", "wait"]),
+            (Some(_), _) if self.too_few_shards() => words.push("down"),
             (Some(_), _) => words.push("peering"),
             (None, _) if self.removal.is_some() => words.push("removing"),
             (None, Some(me)) if me == self.me => words.push("peering"),
@@ -109,8 +122,8 @@ impl Pg {
                 || p.peers.iter().filter(|(osd, _)| !self.row.in_sync.contains(osd)).map(|(_, peer)| peer);
             let backfill = joiners().any(|j| j.recovery().is_some_and(|r| r.backfill.is_some()));
             let recovery = joiners().any(|j| j.recovery().is_none_or(|r| r.backfill.is_none()));
-            let covered = self.up.iter().all(|osd| self.row.in_sync.contains(osd));
-            if self.row.in_sync.len() < size {
+            let covered = self.is_covered();
+            if self.row.copies() < size {
                 words.push("undersized");
                 words.push("degraded");
             }
@@ -123,10 +136,10 @@ impl Pg {
             if p.serving && recovery {
                 words.push("recovering");
             }
-            if !p.unreadable.is_empty() {
+            if !p.unreadable.is_empty() || !p.damaged.is_empty() {
                 words.push("inconsistent");
             }
-            if p.serving && covered && self.row.in_sync.len() >= size && joiners().next().is_none() {
+            if p.serving && covered && self.row.copies() >= size && joiners().next().is_none() {
                 words.push("clean");
             }
         }

@@ -11,6 +11,7 @@ mod push;
 pub use log::{Condition, LogEntry};
 pub use push::{Push, PushBody, PushHead};
 
+use bytes::Bytes;
 use osd_object::{ObjectId, Transaction, Version};
 use std::time::Duration;
 use stdx::codec_enum;
@@ -29,6 +30,8 @@ pub enum PgMessage {
         interval: u64,
         /// Opens this attempt.
         attempt: u64,
+        /// In an erasure-coded PG: the shard that the member holds, or is to hold.
+        shard: Option<u8>,
     },
     /// Answer to `Query`, sent when the interval and all the member's log are durable.
     Head {
@@ -44,6 +47,8 @@ pub enum PgMessage {
         runs: Vec<Version>,
         /// Whether its objects are what its log says.
         condition: Condition,
+        /// In an erasure-coded PG: the shard that they are.
+        shard: Option<u8>,
     },
     /// Primary to member: what is in your log after this, and which objects are not what it says?
     LogRequest {
@@ -76,6 +81,10 @@ pub enum PgMessage {
         after: u64,
         /// Your log is of no use: objects are compared one by one.
         backfill: bool,
+        /// In an erasure-coded PG: the shard that you are filled as.
+        shard: Option<u8>,
+        /// Writes in your log through this one happened; what you put aside for others did not.
+        keep: Option<Version>,
     },
     /// Primary to member: one write, to be applied in the order of the log.
     Replicate {
@@ -210,15 +219,55 @@ pub enum PgMessage {
         /// The interval.
         interval: u64,
     },
+    /// Primary to member of an erasure-coded PG: a range of your shard of an object, please.
+    ShardRead {
+        /// The interval.
+        interval: u64,
+        /// Names the read within the primary's tenure.
+        read: u64,
+        /// The object.
+        object: ObjectId,
+        /// The version that it must be of.
+        version: Version,
+        /// First byte, within the shard.
+        offset: u64,
+        /// Bytes, not zero.
+        len: u64,
+        /// All writes through this sequence number are certain: they are put in place first.
+        committed_to: u64,
+    },
+    /// Answer to `ShardRead`.
+    ShardData {
+        /// The interval.
+        interval: u64,
+        /// As asked.
+        read: u64,
+        /// The bytes; none if they cannot be read, or are not of that version.
+        data: Option<Bytes>,
+    },
+    /// Primary to member of an erasure-coded PG: all writes through this one are certain; put them in place.
+    Committed {
+        /// The interval.
+        interval: u64,
+        /// Sequence number of the write.
+        committed_to: u64,
+    },
+    /// Answer to `Committed`.
+    Applied {
+        /// The interval.
+        interval: u64,
+        /// As told.
+        applied_to: u64,
+    },
 }
 
 codec_enum!(PgMessage {
     0 => Stale { interval },
-    1 => Query { interval, attempt },
-    2 => Head { interval, attempt, tail, head, runs, condition },
+    1 => Query { interval, attempt, shard },
+    2 => Head { interval, attempt, tail, head, runs, condition, shard },
     3 => LogRequest { interval, attempt, after },
     4 => Log { interval, attempt, after, objects },
-    5 => Join { interval, attempt, after, backfill },
+    5 => Join { interval, attempt, after, backfill, shard, keep },
     6 => Replicate { interval, entry, prev, trim_to, committed_to, stamp, lease, transaction },
     7 => Replicated { interval, durable_to, stamp },
     8 => LeaseRequest { interval, stamp, lease },
@@ -233,6 +282,10 @@ codec_enum!(PgMessage {
     17 => Stray { interval },
     18 => Remove { interval, attempt },
     19 => Resigned { interval },
+    20 => ShardRead { interval, read, object, version, offset, len, committed_to },
+    21 => ShardData { interval, read, data },
+    22 => Committed { interval, committed_to },
+    23 => Applied { interval, applied_to },
 });
 
 impl PgMessage {
@@ -258,6 +311,10 @@ impl PgMessage {
             | PgMessage::Scanned { interval, .. }
             | PgMessage::Stray { interval }
             | PgMessage::Remove { interval, .. }
+            | PgMessage::ShardRead { interval, .. }
+            | PgMessage::ShardData { interval, .. }
+            | PgMessage::Committed { interval, .. }
+            | PgMessage::Applied { interval, .. }
             | PgMessage::Resigned { interval } => *interval,
         }
     }

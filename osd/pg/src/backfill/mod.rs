@@ -1,6 +1,7 @@
 //! Backfill: when logs do not overlap, all objects are compared, range by range in hobject order. Behind the
 //! end of the compared ranges the joiner gets writes without effects; up to it, in full.
 
+use crate::erasure_coded::tag::Tag;
 use crate::machine::Pg;
 use crate::sabotage::Bug;
 use osd_object::{ObjectId, ObjectRead, Version};
@@ -73,7 +74,11 @@ impl Pg {
         let listing = self.objects_after(after, max.max(1), view)?;
         let mut objects = Vec::with_capacity(listing.objects.len());
         for object in listing.objects {
-            let version = view.meta(&object)?.map_or(Version::ZERO, |m| m.version);
+            let mut version = view.meta(&object)?.map_or(Version::ZERO, |m| m.version);
+            if self.info.shard.is_some() && Tag::of(view, &object)?.map(|tag| tag.shard) != self.info.shard {
+                // It is some other shard, from before this OSD took this one: of no use.
+                version = Version::ZERO;
+            }
             objects.push((object, version));
         }
         Ok((objects, listing.more))
@@ -115,7 +120,9 @@ impl Pg {
         let differ = ours.iter().filter(|(o, v)| theirs.get(o) != Some(v)).map(|(o, _)| o.clone());
         let keeps = self.breaks(Bug::BackfillKeepsDeleted);
         let gone = theirs.keys().filter(|o| !keeps && !ours.contains_key(o)).cloned();
-        let missing: BTreeSet<ObjectId> = differ.chain(gone).collect();
+        // Writes under way are not in place yet; those of before this comparison the joiner got without effects.
+        let under_way = self.prepared.objects().filter(|o| within(o)).cloned();
+        let missing: BTreeSet<ObjectId> = differ.chain(gone).chain(under_way).collect();
 
         let peer = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)).expect("just seen");
         let recovery = peer.recovery_mut().expect("just seen");

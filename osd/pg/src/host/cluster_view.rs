@@ -41,10 +41,13 @@ impl ClusterView {
         self.rows.iter().map(|(pg, row)| (*pg, row))
     }
 
-    /// A PG's up set, the up primary first.
+    /// A PG's up set: the up primary first, or of shards by position, with holes.
     pub fn up(&self, pg: PgId) -> Vec<OsdId> {
         let Some(up) = self.mapping.up(pg) else { return Vec::new() };
         let mut set = up.set.clone();
+        if self.map.pool(pg.pool).is_some_and(|pool| !pool.can_shift()) {
+            return set;
+        }
         if let Some(at) = up.primary.and_then(|p| set.iter().position(|o| *o == p)) {
             set[..=at].rotate_right(1);
         }
@@ -64,7 +67,7 @@ impl ClusterView {
         let up = self.up(pg);
         let alive =
             up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
-        let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
+        let pool = PoolSpec::of(pool);
         Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
     }
 

@@ -30,8 +30,10 @@ pub(crate) struct Info {
     pub(crate) tail: Version,
     /// Whether the objects are what the log says.
     pub(crate) condition: Condition,
+    /// In an erasure-coded PG: the shard that the objects are.
+    pub(crate) shard: Option<u8>,
 }
-stdx::codec_versioned!(Info, 1 { interval, tail, condition });
+stdx::codec_versioned!(Info, 2 { interval, tail, condition } since 2 { shard });
 
 /// Why a PG's bookkeeping could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]

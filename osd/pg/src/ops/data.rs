@@ -5,7 +5,7 @@ use super::replies::Pending;
 use crate::effect::Ticket;
 use crate::machine::Pg;
 use bytes::Bytes;
-use osd_class::Executed;
+use osd_class::{DataRead, Executed};
 use osd_object::op::OpFailure;
 use stdx::Errno;
 use wire_codec::OsdOutcome;
@@ -14,8 +14,15 @@ impl Pg {
     /// One range of data came, or could not be read.
     pub(crate) fn op_data_read(&mut self, number: u64, ticket: Ticket, result: Result<Bytes, Errno>) {
         let Some(reading) = self.ops.reading.get_mut(&number) else { return };
-        let read = reading.waiting.remove(&ticket).expect("each read answers once");
+        let old = reading.old_wanted.remove(&ticket);
+        let read = match (&old, reading.waiting.remove(&ticket)) {
+            (Some(_), _) => DataRead { step: 0, offset: 0, len: 0 },
+            (None, read) => read.expect("each read answers once"),
+        };
         match result {
+            Ok(data) if old.is_some() => {
+                reading.old.extend(old.map(|run| (run.first, data)));
+            }
             Ok(data) if reading.executed.outcome.is_ok() => reading.executed.fill(read, data),
             Ok(_) => {}
             Err(code) => {
@@ -24,17 +31,20 @@ impl Pg {
                 reading.executed.outcome = Err(failure);
             }
         }
-        if reading.waiting.is_empty() {
+        if reading.waiting.is_empty() && reading.old_wanted.is_empty() {
             let reading = self.ops.reading.remove(&number).expect("just seen");
             self.data_complete(reading);
         }
     }
 
     fn data_complete(&mut self, reading: Reading) {
-        let Reading { queued, object, executed, write, version, at, needs, .. } = reading;
+        let Reading { queued, object, executed, write, version, at, needs, plan, old, .. } = reading;
         if write {
-            self.write(queued, object.clone(), executed);
-            self.ops.unlock_exclusive(&object);
+            // On shards the lock is kept until the write is certain.
+            let kept = self.write(queued, object.clone(), executed, plan.map(|plan| (plan, old)));
+            if !kept {
+                self.ops.unlock_exclusive(&object);
+            }
             return;
         }
         self.ops.unlock_shared(&object);

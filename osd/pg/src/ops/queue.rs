@@ -1,9 +1,11 @@
 //! Where operations wait: for the PG to serve, for `min_size`, for an object that is being read.
 
 use crate::effect::Ticket;
+use crate::erasure_coded::write_plan::{Run, WritePlan};
 use crate::event::SessionId;
 use crate::machine::Pg;
 use crate::sabotage::Bug;
+use bytes::Bytes;
 use osd_class::{DataRead, Executed};
 use osd_object::{ObjectId, Op, RequestId, Version};
 use std::collections::{BTreeMap, VecDeque};
@@ -51,6 +53,10 @@ pub(crate) struct Reading {
     pub(crate) object: ObjectId,
     pub(crate) executed: Executed,
     pub(crate) waiting: BTreeMap<Ticket, DataRead>,
+    /// Old stripes that a write to an erasure-coded PG waits for, and those that came, by their first.
+    pub(crate) old_wanted: BTreeMap<Ticket, Run>,
+    pub(crate) old: BTreeMap<u64, Bytes>,
+    pub(crate) plan: Option<WritePlan>,
     pub(crate) write: bool,
     pub(crate) version: Version,
     pub(crate) at: Time,
@@ -208,6 +214,6 @@ impl Pg {
 
     /// Whether enough members are in sync for writes to be acknowledged.
     pub(crate) fn writable(&self) -> bool {
-        self.row.in_sync.len() >= self.pool.min_size as usize || self.breaks(Bug::IgnoreMinSize)
+        self.row.copies() >= self.pool.min_size as usize || self.breaks(Bug::IgnoreMinSize)
     }
 }

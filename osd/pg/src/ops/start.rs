@@ -3,6 +3,8 @@
 use super::queue::{Queued, Reading};
 use super::replies::Pending;
 use crate::effect::Effect;
+use crate::erasure_coded::tag::Logical;
+use crate::erasure_coded::write_plan::WritePlan;
 use crate::machine::{Pg, ReadFor};
 use crate::names::{belongs, is_internal};
 use crate::sabotage::Bug;
@@ -83,14 +85,20 @@ impl Pg {
             self.ops.parked.push_back(queued);
             return;
         }
-        let mut executed = execute(view, &object, ops, queued.op.mtime, &self.registry);
+        let mut executed = if self.shape.is_some() {
+            execute(&Logical(view), &object, ops, queued.op.mtime, &self.registry)
+        } else {
+            execute(view, &object, ops, queued.op.mtime, &self.registry)
+        };
         if write && !self.full.is_empty() && self.registry.takes_space(ops) {
             executed = Executed::refused(Errno::ENOSPC, executed.before);
         }
-        if !executed.data_reads.is_empty() {
-            self.read_data(queued, object, executed, write);
+        let plan = if write { self.plan_shards(&mut executed) } else { None };
+        let onto_old = plan.as_ref().is_some_and(|plan| !plan.reads().is_empty());
+        if !executed.data_reads.is_empty() || onto_old {
+            self.read_data(queued, object, executed, (write, plan), view);
         } else if write {
-            self.write(queued, object, executed);
+            self.write(queued, object, executed, plan.map(|plan| (plan, BTreeMap::new())));
         } else {
             let version = executed.before.map_or(Version::ZERO, |m| m.version);
             let needs = self.seen_uncommitted(&object);
@@ -115,7 +123,7 @@ impl Pg {
         if snapshots {
             return Err(Errno::EOPNOTSUPP);
         }
-        Ok(())
+        self.fits_shards(ops)
     }
 
     /// The last write of the object that is not yet certain, so that what was read of it is not either.
@@ -135,7 +143,14 @@ impl Pg {
     }
 
     /// Fetches the data that the results want, keeping writes away from the object meanwhile.
-    fn read_data(&mut self, queued: Queued, object: ObjectId, mut executed: Executed, write: bool) {
+    fn read_data(
+        &mut self,
+        queued: Queued,
+        object: ObjectId,
+        mut executed: Executed,
+        (write, plan): (bool, Option<WritePlan>),
+        view: &dyn ObjectRead,
+    ) {
         if write {
             self.ops.lock_exclusive(&object);
         } else {
@@ -146,15 +161,22 @@ impl Pg {
         let mut waiting = BTreeMap::new();
         for read in std::mem::take(&mut executed.data_reads) {
             let ticket = self.durability.ticket();
-            self.reads.insert(ticket, ReadFor::Op(number));
             waiting.insert(ticket, read);
-            self.effect(Effect::Read { ticket, object: object.clone(), offset: read.offset, len: read.len });
+            if self.shape.is_none() {
+                self.reads.insert(ticket, ReadFor::Op(number));
+                let (object, offset, len) = (object.clone(), read.offset, read.len);
+                self.effect(Effect::Read { ticket, object, offset, len });
+            }
         }
+        let runs = plan.iter().flat_map(WritePlan::reads);
+        let old_wanted = runs.map(|run| (self.durability.ticket(), run)).collect();
         let version = executed.before.map_or(Version::ZERO, |m| m.version);
         let needs = self.seen_uncommitted(&object);
         let at = self.now;
-        self.ops
-            .reading
-            .insert(number, Reading { queued, object, executed, waiting, write, version, at, needs });
+        let old = BTreeMap::new();
+        let reading =
+            Reading { queued, object, executed, waiting, old_wanted, old, plan, write, version, at, needs };
+        self.ops.reading.insert(number, reading);
+        self.gather_for_op(number, view);
     }
 }

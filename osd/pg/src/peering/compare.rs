@@ -13,7 +13,14 @@ use wire_codec::pg::Condition;
 
 impl Pg {
     /// A member told where its log stands.
-    pub(crate) fn on_head(&mut self, from: OsdId, attempt: u64, theirs: Outline, condition: Condition) {
+    pub(crate) fn on_head(
+        &mut self,
+        from: OsdId,
+        attempt: u64,
+        theirs: Outline,
+        condition: Condition,
+        shard: Option<u8>,
+    ) {
         let in_sync = self.row.in_sync.contains(&from);
         let (now, interval, resend) = (self.now, self.interval, self.config.resend);
         let stale_counts = self.breaks(Bug::StaleCountsAsLevel);
@@ -26,6 +33,12 @@ impl Pg {
             return;
         }
         let complete = condition == Condition::Complete;
+        // Another shard than the one it is to hold is of no use to it.
+        let fits = peer.shard.is_none() || shard.is_none() || shard == peer.shard;
+        if !activated && self.shape.is_some() {
+            self.heard_shard(from, &theirs, condition, shard);
+            return;
+        }
         if activated && in_sync {
             // Everybody had our head at the activation; what is missing are writes under way, sent again.
             if complete && self.log.contains(theirs.head) {
@@ -33,7 +46,7 @@ impl Pg {
             }
             return;
         }
-        let common = self.log.common(&theirs).filter(|_| condition != Condition::Backfilling);
+        let common = self.log.common(&theirs).filter(|_| fits && condition != Condition::Backfilling);
         match common {
             Some(common) if complete && common == theirs.head && common == self.log.head() => {
                 self.became_level(from, common.seq);
@@ -89,11 +102,13 @@ impl Pg {
         let (interval, now, after) = (self.interval, self.now, self.log.head().seq);
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         let (attempt, backfill, staged) = (peer.attempt, recovery.backfill.is_some(), recovery.staged);
+        let (shard, kept) = (peer.shard, recovery.after);
         peer.stage = Stage::Syncing(Box::new(recovery));
         peer.durable_to = after;
         peer.progress_at = now;
+        let keep = (!backfill).then_some(kept);
         if !staged {
-            self.send(osd, PgMessage::Join { interval, attempt, after, backfill });
+            self.send(osd, PgMessage::Join { interval, attempt, after, backfill, shard, keep });
         }
     }
 

@@ -17,7 +17,7 @@ const DIRTY_BYTES_MAX: usize = 8 << 20;
 impl Pg {
     /// A primary introduces itself. From here on no earlier one is obeyed, and the answer says so only once
     /// that, and all of the log, is durable.
-    pub(crate) fn on_query(&mut self, from: OsdId, interval: u64, attempt: u64) {
+    pub(crate) fn on_query(&mut self, from: OsdId, interval: u64, attempt: u64, shard: Option<u8>) {
         if interval > self.interval {
             self.interval = interval;
             self.end_tenure();
@@ -36,7 +36,12 @@ impl Pg {
             self.info.interval = interval;
             self.store_info();
         }
-        if self.info.interval < interval {
+        let first_shard = self.info.shard.is_none() && shard.is_some();
+        if first_shard {
+            // Nothing is here yet, so it is whatever it is to be.
+            self.info.shard = shard;
+        }
+        if self.info.interval < interval || first_shard {
             self.info.interval = interval;
             if !self.breaks(Bug::ForgetInterval) {
                 self.store_info();
@@ -50,6 +55,7 @@ impl Pg {
             head: outline.head,
             runs: outline.runs,
             condition: self.info.condition,
+            shard: self.info.shard,
         };
         self.durability.then(Then::Send(from, head));
     }

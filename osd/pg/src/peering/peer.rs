@@ -32,6 +32,14 @@ pub(crate) struct Peer {
     pub(crate) lease_asked: Option<Time>,
     /// Objects copied to it in this attempt.
     pub(crate) pushed: u64,
+    /// In an erasure-coded PG: the shard that it holds, or is filled as.
+    pub(crate) shard: Option<u8>,
+    /// Where its log ended when it became level, before the activation.
+    pub(crate) level_at: Version,
+    /// It put the writes through this one in place.
+    pub(crate) applied_to: u64,
+    /// It was told that the writes through this one are certain, and when.
+    pub(crate) commit_told: Option<(u64, Time)>,
 }
 
 /// How far a primary got with a member.
@@ -52,6 +60,18 @@ pub(crate) enum Stage {
         recovery: Box<Recovery>,
         /// Our head when it was sent.
         head: u64,
+    },
+    /// In an erasure-coded PG: told where its log ends, and waits for the others to tell.
+    Heard {
+        /// Its last entry.
+        head: Version,
+    },
+    /// In an erasure-coded PG: told to end its log.
+    Cutting {
+        /// Where it ended.
+        head: Version,
+        /// Where it is to end.
+        end: Version,
     },
     /// Level: its log is the beginning of ours, and it gets every write.
     Ready,
@@ -74,6 +94,10 @@ impl Peer {
             lease_until: Time::ZERO,
             lease_asked: None,
             pushed: 0,
+            shard: None,
+            level_at: Version::ZERO,
+            applied_to: 0,
+            commit_told: None,
         }
     }
     /// Whether writes are sent to it as they happen.
@@ -81,7 +105,19 @@ impl Peer {
         match &self.stage {
             Stage::Ready => true,
             Stage::Syncing(r) | Stage::Adopting { recovery: r, .. } => !r.staged,
-            Stage::Asked | Stage::Comparing { .. } | Stage::Refused => false,
+            Stage::Asked
+            | Stage::Comparing { .. }
+            | Stage::Heard { .. }
+            | Stage::Cutting { .. }
+            | Stage::Refused => false,
+        }
+    }
+    /// Where its log ends, as far as was told, while that is still being settled.
+    pub(crate) fn head(&self) -> Option<Version> {
+        match self.stage {
+            Stage::Heard { head } | Stage::Cutting { head, .. } => Some(head),
+            Stage::Ready => Some(self.level_at),
+            _ => None,
         }
     }
     pub(crate) fn is_ready(&self) -> bool {

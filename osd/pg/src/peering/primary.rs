@@ -42,6 +42,10 @@ pub(crate) struct Primary {
     /// The last write of each object that is not committed.
     pub(crate) uncommitted: BTreeMap<ObjectId, u64>,
     pub(crate) replies: Replies,
+    /// The revision of the row from which an activation was proposed.
+    pub(crate) proposed_at: Option<u64>,
+    /// Objects of which a shard could not be read.
+    pub(crate) damaged: BTreeSet<ObjectId>,
     /// Objects that could not be read to be copied.
     pub(crate) unreadable: BTreeSet<ObjectId>,
     pub(crate) attempts: u64,
@@ -96,6 +100,8 @@ impl Pg {
             committed_to: 0,
             uncommitted: BTreeMap::new(),
             replies: Replies::default(),
+            proposed_at: None,
+            damaged: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             attempts: 0,
             pushes: 0,
@@ -103,6 +109,9 @@ impl Pg {
         // Noted before anything is proposed: after a restart this OSD must not take the interval for one
         // that it may begin. Also the barrier behind which all of our log is durable.
         self.info.interval = self.interval;
+        if self.info.shard.is_none() {
+            self.info.shard = self.row.shards.get(&self.me).copied();
+        }
         self.store_info();
         self.durability.then(Then::IntervalNoted(self.interval));
         self.match_peers();
@@ -115,6 +124,7 @@ impl Pg {
             self.reply_not_primary(reply.session, reply.request);
         }
         self.reads.clear();
+        self.gathers.clear();
         self.turn_away();
     }
 
@@ -137,12 +147,15 @@ impl Pg {
             // All of the in-sync set was brought to our head before this was proposed.
             p.committed_to = head;
             p.local_durable = head;
+            // Nothing of it can be undone any more.
+            self.apply_committed(head);
         }
     }
 
     /// Lets the peers be who the map says: until the activation the in-sync members that are up, afterwards
     /// the up set's joiners too.
     fn match_peers(&mut self) {
+        let seats = self.seats();
         let Some(p) = self.primary.as_mut() else { return };
         let wanted = |osd: &OsdId| {
             let member = self.row.in_sync.contains(osd) || (self.row.activated && self.up.contains(osd));
@@ -161,7 +174,8 @@ impl Pg {
             if p.peers.get(&osd).is_none_or(|peer| peer.incarnation != incarnation) {
                 self.abandon(osd);
                 let p = self.primary.as_mut().expect("still in office");
-                p.peers.insert(osd, Peer::new(incarnation, 0, self.now));
+                let shard = seats.get(&osd).copied();
+                p.peers.insert(osd, Peer { shard, ..Peer::new(incarnation, 0, self.now) });
                 self.ask(osd);
             }
             let in_sync = self.row.in_sync.contains(&osd);
@@ -169,6 +183,9 @@ impl Pg {
             let offered = p.offered.contains(&osd);
             let peer = p.peers.get_mut(&osd).expect("just seen");
             let dropped = peer.in_sync && !in_sync;
+            // To be filled as another shard than before.
+            let moved = peer.shard != seats.get(&osd).copied();
+            peer.shard = seats.get(&osd).copied();
             peer.in_sync = in_sync;
             peer.required = in_sync || offered || (peer.required && peer.is_ready());
             if !self.row.activated {
@@ -176,7 +193,7 @@ impl Pg {
             }
             // Left out by an activation or dropped since: from here on it is filled as a joiner.
             let staged = peer.recovery().is_some_and(|r| r.staged);
-            if matches!(peer.stage, Stage::Refused) || staged || dropped {
+            if matches!(peer.stage, Stage::Refused) || staged || dropped || moved {
                 self.ask(osd);
             }
         }
@@ -196,10 +213,12 @@ impl Pg {
             in_sync: peer.in_sync,
             lease_until: peer.lease_until,
             lease_asked: peer.lease_asked,
+            shard: peer.shard,
             again_at,
             ..Peer::new(peer.incarnation, attempt, self.now)
         };
-        self.send(osd, PgMessage::Query { interval, attempt });
+        let shard = peer.shard;
+        self.send(osd, PgMessage::Query { interval, attempt, shard });
     }
 
     /// Serves once activated and once no predecessor can still be answering reads.
@@ -225,9 +244,11 @@ impl Pg {
 
     fn peer_timeout(&self, p: &Primary, peer: &Peer) -> Option<Time> {
         let own = match &peer.stage {
-            Stage::Asked | Stage::Comparing { .. } | Stage::Adopting { .. } => Some(peer.again_at),
+            Stage::Asked | Stage::Comparing { .. } | Stage::Adopting { .. } | Stage::Cutting { .. } => {
+                Some(peer.again_at)
+            }
             Stage::Syncing(r) => r.timeout(),
-            Stage::Ready | Stage::Refused => None,
+            Stage::Heard { .. } | Stage::Ready | Stage::Refused => None,
         };
         let unacknowledged = peer.follows() && p.in_flight.back().is_some_and(|w| w.seq() > peer.durable_to);
         let resend = unacknowledged.then_some(peer.resend_at);
@@ -259,7 +280,8 @@ impl Pg {
         match &peer.stage {
             Stage::Asked if due => {
                 peer.again_at = now + resend;
-                self.send(osd, PgMessage::Query { interval, attempt });
+                let shard = peer.shard;
+                self.send(osd, PgMessage::Query { interval, attempt, shard });
             }
             Stage::Comparing { common } if due => {
                 let after = *common;

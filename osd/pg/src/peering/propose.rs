@@ -35,8 +35,10 @@ impl Pg {
         }
         // Another kind than before may be computed from the same revision: whichever the monitors take
         // first voids the other.
-        if let RowChangeKind::Grow { add } = &kind {
-            p.offered.extend(add);
+        match &kind {
+            RowChangeKind::Grow { add } => p.offered.extend(add),
+            RowChangeKind::Activate { .. } => p.proposed_at = Some(revision),
+            RowChangeKind::Shrink { .. } => {}
         }
         p.proposal = Some(Proposal { kind: kind.clone(), made_at });
         if let RowChangeKind::Activate { in_sync } = &kind
@@ -52,9 +54,17 @@ impl Pg {
         let p = self.primary.as_ref()?;
         if !p.activated {
             let settled = p.peers.values().all(|peer| matches!(peer.stage, Stage::Ready | Stage::Refused));
-            return (p.noted && settled).then(|| RowChangeKind::Activate { in_sync: self.level_members() });
+            // Whoever came after that was proposed waits: it may have to be left out.
+            let proposed = self.shape.is_some() && p.proposed_at == Some(self.row.revision);
+            let members = self.level_members();
+            let due = p.noted && (settled || proposed) && self.enough(&members);
+            return due.then_some(RowChangeKind::Activate { in_sync: members });
         }
         let drop = self.laggards();
+        if !drop.is_empty() {
+            return Some(RowChangeKind::Shrink { drop });
+        }
+        let drop = self.misplaced();
         if !drop.is_empty() {
             return Some(RowChangeKind::Shrink { drop });
         }
@@ -91,7 +101,7 @@ impl Pg {
             Some(peer) => peer.durable_to < head && self.now.since(peer.progress_at) > self.config.laggard,
             None => true,
         };
-        let mut spare = self.row.in_sync.len().saturating_sub(self.pool.min_size as usize);
+        let mut spare = self.row.copies().saturating_sub(self.pool.min_size as usize);
         let mut drop = Vec::new();
         for osd in self.row.in_sync.iter().filter(|osd| **osd != self.me && late(osd)) {
             let down = !p.peers.contains_key(osd);

@@ -83,6 +83,8 @@ impl Pg {
             && matches!(&peer.stage, Stage::Adopting { head: sent, .. } if head <= *sent)
         {
             self.became_level(from, head);
+        } else if peer.attempt == attempt && matches!(peer.stage, Stage::Cutting { .. }) {
+            self.log_ended(from, head);
         }
     }
 
@@ -90,7 +92,10 @@ impl Pg {
     pub(crate) fn on_rejoin(&mut self, from: OsdId, attempt: u64) {
         let Some(peer) = self.primary.as_ref().and_then(|p| p.peers.get(&from)) else { return };
         if peer.attempt == attempt
-            && matches!(peer.stage, Stage::Comparing { .. } | Stage::Syncing(_) | Stage::Adopting { .. })
+            && matches!(
+                peer.stage,
+                Stage::Comparing { .. } | Stage::Syncing(_) | Stage::Adopting { .. } | Stage::Cutting { .. }
+            )
         {
             self.ask(from);
         }
@@ -177,6 +182,7 @@ impl Pg {
         for entry in entries {
             self.log.push(entry);
         }
+        self.drop_unlogged(&mut t);
         if !self.dirty.is_empty() {
             self.dirty.clear();
             self.meta.clear_dirty(&mut t);

@@ -2,7 +2,7 @@
 //! is then told to begin again.
 
 use crate::machine::Pg;
-use crate::names::{is_temp, start_of};
+use crate::names::{is_internal, is_sidecar, is_temp, start_of};
 use osd_object::{Mutation, ObjectId, ObjectRead, Transaction};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,19 +65,24 @@ impl Pg {
         known
     }
 
-    /// Removes collectors that a former life left behind.
+    /// Removes what a former life left behind: collectors, and what it put aside for writes that its log does not
+    /// hold; the rest of that is noted.
     pub(crate) fn clear_temps(&mut self, view: &dyn ObjectRead) -> Result<(), Errno> {
         let mut from = start_of(self.id);
         let mut temps = BTreeSet::new();
         loop {
             let page = view.list(self.id.pool, Some(&from), 100)?;
             let last = page.last().cloned();
-            let before = temps.len();
-            // They lie together at the front of the PG, behind its meta object.
-            let near = page.iter().all(|o| o.hash == self.id.seed);
-            temps.extend(page.into_iter().filter(|o| o.hash == self.id.seed && is_temp(o)));
+            // They lie together at the front of the PG, around its meta object.
+            let near = page.iter().all(|o| o.hash == self.id.seed && is_internal(o));
+            for object in page.into_iter().filter(|o| o.hash == self.id.seed) {
+                let unknown = is_sidecar(&object) && !self.prepared.found(&object, &self.log, view)?;
+                if is_temp(&object) || unknown {
+                    temps.insert(object);
+                }
+            }
             match last {
-                Some(last) if near && (temps.len() > before || before == 0) && last != from => from = last,
+                Some(last) if near && last != from => from = last,
                 _ => break,
             }
         }

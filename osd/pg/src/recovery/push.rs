@@ -1,10 +1,13 @@
 //! The primary's side of a push: one object in pieces, a few of them under way at once.
 
 use crate::effect::Effect;
+use crate::erasure_coded::gather::{Gather, GatherFor};
+use crate::erasure_coded::tag::{TAG, Tag};
 use crate::machine::{Pg, ReadFor};
 use crate::sabotage::Bug;
 use bytes::Bytes;
-use osd_object::{ObjectId, ObjectRead, OmapRange};
+use erasure::ChunkSet;
+use osd_object::{ObjectId, ObjectRead, OmapRange, Version};
 use placement_map::OsdId;
 use std::collections::VecDeque;
 use stdx::{Errno, Time};
@@ -18,6 +21,7 @@ pub(crate) struct Pushing {
     /// For the first piece; sent with it.
     head: Option<PushHead>,
     size: u64,
+    version: Version,
     /// Data up to here was read.
     offset: u64,
     /// Rows up to here were read.
@@ -49,11 +53,20 @@ impl Pg {
         assert!(self.ops.lock_shared(&object), "no writer is waiting for data of an object that is pushed");
         p.pushes += 1;
         let push = p.pushes;
-        let head = meta.map(|meta| PushHead { meta, xattrs: xattrs.into_iter().collect() });
+        let shard = p.peers.get(&osd).and_then(|peer| peer.shard);
+        let mut xattrs: Vec<(String, Bytes)> = xattrs.into_iter().collect();
+        for (_, value) in xattrs.iter_mut().filter(|(name, _)| shard.is_some() && name == TAG) {
+            // The same object, another shard of it.
+            if let (Ok(tag), Some(shard)) = (Tag::read(value.clone()), shard) {
+                *value = Tag { shard, ..tag }.bytes();
+            }
+        }
+        let head = meta.map(|meta| PushHead { meta, xattrs });
         let pushing = Pushing {
             object,
             head,
             size: meta.map_or(0, |m| m.size),
+            version: meta.map_or(Version::ZERO, |m| m.version),
             offset: 0,
             rows_after: None,
             chunk: 0,
@@ -85,20 +98,29 @@ impl Pg {
             }
             if pushing.offset < pushing.size {
                 pushing.reading = true;
-                self.read_piece(osd, push);
+                self.read_piece(osd, push, view);
                 return;
             }
             self.compose(osd, push, Vec::new(), view);
         }
     }
 
-    fn read_piece(&mut self, osd: OsdId, push: u64) {
+    fn read_piece(&mut self, osd: OsdId, push: u64, view: &dyn ObjectRead) {
         let max = u64::from(self.config.push_bytes_max);
         let Some(pushing) = self.pushing(osd, push) else { return };
         let (object, offset, len) =
             (pushing.object.clone(), pushing.offset, max.min(pushing.size - pushing.offset));
-        let attempt = self.primary.as_ref().and_then(|p| p.peers.get(&osd)).map_or(0, |peer| peer.attempt);
+        let version = pushing.version;
+        let peer = self.primary.as_ref().and_then(|p| p.peers.get(&osd));
+        let (attempt, shard) = peer.map_or((0, None), |peer| (peer.attempt, peer.shard));
         let ticket = self.durability.ticket();
+        if let Some(shard) = shard.filter(|_| self.shape.is_some()) {
+            let purpose = GatherFor::Push { to: osd, attempt, push };
+            let wanted = ChunkSet::from_iter([usize::from(shard)]);
+            let gather = Gather::new(object, version, (offset, offset + len), wanted, purpose);
+            self.gather(ticket, gather, view);
+            return;
+        }
         self.reads.insert(ticket, ReadFor::Push { to: osd, attempt, push });
         self.effect(Effect::Read { ticket, object, offset, len });
     }

@@ -5,7 +5,7 @@ use crate::durability::Then;
 use crate::machine::Pg;
 use crate::names::temp_object;
 use crate::sabotage::Bug;
-use osd_object::{Mutation, ObjectId, Transaction};
+use osd_object::{Mutation, ObjectId, Transaction, Version};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
 use wire_codec::pg::{Condition, Push, PushBody, PushHead};
@@ -15,14 +15,29 @@ const RECEIVED_MAX: usize = 256;
 
 impl Pg {
     /// From now on the primary sends every write behind `after`, and objects.
-    pub(crate) fn on_join(&mut self, from: OsdId, attempt: u64, after: u64, backfill: bool) {
+    pub(crate) fn on_join(
+        &mut self,
+        from: OsdId,
+        attempt: u64,
+        after: u64,
+        backfill: bool,
+        (shard, keep): (Option<u8>, Option<Version>),
+    ) {
         if !self.in_session(from, attempt) || self.follower.joining.is_some() {
             return;
         }
         self.follower.joining = Some(Joining { next: after + 1, backfill });
         // Before anything changes it is noted that objects may not be what the log says.
         self.info.condition = if backfill { Condition::Backfilling } else { Condition::Recovering };
-        self.store_info();
+        // What was put aside before either happened, as the primary's log says too, or it did not.
+        let mut t = Transaction::new();
+        let log = &self.log;
+        self.prepared
+            .apply(self.id, &mut t, |v| keep.is_some_and(|keep| v.seq <= keep.seq) && log.contains(v));
+        self.prepared.drop(self.id, &mut t, |_| true);
+        self.info.shard = shard;
+        self.meta.info(&mut t, &self.info);
+        self.store(t);
     }
 
     /// Notes that an object was touched while the log does not say so.

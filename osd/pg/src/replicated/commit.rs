@@ -48,7 +48,9 @@ impl Pg {
             let bytes: u64 = now_certain.take_while(|w| w.seq() <= committed_to).map(|w| w.bytes()).sum();
             p.uncommitted_bytes -= bytes;
             p.uncommitted.retain(|_, seq| *seq > committed_to);
+            self.commit_shards(committed_before);
         }
+        let p = self.primary.as_mut().expect("serving");
         while p.in_flight.front().is_some_and(|w| w.seq() <= everywhere) {
             let done = p.in_flight.pop_front().expect("there is a front");
             p.in_flight_bytes -= done.bytes();

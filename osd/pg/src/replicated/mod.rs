@@ -1,5 +1,5 @@
 //! Replicated writes: the primary's side, the replica's side, and when a write is certain.
 
 mod commit;
-mod replica;
+pub(crate) mod replica;
 pub(crate) mod write;

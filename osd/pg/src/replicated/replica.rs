@@ -8,77 +8,79 @@ use placement_map::OsdId;
 use wire_codec::PgMessage;
 use wire_codec::pg::{Condition, LogEntry};
 
+/// A write as the primary sends it.
+pub(crate) struct Write {
+    pub(crate) entry: LogEntry,
+    pub(crate) prev: Version,
+    pub(crate) trim_to: Version,
+    pub(crate) committed_to: u64,
+    pub(crate) transaction: Transaction,
+}
+
 impl Pg {
     /// The primary sends a write. What does not follow on what is here is dropped: it will be sent again.
-    pub(crate) fn on_replicate(
-        &mut self,
-        from: OsdId,
-        entry: LogEntry,
-        prev: Version,
-        trim_to: Version,
-        stamp: u64,
-        transaction: Transaction,
-    ) {
+    pub(crate) fn on_replicate(&mut self, from: OsdId, mut write: Write, stamp: u64) {
         if self.primary.is_some() || self.removal.is_some() || self.info.interval != self.interval {
             return;
         }
-        if self.follower.joining_from(from).is_some() {
-            self.replicate_to_joiner(from, entry, stamp, transaction);
-        } else if self.info.condition == Condition::Complete {
-            self.replicate_to_member(from, entry, prev, trim_to, stamp, transaction);
+        let joining = self.follower.joining_from(from).is_some();
+        if !joining && self.info.condition != Condition::Complete {
+            return;
+        }
+        // First what became certain: this write may be onto it.
+        let mut effects = Transaction::new();
+        self.take_committed(write.committed_to, &mut effects);
+        if joining {
+            self.replicate_to_joiner(from, &mut write, stamp, &mut effects);
+        } else {
+            self.replicate_to_member(from, &mut write, stamp, &mut effects);
         }
     }
 
-    fn replicate_to_member(
-        &mut self,
-        from: OsdId,
-        entry: LogEntry,
-        prev: Version,
-        trim_to: Version,
-        stamp: u64,
-        mut transaction: Transaction,
-    ) {
-        if self.log.contains(entry.version) {
-            // Seen before. What is behind it came from the same primary.
+    fn replicate_to_member(&mut self, from: OsdId, write: &mut Write, stamp: u64, effects: &mut Transaction) {
+        let entry = &write.entry;
+        let seen = self.log.contains(entry.version);
+        let follows = self.log.head() == write.prev && entry.version.seq == write.prev.seq + 1;
+        if !seen && follows {
+            self.prepared.note(entry.version, &entry.object, &write.transaction);
+            effects.append(std::mem::take(&mut write.transaction));
+            self.meta.entries(effects, [entry]);
+            self.log.push(entry.clone());
+            if write.trim_to.seq > self.log.tail().seq && self.log.contains(write.trim_to) {
+                self.trim_log(effects, write.trim_to);
+            }
+        }
+        if !effects.mutations.is_empty() {
+            self.store(std::mem::take(effects));
+        }
+        if seen {
+            // What is behind it came from the same primary.
             self.acknowledge(from, self.log.head().seq, stamp);
-            return;
+        } else if follows {
+            self.acknowledge(from, write.entry.version.seq, stamp);
         }
-        if self.log.head() != prev || entry.version.seq != prev.seq + 1 {
-            return;
-        }
-        let seq = entry.version.seq;
-        self.meta.entries(&mut transaction, [&entry]);
-        self.log.push(entry);
-        if trim_to.seq > self.log.tail().seq && self.log.contains(trim_to) {
-            self.trim_log(&mut transaction, trim_to);
-        }
-        self.store(transaction);
-        self.acknowledge(from, seq, stamp);
     }
 
     /// Before its log is ours, a joiner applies effects on objects that are level already, and notes what it
     /// touched, since its own log does not say so.
-    fn replicate_to_joiner(
-        &mut self,
-        from: OsdId,
-        entry: LogEntry,
-        stamp: u64,
-        mut transaction: Transaction,
-    ) {
+    fn replicate_to_joiner(&mut self, from: OsdId, write: &mut Write, stamp: u64, effects: &mut Transaction) {
         let joining = self.follower.joining.as_mut().expect("joining");
-        let next = joining.next;
-        if entry.version.seq > next {
-            return;
-        }
-        if entry.version.seq == next {
+        let (next, seq) = (joining.next, write.entry.version.seq);
+        if seq == next {
             joining.next += 1;
-            if !transaction.mutations.is_empty() {
-                self.note_touched(&mut transaction, &entry.object);
-                self.store(transaction);
+            if !write.transaction.mutations.is_empty() {
+                self.prepared.note(write.entry.version, &write.entry.object, &write.transaction);
+                effects.append(std::mem::take(&mut write.transaction));
+                self.note_touched(effects, &write.entry.object);
             }
         }
-        let through = self.follower.joining.as_ref().expect("joining").next - 1;
-        self.acknowledge(from, through, stamp);
+        if !effects.mutations.is_empty() {
+            self.store(std::mem::take(effects));
+        }
+        if seq <= next {
+            let through = self.follower.joining.as_ref().expect("joining").next - 1;
+            self.acknowledge(from, through, stamp);
+        }
     }
 
     fn acknowledge(&mut self, to: OsdId, seq: u64, stamp: u64) {

@@ -1,14 +1,17 @@
 //! The primary's side of a write: a version, a log entry, our store, everybody else's.
 
 use crate::durability::Then;
+use crate::erasure_coded::sidecar::sidecar;
+use crate::erasure_coded::write_plan::WritePlan;
 use crate::machine::Pg;
 use crate::ops::replies::Pending;
 use crate::ops::{Queued, result_bytes};
 use crate::sabotage::Bug;
+use bytes::Bytes;
 use osd_class::Executed;
 use osd_object::{ObjectId, Transaction, Version};
 use placement_map::OsdId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
 use wire_codec::pg::LogEntry;
 use wire_codec::{OsdOutcome, PgMessage};
@@ -26,13 +29,44 @@ pub(crate) struct InFlight {
     entry: LogEntry,
     prev: Version,
     trim_to: Version,
-    transaction: Transaction,
+    effects: Effects,
     bytes: u64,
     /// Joiners that will get the object whole, and so get the entry without effects.
     bare: BTreeSet<OsdId>,
 }
 
+/// What a write does at each member.
+#[derive(Debug)]
+enum Effects {
+    /// The same everywhere.
+    Same(Transaction),
+    /// To each shard, by position.
+    Shards(Vec<Transaction>),
+}
+
+impl Effects {
+    fn on(&self, shard: Option<u8>) -> Transaction {
+        match (self, shard) {
+            (Effects::Same(t), _) => t.clone(),
+            (Effects::Shards(all), Some(shard)) => all[usize::from(shard)].clone(),
+            (Effects::Shards(_), None) => unreachable!("a member of an erasure-coded PG without a shard"),
+        }
+    }
+    fn bytes(&self) -> u64 {
+        match self {
+            Effects::Same(t) => t.payload_bytes(),
+            Effects::Shards(all) => all.iter().map(Transaction::payload_bytes).sum(),
+        }
+    }
+}
+
 impl InFlight {
+    pub(crate) fn object(&self) -> &ObjectId {
+        &self.entry.object
+    }
+    pub(crate) fn changed(&self) -> bool {
+        self.entry.changed
+    }
     pub(crate) fn seq(&self) -> u64 {
         self.entry.version.seq
     }
@@ -42,8 +76,15 @@ impl InFlight {
 }
 
 impl Pg {
-    /// An operation that may write was executed: it happens, or that it failed is remembered.
-    pub(crate) fn write(&mut self, queued: Queued, object: ObjectId, mut executed: Executed) {
+    /// An operation that may write was executed: it happens, or that it failed is remembered. On shards by `plan`, with
+    /// the old stripes that it wants; then the object is locked until the write is certain, which true tells.
+    pub(crate) fn write(
+        &mut self,
+        queued: Queued,
+        object: ObjectId,
+        mut executed: Executed,
+        plan: Option<(WritePlan, BTreeMap<u64, Bytes>)>,
+    ) -> bool {
         let results: usize = executed.outcome.iter().flatten().map(result_bytes).sum();
         if results > self.config.write_results_max {
             // A replay could not be answered alike, since the log keeps no more.
@@ -56,15 +97,30 @@ impl Pg {
         let version = Version { interval, seq: prev.seq + 1 };
         let changed = executed.changed;
         let told = if changed { version } else { executed.before.map_or(Version::ZERO, |m| m.version) };
-        let transaction =
-            if changed { executed.stamped(&object, version, queued.op.mtime) } else { Transaction::new() };
+        let effects = match (&self.shape, plan) {
+            _ if !changed => Effects::Same(Transaction::new()),
+            (None, _) => Effects::Same(executed.stamped(&object, version, queued.op.mtime)),
+            (Some(shape), plan) => {
+                let (plan, old) = plan.expect("a write to shards was planned");
+                let stamp = (version, queued.op.mtime);
+                Effects::Shards(plan.effects(shape, &object, &sidecar(self.id, version), stamp, &old))
+            }
+        };
         let request = queued.op.request;
         let outcome = executed.outcome;
         let entry =
             LogEntry { version, object: object.clone(), request, changed, told, outcome: outcome.clone() };
 
         let committed_to = self.primary.as_ref().expect("only a primary writes").committed_to;
-        self.store_logged(transaction.clone(), entry.clone(), committed_to);
+        let own = effects.on(self.row.shards.get(&self.me).copied());
+        let locked = changed && self.shape.is_some();
+        if locked {
+            self.prepared.note(version, &object, &own);
+            if !self.ops.is_exclusive(&object) {
+                self.ops.lock_exclusive(&object);
+            }
+        }
+        self.store_logged(own, entry.clone(), committed_to);
         self.durability.then(Then::OwnWrite { interval, seq: version.seq });
 
         let trim_to = self.log.tail();
@@ -81,10 +137,10 @@ impl Pg {
             .filter(|(_, peer)| !blind && peer.recovery().is_some_and(|r| !r.covers(&object)))
             .map(|(osd, _)| *osd)
             .collect();
-        let bytes = transaction.payload_bytes();
+        let bytes = effects.bytes();
         p.in_flight_bytes += bytes;
         p.uncommitted_bytes += bytes;
-        p.in_flight.push_back(InFlight { entry, prev, trim_to, transaction, bytes, bare });
+        p.in_flight.push_back(InFlight { entry, prev, trim_to, effects, bytes, bare });
         let followers: Vec<OsdId> =
             p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
         for osd in followers {
@@ -96,6 +152,7 @@ impl Pg {
         self.ops.done(&queued);
         let outcome = OsdOutcome::Done { version: told, outcome };
         self.answer_after(version.seq, Pending { session: queued.session, request, outcome, read_at: None });
+        locked
     }
 
     /// Stores effects with their log entry; trims the log if it grew long, never past `trim_max`.
@@ -134,7 +191,8 @@ impl Pg {
         let p = self.primary.as_ref().expect("only a primary sends writes");
         let committed_to = p.committed_to;
         let w = &p.in_flight[index];
-        let transaction = if w.bare.contains(&osd) { Transaction::new() } else { w.transaction.clone() };
+        let shard = p.peers.get(&osd).and_then(|peer| peer.shard);
+        let transaction = if w.bare.contains(&osd) { Transaction::new() } else { w.effects.on(shard) };
         let message = PgMessage::Replicate {
             interval,
             entry: w.entry.clone(),

@@ -1,7 +1,7 @@
 //! Clients: one operation at a time each, sent again under the same name until it is answered.
 
 use crate::oracle::Record;
-use crate::world::{Happening, World};
+use crate::world::{Happening, Kind, World};
 use bytes::Bytes;
 use osd_class::{ClassError, Method, MethodContext, ObjectClass};
 use osd_object::op::Compare;
@@ -68,6 +68,18 @@ impl Client {
     }
 }
 
+/// Bytes of data; of an erasure-coded pool enough for some stripes.
+fn data(rng: &mut Rng, max: u64, kind: Kind) -> Bytes {
+    bytes(rng, max * scale(kind))
+}
+
+fn scale(kind: Kind) -> u64 {
+    match kind {
+        Kind::Copies => 1,
+        Kind::Shards(k, _) => 80 * u64::from(k),
+    }
+}
+
 fn bytes(rng: &mut Rng, max: u64) -> Bytes {
     let mut buf = vec![0; rng.below(max) as usize];
     if rng.chance(4, 5) {
@@ -81,16 +93,25 @@ fn row_key(rng: &mut Rng) -> Bytes {
 }
 
 /// A compound operation of which success means that something was written, or one that only reads.
-fn ops(rng: &mut Rng) -> Vec<Op> {
+fn ops(rng: &mut Rng, kind: Kind) -> Vec<Op> {
+    let shards = kind.is_shards();
     let mut ops = Vec::new();
     match rng.below(8) {
         0 => ops.push(Op::AssertExists),
         1 => ops.push(Op::AssertVersion { seq: rng.below(30) }),
+        2 if shards => {
+            let (name, value) = ("x".into(), bytes(rng, 3));
+            ops.push(Op::CmpXattr { name, compare: Compare::Ge, value });
+        }
         2 => ops.push(Op::CmpOmap { key: row_key(rng), compare: Compare::Lt, value: bytes(rng, 3) }),
         _ => {}
     }
     let read = |rng: &mut Rng| match rng.below(4) {
         0 => Op::Stat,
+        1 if shards => {
+            let offset = rng.below(150 * scale(kind));
+            Op::Read { offset, len: 1 + rng.below(60 * scale(kind)) }
+        }
         1 => Op::OmapGetRange { range: OmapRange::all() },
         2 => Op::GetXattrs,
         _ => Op::Read { offset: 0, len: 0 },
@@ -101,9 +122,10 @@ fn ops(rng: &mut Rng) -> Vec<Op> {
                 ops.push(read(rng));
             }
         }
-        7..=9 => ops.push(Op::WriteFull { data: bytes(rng, 150) }),
-        10..=12 => ops.push(Op::Append { data: bytes(rng, 30) }),
-        13 => ops.push(Op::Write { offset: rng.below(100), data: bytes(rng, 60) }),
+        7..=9 => ops.push(Op::WriteFull { data: data(rng, 150, kind) }),
+        10..=12 => ops.push(Op::Append { data: data(rng, 30, kind) }),
+        13 => ops.push(Op::Write { offset: rng.below(100 * scale(kind)), data: data(rng, 60, kind) }),
+        14 if shards => ops.push(Op::Truncate { size: rng.below(200 * scale(kind)) }),
         14 => {
             ops.push(Op::OmapSet {
                 rows: (0..1 + rng.below(4)).map(|_| (row_key(rng), bytes(rng, 30))).collect(),
@@ -114,8 +136,13 @@ fn ops(rng: &mut Rng) -> Vec<Op> {
         17 => {
             // Reads what it replaces.
             ops.push(Op::Read { offset: 0, len: 0 });
-            ops.push(Op::WriteFull { data: bytes(rng, 50) });
+            ops.push(Op::WriteFull { data: data(rng, 50, kind) });
         }
+        18 if shards => {
+            let (offset, len) = (rng.below(150 * scale(kind)), 1 + rng.below(100 * scale(kind)));
+            ops.push(Op::Zero { offset, len });
+        }
+        _ if shards => ops.push(Op::Write { offset: rng.below(100 * scale(kind)), data: data(rng, 3, kind) }),
         _ => {
             let input = Bytes::from(vec![0; 1 + rng.below(3) as usize]);
             ops.push(Op::Call { class: "counter".into(), method: "add".into(), input });
@@ -143,12 +170,13 @@ impl World {
     }
 
     fn begin_op(&mut self, n: usize) {
+        let kind = self.kind;
         let rng = &mut self.rng;
         let key = self.keys[rng.below(self.keys.len() as u64) as usize].clone();
         let target = if rng.chance(1, 25) {
             OpTarget::List { after: None, max: 1 + rng.below(20) as u32 }
         } else {
-            OpTarget::Object { object: key.clone(), ops: ops(rng) }
+            OpTarget::Object { object: key.clone(), ops: ops(rng, kind) }
         };
         let pg = self.pg_of(&key).expect("the pool exists");
         let c = &mut self.clients[n];

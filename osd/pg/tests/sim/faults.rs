@@ -142,7 +142,7 @@ impl World {
             let holds = |osd: &OsdId| {
                 self.monitors.map().osd(*osd).is_some_and(|o| o.uuid == uuid(*osd, self.osds[osd].store()))
             };
-            in_sync.iter().any(|osd| *osd != id && holds(osd))
+            in_sync.iter().filter(|osd| **osd != id && holds(osd)).count() >= self.kind.fewest()
         });
         let wiped = self.plan == Plan::Everything && !self.healing && others_have_it && self.rng.chance(1, 6);
         let wiped = wiped && self.pgs().all(|pg| self.monitors.row(pg).expect("a row").activated);

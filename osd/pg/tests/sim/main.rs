@@ -9,9 +9,10 @@ mod client;
 mod faults;
 mod oracle;
 mod osd;
+mod shards;
 mod world;
 
-use world::{Plan, World};
+use world::{Kind, Plan, World};
 
 /// What a run came to, for the summary and for comparing runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,10 +23,10 @@ struct Summary {
     messages: u64,
 }
 
-fn run(seed: u64, plan: Plan) -> Summary {
-    let seed_line = format!("seed {seed} of plan {plan:?}");
+fn run(seed: u64, plan: Plan, kind: Kind) -> Summary {
+    let seed_line = format!("seed {seed} of plan {plan:?}, {kind:?}");
     let guard = Named(&seed_line);
-    let summary = World::new(seed, plan).run();
+    let summary = World::new(seed, plan, kind).run();
     std::mem::forget(guard);
     summary
 }
@@ -50,18 +51,22 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 fn seeds(plan: Plan, count: u64) {
+    seeds_of(plan, Kind::Copies, count);
+}
+
+fn seeds_of(plan: Plan, kind: Kind, count: u64) {
     let count = setting("SIM_SEEDS").unwrap_or(count);
     let first = setting("SIM_SEED").unwrap_or(0);
     let mut total = Summary::default();
     for seed in first..first + count {
-        let s = run(seed, plan);
+        let s = run(seed, plan, kind);
         total.ops += s.ops;
         total.crashes += s.crashes;
         total.cuts += s.cuts;
         total.messages += s.messages;
     }
     if setting("SIM_SEEDS").is_some() {
-        report(&format!("{plan:?}: {count} seeds, {total:?}"));
+        report(&format!("{plan:?} {kind:?}: {count} seeds, {total:?}"));
     }
     assert!(total.ops > count * 20, "the workload ran: {total:?}");
     assert!(plan == Plan::Calm || count < 20 || total.crashes > 0, "faults were injected: {total:?}");
@@ -89,5 +94,31 @@ fn data_moves() {
 
 #[test]
 fn a_seed_is_a_history() {
-    assert_eq!(run(7, Plan::Everything), run(7, Plan::Everything));
+    for kind in [Kind::Copies, Kind::Shards(2, 1)] {
+        assert_eq!(run(7, Plan::Everything, kind), run(7, Plan::Everything, kind));
+    }
+}
+
+#[test]
+fn shards_in_calm() {
+    seeds_of(Plan::Calm, Kind::Shards(2, 1), 6);
+    seeds_of(Plan::Calm, Kind::Shards(4, 2), 6);
+}
+
+#[test]
+fn shards_and_crashes() {
+    seeds_of(Plan::Crashes, Kind::Shards(2, 1), 40);
+    seeds_of(Plan::Crashes, Kind::Shards(4, 2), 40);
+}
+
+#[test]
+fn shards_cuts_and_crashes() {
+    seeds_of(Plan::Everything, Kind::Shards(2, 1), 50);
+    seeds_of(Plan::Everything, Kind::Shards(4, 2), 50);
+}
+
+#[test]
+fn shards_move() {
+    seeds_of(Plan::Moves, Kind::Shards(2, 1), 30);
+    seeds_of(Plan::Moves, Kind::Shards(4, 2), 30);
 }

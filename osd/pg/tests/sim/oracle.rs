@@ -111,10 +111,19 @@ impl World {
 
     fn check_members(&self, pg: PgId, expected: &Model) {
         let row = self.monitors.row(pg).expect("a row");
+        let coding = self.coding();
         for osd in &row.in_sync {
             let osd = &self.osds[osd];
             let mine = |(o, _): &(&ObjectId, &ModelObject)| self.pg_of(o) == Some(pg) && !is_internal(o);
             let held: BTreeMap<_, _> = osd.durable.objects.iter().filter(mine).collect();
+            let shards: Model;
+            let expected = match (&coding, row.shards.get(&osd.id)) {
+                (Some(coding), Some(shard)) => {
+                    shards = coding.shard_of_all(expected, *shard);
+                    &shards
+                }
+                _ => expected,
+            };
             let wanted: BTreeMap<_, _> = expected.objects.iter().collect();
             assert_eq!(held, wanted, "{} holds of {pg} what no history gives", osd.id);
             let internal = osd.durable.objects.keys().filter(|o| self.pg_of(o) == Some(pg) && is_internal(o));

@@ -1,6 +1,6 @@
 //! One OSD: a store whose undurable transactions a crash loses, and the PG machines over it.
 
-use crate::world::{Io, Out};
+use crate::world::{Io, Kind, Out};
 use osd_class::Registry;
 use osd_object::model::Model;
 use osd_object::{ObjectId, Transaction};
@@ -28,6 +28,7 @@ pub(crate) enum OsdEvent {
 /// One OSD.
 pub(crate) struct Osd {
     pub(crate) id: OsdId,
+    kind: Kind,
     running: bool,
     life: u64,
     store: u64,
@@ -52,7 +53,12 @@ pub(crate) struct Osd {
 
 /// Small limits, so that a short run meets them. The log must outlast a client's patience, or replays are
 /// not recognised.
-pub(crate) fn config() -> PgConfig {
+pub(crate) fn config(kind: Kind) -> PgConfig {
+    if kind.is_shards() {
+        // Stripes are KiB, not bytes.
+        let copies = config(Kind::Copies);
+        return PgConfig { in_flight_bytes_max: 60_000, push_bytes_max: 3_000, ..copies };
+    }
     PgConfig {
         log_entries_max: 250,
         in_flight_max: 8,
@@ -70,9 +76,10 @@ pub(crate) fn registry() -> Registry {
 }
 
 impl Osd {
-    pub(crate) fn new(id: OsdId, rng: &mut Rng) -> Osd {
+    pub(crate) fn new(id: OsdId, kind: Kind, rng: &mut Rng) -> Osd {
         Osd {
             id,
+            kind,
             running: true,
             life: 0,
             store: 0,
@@ -237,7 +244,7 @@ impl Osd {
         let alive =
             up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let pool = map.pool(pg.pool).expect("the pool");
-        let pool = PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num };
+        let pool = PoolSpec::of(pool);
         self.feed(io, pg, Event::Map { epoch: map.epoch, row, up, alive, pool });
     }
 
@@ -246,7 +253,7 @@ impl Osd {
             return;
         }
         let now = self.clock(io.now);
-        let machine = Pg::new(pg, self.id, now, &self.view, config(), registry())
+        let machine = Pg::new(pg, self.id, now, &self.view, config(self.kind), registry())
             .expect("a model's rows are never damaged");
         self.pgs.insert(pg, machine);
         self.drain(io, pg);

@@ -30,6 +30,34 @@ pub(crate) enum Plan {
     Moves,
 }
 
+/// What kind of pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Whole copies.
+    Copies,
+    /// Data and parity shards.
+    Shards(u32, u32),
+}
+
+impl Kind {
+    pub(crate) fn is_shards(self) -> bool {
+        self != Kind::Copies
+    }
+    /// So many members with what was acknowledged must be left, or it is lost.
+    pub(crate) fn fewest(self) -> usize {
+        match self {
+            Kind::Copies => 1,
+            Kind::Shards(k, _) => k as usize,
+        }
+    }
+    fn osds(self) -> u32 {
+        match self {
+            Kind::Copies => OSDS,
+            Kind::Shards(k, m) => k + m + 1,
+        }
+    }
+}
+
 /// Something on the agenda.
 pub(crate) enum Happening {
     /// A message between OSDs arrives.
@@ -65,6 +93,7 @@ pub(crate) enum Happening {
 /// Everything.
 pub(crate) struct World {
     pub(crate) plan: Plan,
+    pub(crate) kind: Kind,
     pub(crate) rng: Rng,
     pub(crate) now: Time,
     agenda: BTreeMap<(Time, u64), Happening>,
@@ -96,7 +125,7 @@ const CLIENTS: usize = 4;
 const MONITORS: u32 = 1000;
 
 impl World {
-    pub(crate) fn new(seed: u64, plan: Plan) -> World {
+    pub(crate) fn new(seed: u64, plan: Plan, kind: Kind) -> World {
         let mut rng = Rng::new(seed ^ 0x6e61_6372);
         let mut state = ClusterState::default();
         let fsid = Uuid([9; 16]);
@@ -105,14 +134,22 @@ impl World {
             state.apply(WallTime(1), command).reply.unwrap_or_else(|e| panic!("{command:?}: {e}"));
         };
         apply(&Command::Bootstrap(Bootstrap { fsid, monitors, config: vec![] }));
-        for id in 0..OSDS {
+        for id in 0..kind.osds() {
             apply(&Command::OsdBoot(boot(OsdId(id), 0, 0)));
         }
         let size = if rng.chance(1, 4) { 2 } else { 3 };
+        let min_size = size.min(1 + rng.below(2) as u32).max(size - 1);
+        let (size, min_size, erasure) = match kind {
+            Kind::Copies => (Some(size), min_size, None),
+            Kind::Shards(k, m) => {
+                (None, k + rng.below(2) as u32, Some(format!("k={k} m={m} stripe_unit=4K")))
+            }
+        };
         let create = PoolCreate {
             name: "p".into(),
-            size: Some(size),
-            min_size: Some(size.min(1 + rng.below(2) as u32).max(size - 1)),
+            size,
+            min_size: Some(min_size),
+            erasure,
             pg_num: Some(PGS),
             failure_domain: Some("osd".into()),
             application: "rados".into(),
@@ -126,12 +163,13 @@ impl World {
                 ObjectId::head(pool, placement_map::object_hash("", "", &name), ObjectName::new(name))
             })
             .collect();
-        let osds = (0..OSDS).map(|id| (OsdId(id), Osd::new(OsdId(id), &mut rng))).collect();
+        let osds = (0..kind.osds()).map(|id| (OsdId(id), Osd::new(OsdId(id), kind, &mut rng))).collect();
         let loss = if plan == Plan::Calm { 0 } else { [0, 2, 20, 60][rng.below(4) as usize] };
         let monitors = Rc::new(state);
         let clients = (0..CLIENTS).map(|n| Client::new(n, monitors.clone())).collect();
         let mut world = World {
             plan,
+            kind,
             rng,
             now: Time(1),
             agenda: BTreeMap::new(),

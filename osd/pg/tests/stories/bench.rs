@@ -12,7 +12,7 @@ use stdx::{Errno, Time};
 use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
-const POOL: PoolSpec = PoolSpec { size: 3, min_size: 2, pg_num: 1 };
+const POOL: PoolSpec = PoolSpec { size: 3, min_size: 2, pg_num: 1, ec: None };
 
 pub(crate) fn osd(n: u32) -> OsdId {
     OsdId(n)

@@ -30,7 +30,7 @@ fn samples() -> Vec<PgMessage> {
         Push { interval: 2, attempt: 1, push: 5, chunk: 0, object: object.clone(), staged: true, body };
     vec![
         PgMessage::Stale { interval: 4 },
-        PgMessage::Query { interval: 4, attempt: 1 },
+        PgMessage::Query { interval: 4, attempt: 1, shard: Some(3) },
         PgMessage::Head {
             interval: 4,
             attempt: 1,
@@ -38,10 +38,31 @@ fn samples() -> Vec<PgMessage> {
             head: v(2, 9),
             runs: vec![v(1, 2), v(2, 5)],
             condition: Condition::Recovering,
+            shard: None,
         },
         PgMessage::LogRequest { interval: 4, attempt: 1, after: v(1, 3) },
         PgMessage::Log { interval: 4, attempt: 1, after: v(1, 3), objects: vec![object.clone()] },
-        PgMessage::Join { interval: 4, attempt: 1, after: 9, backfill: true },
+        PgMessage::Join {
+            interval: 4,
+            attempt: 1,
+            after: 9,
+            backfill: true,
+            shard: Some(2),
+            keep: Some(v(1, 3)),
+        },
+        PgMessage::ShardRead {
+            interval: 4,
+            read: 8,
+            object: object.clone(),
+            version: v(2, 9),
+            offset: 4096,
+            len: 512,
+            committed_to: 9,
+        },
+        PgMessage::ShardData { interval: 4, read: 8, data: Some(Bytes::from_static(b"shard")) },
+        PgMessage::ShardData { interval: 4, read: 9, data: None },
+        PgMessage::Committed { interval: 4, committed_to: 9 },
+        PgMessage::Applied { interval: 4, applied_to: 9 },
         PgMessage::Replicate {
             interval: 4,
             entry: entry.clone(),

@@ -1,0 +1,69 @@
+//! The primary's side of a commit: its own shard follows, the object is free for the next write, and members hear of it.
+
+use crate::machine::Pg;
+use osd_object::ObjectId;
+use placement_map::OsdId;
+use stdx::Time;
+use wire_codec::PgMessage;
+
+impl Pg {
+    /// Writes behind `before` became certain.
+    pub(crate) fn commit_shards(&mut self, before: u64) {
+        let Some(p) = self.primary.as_ref().filter(|_| self.shape.is_some()) else { return };
+        let committed_to = p.committed_to;
+        let now_certain = p.in_flight.iter().skip_while(|w| w.seq() <= before);
+        let objects: Vec<ObjectId> = now_certain
+            .take_while(|w| w.seq() <= committed_to)
+            .filter(|w| w.changed())
+            .map(|w| w.object().clone())
+            .collect();
+        self.apply_committed(committed_to);
+        for object in objects {
+            if self.ops.is_exclusive(&object) {
+                self.ops.unlock_exclusive(&object);
+            }
+        }
+    }
+
+    /// Tells members what is certain when no write does.
+    pub(crate) fn tell_commits(&mut self) {
+        let (now, interval, resend, head) =
+            (self.now, self.interval, self.config.resend, self.log.head().seq);
+        let shards = self.shape.is_some() && !self.resigned;
+        let Some(p) = self.primary.as_mut().filter(|p| shards && p.activated && p.interval == interval)
+        else {
+            return;
+        };
+        let committed_to = p.committed_to;
+        if committed_to < head || !p.in_flight.is_empty() {
+            return;
+        }
+        let mut tell: Vec<OsdId> = Vec::new();
+        for (osd, peer) in &mut p.peers {
+            let due = peer.commit_told.is_none_or(|(to, at)| to < committed_to || at + resend <= now);
+            if peer.follows() && peer.applied_to < committed_to && due {
+                peer.commit_told = Some((committed_to, now));
+                tell.push(*osd);
+            }
+        }
+        for osd in tell {
+            self.send(osd, PgMessage::Committed { interval, committed_to });
+        }
+    }
+
+    /// A member put the writes through this one in place.
+    pub(crate) fn on_applied(&mut self, from: OsdId, applied_to: u64) {
+        if let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) {
+            peer.applied_to = peer.applied_to.max(applied_to);
+        }
+    }
+
+    /// When a member that did not answer must be told again.
+    pub(crate) fn commits_timeout(&self) -> Option<Time> {
+        let p = self.primary.as_ref().filter(|p| self.shape.is_some() && p.activated && !self.resigned)?;
+        let idle = p.committed_to >= self.log.head().seq && p.in_flight.is_empty();
+        let waits =
+            p.peers.values().filter(|peer| idle && peer.follows() && peer.applied_to < p.committed_to);
+        waits.filter_map(|peer| peer.commit_told).map(|(_, at)| at + self.config.resend).min()
+    }
+}

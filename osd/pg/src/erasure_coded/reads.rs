@@ -1,0 +1,75 @@
+//! What an operation on an erasure-coded PG has to read before it is done: data that it answers with, and old stripes
+//! that it writes into.
+
+use super::gather::{Gather, GatherFor};
+use super::tag::is_internal;
+use super::write_plan::WritePlan;
+use crate::machine::Pg;
+use osd_class::Executed;
+use osd_object::{ObjectId, ObjectRead, Op};
+use stdx::Errno;
+
+impl Pg {
+    /// Whether an operation is one that shards can carry out.
+    pub(crate) fn fits_shards(&self, ops: &[Op]) -> Result<(), Errno> {
+        if self.shape.is_none() {
+            return Ok(());
+        }
+        for op in ops {
+            match op {
+                Op::CmpOmap { .. }
+                | Op::OmapGet { .. }
+                | Op::OmapGetRange { .. }
+                | Op::OmapSet { .. }
+                | Op::OmapRm { .. }
+                | Op::OmapRmRange { .. } => return Err(Errno::EOPNOTSUPP),
+                Op::CmpXattr { name, .. }
+                | Op::GetXattr { name }
+                | Op::SetXattr { name, .. }
+                | Op::RmXattr { name }
+                    if is_internal(name) =>
+                {
+                    return Err(Errno::EINVAL);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a write that was executed does to the shards; one that they cannot take is refused.
+    pub(crate) fn plan_shards(&self, executed: &mut Executed) -> Option<WritePlan> {
+        let shape = self.shape.as_ref().filter(|_| executed.changed)?;
+        let before = executed.before.map(|meta| meta.size);
+        match WritePlan::of(shape, before, &executed.transaction.mutations) {
+            Ok(plan) => Some(plan),
+            Err(code) => {
+                *executed = Executed::refused(code, executed.before);
+                None
+            }
+        }
+    }
+
+    /// Gathers what the operation of this number waits for.
+    pub(crate) fn gather_for_op(&mut self, number: u64, view: &dyn ObjectRead) {
+        let Some(reading) = self.ops.reading.get(&number) else { return };
+        let (object, version) = (reading.object.clone(), reading.version);
+        let Some(shape) = &self.shape else { return };
+        let mut gathers = Vec::new();
+        let mut add = |ticket, offset, len| {
+            let (low, high, wanted) = shape.span(offset, len);
+            let purpose = GatherFor::Op { number, offset, len };
+            gathers
+                .push((ticket, Gather::new(ObjectId::clone(&object), version, (low, high), wanted, purpose)));
+        };
+        for (ticket, read) in &reading.waiting {
+            add(*ticket, read.offset, read.len);
+        }
+        for (ticket, run) in &reading.old_wanted {
+            add(*ticket, run.first * shape.width(), run.count * shape.width());
+        }
+        for (ticket, gather) in gathers {
+            self.gather(ticket, gather, view);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A pool's code and stripes at work: objects to shards and back.
+
+use bytes::Bytes;
+use erasure::{ChunkSet, Code, Plans, Profile, Stripes, TooManyLost};
+use std::collections::BTreeMap;
+
+/// How an erasure-coded pool codes: what of the pool concerns its PGs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EcSpec {
+    /// The code.
+    pub profile: Profile,
+    /// Bytes of a chunk.
+    pub stripe_unit: u64,
+}
+
+/// Plans of decoding kept: while an OSD is down the same few come again and again.
+const PLANS_MAX: usize = 64;
+
+/// A code with its stripes. Making one costs as much as coding some hundred KiB.
+pub(crate) struct Shape {
+    pub(crate) spec: EcSpec,
+    pub(crate) code: Code,
+    pub(crate) stripes: Stripes,
+    plans: Plans,
+}
+
+impl Shape {
+    /// None for a stripe unit that no stripes can be made of; the monitors make no such pool.
+    pub(crate) fn new(spec: EcSpec) -> Option<Shape> {
+        let stripes = Stripes::new(spec.profile, spec.stripe_unit).ok()?;
+        Some(Shape { spec, code: Code::new(spec.profile), stripes, plans: Plans::new(PLANS_MAX) })
+    }
+
+    pub(crate) fn unit(&self) -> u64 {
+        self.spec.stripe_unit
+    }
+    pub(crate) fn width(&self) -> u64 {
+        self.stripes.width()
+    }
+    /// Shards of an object.
+    pub(crate) fn shards(&self) -> usize {
+        self.spec.profile.chunks()
+    }
+    /// So many different shards give every object, whichever they are.
+    pub(crate) fn fewest(&self) -> usize {
+        self.shards() - self.spec.profile.m()
+    }
+    /// Bytes of every shard of an object. Objects are at most 128 MiB.
+    pub(crate) fn shard_bytes(&self, object_bytes: u64) -> u64 {
+        self.stripes.shard_bytes(object_bytes).expect("objects are far below 64 bits")
+    }
+    /// Which range of which data shards an object's bytes lie in: one range that holds all.
+    pub(crate) fn span(&self, offset: u64, len: u64) -> (u64, u64, ChunkSet) {
+        let (mut low, mut high, mut shards) = (u64::MAX, 0, ChunkSet::new());
+        for extent in self.stripes.extents(offset, len) {
+            low = low.min(extent.offset);
+            high = high.max(extent.offset + extent.len);
+            shards.insert(self.code.data_positions()[extent.data]);
+        }
+        (low.min(high), high, shards)
+    }
+
+    /// The object's bytes `offset .. offset + len` out of data shards that were read from `low` on.
+    pub(crate) fn assemble(&self, offset: u64, len: u64, low: u64, shards: &BTreeMap<usize, Bytes>) -> Bytes {
+        let mut out = Vec::with_capacity(len as usize);
+        let (mut at, end) = (offset, offset + len);
+        while at < end {
+            let (data, within) = self.stripes.locate(at);
+            let here = (self.unit() - within % self.unit()).min(end - at);
+            let from = (within - low) as usize;
+            let shard = &shards[&self.code.data_positions()[data]];
+            if here == len {
+                return shard.slice(from..from + here as usize);
+            }
+            out.extend_from_slice(&shard[from..from + here as usize]);
+            at += here;
+        }
+        out.into()
+    }
+
+    /// All shards of whole stripes of an object's bytes, by position.
+    pub(crate) fn encode(&self, object: &[u8]) -> Vec<Vec<u8>> {
+        let (unit, width) = (self.unit() as usize, self.width() as usize);
+        assert!(!object.is_empty() && object.len().is_multiple_of(width), "whole stripes");
+        let shard_bytes = object.len() / width * unit;
+        let mut shards = vec![vec![0; shard_bytes]; self.shards()];
+        for (index, position) in self.code.data_positions().iter().enumerate() {
+            let chunks = shards[*position].chunks_exact_mut(unit);
+            for (chunk, stripe) in chunks.zip(object.chunks_exact(width)) {
+                chunk.copy_from_slice(&stripe[index * unit..(index + 1) * unit]);
+            }
+        }
+        let mut parity: Vec<Vec<u8>> = vec![vec![0; shard_bytes]; self.code.coding_positions().len()];
+        let data: Vec<&[u8]> = self.code.data_positions().iter().map(|p| &shards[*p][..]).collect();
+        let mut outputs: Vec<&mut [u8]> = parity.iter_mut().map(|chunk| &mut chunk[..]).collect();
+        self.code.encode(&data, &mut outputs).expect("shards made to fit");
+        for (position, chunk) in self.code.coding_positions().iter().zip(parity) {
+            shards[*position] = chunk;
+        }
+        shards
+    }
+
+    /// The shards to read so that `wanted` can be had from `available`.
+    pub(crate) fn reads(&mut self, wanted: ChunkSet, available: ChunkSet) -> Result<ChunkSet, TooManyLost> {
+        self.plans.plan(&self.code, wanted, available).map(|plan| plan.reads())
+    }
+
+    /// The wanted shards, out of a range of others that are equally long.
+    pub(crate) fn rebuild(
+        &mut self,
+        wanted: ChunkSet,
+        have: &BTreeMap<usize, Bytes>,
+    ) -> Result<BTreeMap<usize, Bytes>, TooManyLost> {
+        let available: ChunkSet = have.keys().copied().collect();
+        let plan = self.plans.plan(&self.code, wanted, available)?;
+        let len = have.values().next().map_or(0, Bytes::len);
+        let sources: Vec<&[u8]> = plan.sources().iter().map(|p| &have[&p][..]).collect();
+        let mut rebuilt: Vec<Vec<u8>> = plan.rebuilds().iter().map(|_| vec![0; len]).collect();
+        if !rebuilt.is_empty() {
+            let mut outputs: Vec<&mut [u8]> = rebuilt.iter_mut().map(|chunk| &mut chunk[..]).collect();
+            self.code.decode(plan, &sources, &mut outputs).expect("ranges are equally long, and not empty");
+        }
+        let mut all: BTreeMap<usize, Bytes> =
+            plan.rebuilds().iter().zip(rebuilt).map(|(position, chunk)| (position, chunk.into())).collect();
+        for position in (wanted & available).iter() {
+            all.insert(position, have[&position].clone());
+        }
+        Ok(all)
+    }
+}
