@@ -36,6 +36,8 @@ pub struct PgStatus {
     pub ops: u64,
     /// Bytes carried by those.
     pub op_bytes: u64,
+    /// In an erasure-coded PG: writes that are put aside here until they are known to be certain.
+    pub put_aside: u64,
     /// Nothing of the PG is left here, and it is not this OSD's: the shell forgets the machine.
     pub removed: bool,
 }
@@ -84,6 +86,7 @@ impl Pg {
             unreadable: p.map_or(0, |p| p.unreadable.len() as u64),
             ops: queued + in_flight,
             op_bytes: op_bytes + p.map_or(0, |p| p.in_flight_bytes),
+            put_aside: self.prepared.objects().count() as u64,
             removed: self.removal.as_ref().is_some_and(|r| r.done),
         }
     }

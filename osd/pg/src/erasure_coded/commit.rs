@@ -1,6 +1,8 @@
 //! The primary's side of a commit: its own shard follows, the object is free for the next write, and members hear of it.
 
 use crate::machine::Pg;
+use crate::peering::peer::Peer;
+use crate::peering::primary::Primary;
 use osd_object::ObjectId;
 use placement_map::OsdId;
 use stdx::Time;
@@ -10,14 +12,14 @@ impl Pg {
     /// Writes behind `before` became certain.
     pub(crate) fn commit_shards(&mut self, before: u64) {
         let Some(p) = self.primary.as_ref().filter(|_| self.shape.is_some()) else { return };
-        let committed_to = p.committed_to;
+        let certain_to = p.certain_to;
         let now_certain = p.in_flight.iter().skip_while(|w| w.seq() <= before);
         let objects: Vec<ObjectId> = now_certain
-            .take_while(|w| w.seq() <= committed_to)
+            .take_while(|w| w.seq() <= certain_to)
             .filter(|w| w.changed())
             .map(|w| w.object().clone())
             .collect();
-        self.apply_committed(committed_to);
+        self.apply_committed(certain_to);
         for object in objects {
             if self.ops.is_exclusive(&object) {
                 self.ops.unlock_exclusive(&object);
@@ -34,20 +36,22 @@ impl Pg {
         else {
             return;
         };
-        let committed_to = p.committed_to;
-        if committed_to < head || !p.in_flight.is_empty() {
+        let certain_to = p.certain_to;
+        if certain_to < head {
             return;
         }
         let mut tell: Vec<OsdId> = Vec::new();
         for (osd, peer) in &mut p.peers {
-            let due = peer.commit_told.is_none_or(|(to, at)| to < committed_to || at + resend <= now);
-            if peer.follows() && peer.applied_to < committed_to && due {
-                peer.commit_told = Some((committed_to, now));
+            let due = peer.commit_told.is_none_or(|(to, at)| to < certain_to || at + resend <= now);
+            // Who lacks a write hears of it with the next, or the write again.
+            let has_all = peer.follows() && peer.durable_to >= certain_to;
+            if has_all && peer.applied_to < certain_to && due {
+                peer.commit_told = Some((certain_to, now));
                 tell.push(*osd);
             }
         }
         for osd in tell {
-            self.send(osd, PgMessage::Committed { interval, committed_to });
+            self.send(osd, PgMessage::Committed { interval, committed_to: certain_to });
         }
     }
 
@@ -60,10 +64,11 @@ impl Pg {
 
     /// When a member that did not answer must be told again.
     pub(crate) fn commits_timeout(&self) -> Option<Time> {
-        let p = self.primary.as_ref().filter(|p| self.shape.is_some() && p.activated && !self.resigned)?;
-        let idle = p.committed_to >= self.log.head().seq && p.in_flight.is_empty();
-        let waits =
-            p.peers.values().filter(|peer| idle && peer.follows() && peer.applied_to < p.committed_to);
+        let ours = |p: &&Primary| p.activated && p.interval == self.interval && !self.resigned;
+        let p = self.primary.as_ref().filter(|_| self.shape.is_some()).filter(ours)?;
+        let idle = p.certain_to >= self.log.head().seq;
+        let has_all = |peer: &&Peer| peer.follows() && peer.durable_to >= p.certain_to;
+        let waits = p.peers.values().filter(|peer| idle && has_all(peer) && peer.applied_to < p.certain_to);
         waits.filter_map(|peer| peer.commit_told).map(|(_, at)| at + self.config.resend).min()
     }
 }

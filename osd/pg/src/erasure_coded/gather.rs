@@ -95,6 +95,10 @@ impl Pg {
         let again_at = self.now + self.config.resend;
         let (Some(shape), Some(g)) = (self.shape.as_mut(), self.gathers.get_mut(&ticket)) else { return };
         g.again_at = again_at;
+        if self.primary.as_ref().is_none_or(|p| p.interval != self.interval) {
+            // Replaced: nobody answers us any more, and the next map ends this.
+            return;
+        }
         let there: ChunkSet = holders.keys().copied().collect();
         let there = (there | g.here()) - g.bad;
         let plan = shape.reads(g.wanted, there - g.silent).or_else(|_| {
@@ -112,7 +116,7 @@ impl Pg {
         let ask = (reads - g.here()) - g.asked;
         g.asked = g.asked | ask;
         let (object, version, offset, len) = (g.object.clone(), g.version, g.low, g.high - g.low);
-        let committed_to = self.primary.as_ref().map_or(0, |p| p.committed_to);
+        let committed_to = self.primary.as_ref().map_or(0, |p| p.certain_to);
         for position in ask.iter() {
             let (interval, object) = (self.interval, object.clone());
             match holders.get(&position) {

@@ -80,7 +80,6 @@ impl Pg {
     }
 
     fn end_log_at(&mut self, osd: OsdId, head: Version, end: Version) {
-        let now = self.now;
         if head == end {
             let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
             if !peer.is_ready() {
@@ -89,19 +88,22 @@ impl Pg {
             }
             return;
         }
-        let again_at = now + self.config.resend;
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
-        let under_way = matches!(peer.stage, Stage::Cutting { end: to, .. } if to == end);
-        if under_way && peer.again_at > now {
-            return;
+        if !matches!(peer.stage, Stage::Cutting { end: to, .. } if to == end) {
+            peer.stage = Stage::Cutting { head, end };
+            self.tell_end(osd, end);
         }
-        peer.stage = Stage::Cutting { head, end };
+    }
+
+    /// Tells a member (again) where its log ends.
+    pub(crate) fn tell_end(&mut self, osd: OsdId, after: Version) {
+        let (interval, again_at) = (self.interval, self.now + self.config.resend);
+        let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         peer.again_at = again_at;
-        let (interval, attempt) = (self.interval, peer.attempt);
-        let (entries, staged) = (Vec::new(), Some(0));
+        let (attempt, entries, staged) = (peer.attempt, Vec::new(), Some(0));
         self.send(
             osd,
-            PgMessage::Adopt { interval, attempt, after: end, entries, first: true, last: true, staged },
+            PgMessage::Adopt { interval, attempt, after, entries, first: true, last: true, staged },
         );
     }
 

@@ -48,7 +48,13 @@ fn sane(model: &Model, effects: Vec<Mutation>) -> Vec<Mutation> {
     for mut effect in effects {
         let size = now.objects.get(&object()).map(|o| o.meta.size);
         match (&mut effect, size) {
-            (Mutation::Zero { .. } | Mutation::RmXattr { .. } | Mutation::Remove { .. }, None) => continue,
+            (
+                Mutation::Zero { .. }
+                | Mutation::SetXattr { .. }
+                | Mutation::RmXattr { .. }
+                | Mutation::Remove { .. },
+                None,
+            ) => continue,
             (Mutation::Zero { offset, len, .. }, Some(size)) => {
                 *len = (*len).min(size.saturating_sub(*offset));
                 if *len == 0 {

@@ -50,7 +50,8 @@ impl Overlay {
     pub(crate) fn within(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, Range)> {
         let first =
             self.ranges.range(..start).next_back().filter(|(_, r)| r.end > start).map(|(from, _)| *from);
-        self.ranges.range(first.unwrap_or(start)..end.max(start)).map(move |(from, r)| {
+        let touching = self.ranges.range(first.unwrap_or(start)..end.max(start));
+        touching.filter(move |(_, r)| r.end.min(end) > start).map(move |(from, r)| {
             let (a, b) = ((*from).max(start), r.end.min(end));
             let data = r.data.as_ref().map(|d| d.slice((a - from) as usize..(b - from) as usize));
             (a, Range { end: b, data })

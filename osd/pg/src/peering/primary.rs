@@ -39,6 +39,9 @@ pub(crate) struct Primary {
     pub(crate) local_durable: u64,
     /// All in-sync members have the writes through this one.
     pub(crate) committed_to: u64,
+    /// All in-sync members of an erasure-coded PG have the writes through this one, so that nothing undoes them, though
+    /// with too few members they are not answered; else the same as `committed_to`.
+    pub(crate) certain_to: u64,
     /// The last write of each object that is not committed.
     pub(crate) uncommitted: BTreeMap<ObjectId, u64>,
     pub(crate) replies: Replies,
@@ -98,6 +101,7 @@ impl Pg {
             uncommitted_bytes: 0,
             local_durable: 0,
             committed_to: 0,
+            certain_to: 0,
             uncommitted: BTreeMap::new(),
             replies: Replies::default(),
             proposed_at: None,
@@ -146,6 +150,7 @@ impl Pg {
             p.activated = true;
             // All of the in-sync set was brought to our head before this was proposed.
             p.committed_to = head;
+            p.certain_to = head;
             p.local_durable = head;
             // Nothing of it can be undone any more.
             self.apply_committed(head);
@@ -290,6 +295,10 @@ impl Pg {
             }
             Stage::Syncing(_) => self.advance_recovery(osd, view),
             Stage::Adopting { .. } if due => self.adopt_again(osd),
+            Stage::Cutting { end, .. } if due => {
+                let end = *end;
+                self.tell_end(osd, end);
+            }
             _ => {}
         }
         self.resend_writes(osd);

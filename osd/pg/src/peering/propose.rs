@@ -74,7 +74,7 @@ impl Pg {
         let caught_up = |osd: &OsdId| {
             p.peers.get(osd).is_some_and(|peer| {
                 let counts = peer.required || optional;
-                let level = peer.is_ready() && counts && peer.durable_to >= p.committed_to;
+                let level = peer.is_ready() && counts && peer.durable_to >= p.certain_to;
                 level || (early && peer.recovery().is_some())
             })
         };

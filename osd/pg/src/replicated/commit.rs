@@ -32,13 +32,17 @@ impl Pg {
         let p = self.primary.as_mut().expect("serving");
         let committed_before = p.committed_to;
         let in_office = |osd: &OsdId| *osd == self.me || p.peers.contains_key(osd);
-        if writable && self.row.in_sync.iter().all(in_office) {
+        let certain_before = p.certain_to;
+        if (writable || self.shape.is_some()) && self.row.in_sync.iter().all(in_office) {
             let late = |peer: &Peer| peer.durable_to < head && now.since(peer.progress_at) > patience;
             let theirs = p.peers.values().filter(|peer| peer.required && !(skip && late(peer)));
             let theirs = theirs.map(|peer| if peer.is_ready() { peer.durable_to } else { 0 });
             let least = if short { theirs.max() } else { theirs.min() };
             let committed = p.local_durable.min(least.unwrap_or(u64::MAX));
-            p.committed_to = p.committed_to.max(committed);
+            p.certain_to = p.certain_to.max(committed);
+        }
+        if writable {
+            p.committed_to = p.committed_to.max(p.certain_to);
         }
         let committed_to = p.committed_to;
         let all = p.peers.values().filter(|peer| peer.follows()).map(|peer| peer.durable_to).min();
@@ -48,7 +52,9 @@ impl Pg {
             let bytes: u64 = now_certain.take_while(|w| w.seq() <= committed_to).map(|w| w.bytes()).sum();
             p.uncommitted_bytes -= bytes;
             p.uncommitted.retain(|_, seq| *seq > committed_to);
-            self.commit_shards(committed_before);
+        }
+        if p.certain_to > certain_before {
+            self.commit_shards(certain_before);
         }
         let p = self.primary.as_mut().expect("serving");
         while p.in_flight.front().is_some_and(|w| w.seq() <= everywhere) {

@@ -189,7 +189,7 @@ impl Pg {
     fn send_write(&mut self, osd: OsdId, index: usize) {
         let (now, interval, lease) = (self.now, self.interval, self.config.lease);
         let p = self.primary.as_ref().expect("only a primary sends writes");
-        let committed_to = p.committed_to;
+        let committed_to = p.certain_to;
         let w = &p.in_flight[index];
         let shard = p.peers.get(&osd).and_then(|peer| peer.shard);
         let transaction = if w.bare.contains(&osd) { Transaction::new() } else { w.effects.on(shard) };

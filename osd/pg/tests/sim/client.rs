@@ -140,6 +140,7 @@ fn ops(rng: &mut Rng, kind: Kind) -> Vec<Op> {
         }
         18 if shards => {
             let (offset, len) = (rng.below(150 * scale(kind)), 1 + rng.below(100 * scale(kind)));
+            ops.push(Op::Create { exclusive: false });
             ops.push(Op::Zero { offset, len });
         }
         _ if shards => ops.push(Op::Write { offset: rng.below(100 * scale(kind)), data: data(rng, 3, kind) }),

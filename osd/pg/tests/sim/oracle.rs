@@ -125,7 +125,24 @@ impl World {
                 _ => expected,
             };
             let wanted: BTreeMap<_, _> = expected.objects.iter().collect();
-            assert_eq!(held, wanted, "{} holds of {pg} what no history gives", osd.id);
+            if held != wanted {
+                let brief = |all: &BTreeMap<&ObjectId, &ModelObject>| -> Vec<String> {
+                    let one = |(id, o): (&&ObjectId, &&ModelObject)| {
+                        let sum = o
+                            .data
+                            .iter()
+                            .fold(7u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(*b)));
+                        format!("{id} {:?} {sum:x} {:?} {:?}", o.meta, o.xattrs, o.omap)
+                    };
+                    all.iter().map(one).collect()
+                };
+                panic!(
+                    "{} holds of {pg} what no history gives, {row:?}\nheld {:#?}\nwanted {:#?}",
+                    osd.id,
+                    brief(&held),
+                    brief(&wanted)
+                );
+            }
             let internal = osd.durable.objects.keys().filter(|o| self.pg_of(o) == Some(pg) && is_internal(o));
             assert_eq!(internal.count(), 1, "{}: nothing but the log is left beside the objects", osd.id);
         }

@@ -57,7 +57,12 @@ pub(crate) fn config(kind: Kind) -> PgConfig {
     if kind.is_shards() {
         // Stripes are KiB, not bytes.
         let copies = config(Kind::Copies);
-        return PgConfig { in_flight_bytes_max: 60_000, push_bytes_max: 3_000, ..copies };
+        return PgConfig {
+            in_flight_bytes_max: 60_000,
+            push_bytes_max: 3_000,
+            write_results_max: 1 << 20,
+            ..copies
+        };
     }
     PgConfig {
         log_entries_max: 250,

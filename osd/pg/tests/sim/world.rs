@@ -443,7 +443,9 @@ impl World {
         let clean = self.pgs().all(|pg| {
             let row = self.monitors.row(pg).expect("a row for each PG");
             let Some(primary) = row.primary else { return false };
-            self.osds[&primary].status(pg).is_some_and(|s| s.state == "active+clean")
+            let settled = |osd: &OsdId| self.osds[osd].status(pg).is_some_and(|s| s.put_aside == 0);
+            row.in_sync.iter().all(settled)
+                && self.osds[&primary].status(pg).is_some_and(|s| s.state == "active+clean")
         });
         clean
             && self.clients.iter().all(Client::idle)
