@@ -94,12 +94,6 @@ pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Fa
             show(global, &answer, || list(pools))
         }
         PoolCommand::Create { name, shape } => {
-            if shape.ec.is_some() {
-                return Err(Failure::no(
-                    "erasure-coded pools cannot be made yet: the OSDs of this version keep whole copies only; make a \
-                     replicated pool (--size 3)",
-                ));
-            }
             let create = Command::PoolCreate(shape.pool(name));
             order(global, create, &format!("pool {name} made")).await.map(drop)
         }

@@ -196,9 +196,7 @@ impl Pg {
                     self.shard_came(gather, position, result.ok(), view);
                 }
                 Some(ReadFor::Member { to, interval, read }) => {
-                    if interval == self.interval {
-                        self.send(to, PgMessage::ShardData { interval, read, data: result.ok() });
-                    }
+                    self.shard_was_read(to, interval, read, result.ok());
                 }
                 Some(ReadFor::Push { to, attempt, push }) => {
                     self.push_data_read(to, attempt, push, result, view)

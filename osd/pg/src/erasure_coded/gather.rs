@@ -77,6 +77,14 @@ impl Gather {
             again_at: Time::ZERO,
         }
     }
+    /// Whether it is a piece of a push to this member.
+    pub(crate) fn is_for(&self, osd: OsdId) -> bool {
+        matches!(self.purpose, GatherFor::Push { to, .. } if to == osd)
+    }
+    /// Whether it is for an operation.
+    pub(crate) fn is_for_op(&self) -> bool {
+        matches!(self.purpose, GatherFor::Op { .. })
+    }
     fn here(&self) -> ChunkSet {
         self.got.keys().copied().collect()
     }

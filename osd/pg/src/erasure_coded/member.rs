@@ -3,6 +3,7 @@
 use super::tag::Tag;
 use crate::effect::Effect;
 use crate::machine::{Pg, ReadFor};
+use bytes::Bytes;
 use osd_object::{ObjectId, ObjectRead, Transaction, Version};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
@@ -79,6 +80,14 @@ impl Pg {
             } else {
                 self.send(from, PgMessage::ShardData { interval, read, data: None });
             }
+        }
+    }
+
+    /// A range of our shard was read, or cannot be (none).
+    pub(crate) fn shard_was_read(&mut self, to: OsdId, interval: u64, read: u64, data: Option<Bytes>) {
+        // An earlier primary is not told any more.
+        if interval == self.interval {
+            self.send(to, PgMessage::ShardData { interval, read, data });
         }
     }
 

@@ -152,6 +152,8 @@ impl Pg {
     pub(crate) fn abandon(&mut self, osd: OsdId) {
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&osd)) else { return };
         let pushing = peer.recovery_mut().map(|r| std::mem::take(&mut r.pushing)).unwrap_or_default();
+        // What is gathered for them is of no use, and the objects may change from here on.
+        self.gathers.retain(|_, gather| !gather.is_for(osd));
         for (_, push) in pushing {
             self.ops.unlock_shared(&push.object);
         }
