@@ -3,6 +3,7 @@
 
 use osd_object::{ObjectId, ObjectRead, Version};
 use osd_pg::names::is_internal;
+use osd_pg::object_meta;
 use placement_map::{ClusterMap, PgId};
 use std::collections::BTreeMap;
 
@@ -60,6 +61,7 @@ impl Census {
             self.walk = None;
             return false;
         };
+        let shards = map.pool(walk.pg.pool).is_some_and(|pool| !pool.can_shift());
         let full = page.len() > STEP_OBJECTS;
         let inside = |o: &ObjectId| map.pg_of(o.pool, o.hash) == Some(walk.pg);
         let mut ended = !full;
@@ -70,7 +72,8 @@ impl Census {
             }
             if !is_internal(object) {
                 walk.count.objects += 1;
-                walk.count.bytes += view.meta(object).ok().flatten().map_or(0, |m| m.size);
+                let meta = if shards { object_meta(view, object) } else { view.meta(object) };
+                walk.count.bytes += meta.ok().flatten().map_or(0, |m| m.size);
             }
         }
         if ended {

@@ -33,6 +33,7 @@ pub mod status;
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
 pub use erasure_coded::shape::EcSpec;
+pub use erasure_coded::tag::object_meta;
 pub use event::{Event, PoolSpec, SessionId};
 pub use log::rows::{LoadError, check, distrust};
 pub use machine::Pg;

@@ -327,6 +327,10 @@ impl Pg {
             PgMessage::ShardData { read, data, .. } => self.on_shard_data(from, read, data, view),
             PgMessage::Committed { committed_to, .. } => self.on_committed(from, committed_to),
             PgMessage::Applied { applied_to, .. } => self.on_applied(from, applied_to),
+            PgMessage::ShardRepair { object, version, offset, data, .. } => {
+                self.on_shard_repair(from, object, version, (offset, data), view);
+            }
+            PgMessage::ShardRepaired { object, .. } => self.shard_repaired(&object),
             PgMessage::Replicated { durable_to, stamp, .. } => self.on_replicated(from, durable_to, stamp),
             PgMessage::LeaseRequest { interval, stamp, lease } => {
                 self.granted.grant(self.now, from, lease);

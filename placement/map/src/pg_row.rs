@@ -51,7 +51,9 @@ impl PgRow {
     /// wherever it stands now, the primary before all others, since moving it would only cost copying; of two with the
     /// same one the later has to move. The others get the shards that are left, their own position's if that is free.
     pub fn seats(&self, up: &[OsdId]) -> BTreeMap<OsdId, u8> {
-        let size = up.len().min(usize::from(u8::MAX)) as u8;
+        // An up set names every position; should it be cut short, what is held beyond it stays where it is.
+        let held = self.shards.values().max().map_or(0, |last| usize::from(*last) + 1);
+        let size = up.len().max(held).min(usize::from(u8::MAX)) as u8;
         let mut free: BTreeSet<u8> = (0..size).collect();
         let mut seats = BTreeMap::new();
         let first = self.primary.iter().filter(|osd| up.contains(osd));
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(seats(&r, &[1, 7, 3]), [(1, 0), (3, 2), (7, 1)]);
         assert_eq!(seats(&r, &[7, 1, 8]), [(1, 0), (7, 1), (8, 2)], "its own place is taken");
         assert_eq!(seats(&PgRow::default(), &[4, 99, 5]), [(4, 0), (5, 2)]);
+        assert_eq!(seats(&r, &[2, 3]), [(2, 1), (3, 2)], "a set that is cut short moves nobody");
     }
 
     #[test]

@@ -259,6 +259,26 @@ pub enum PgMessage {
         /// As told.
         applied_to: u64,
     },
+    /// Primary to member of an erasure-coded PG: this is what your shard should hold there, and could not be read.
+    ShardRepair {
+        /// The interval.
+        interval: u64,
+        /// The object.
+        object: ObjectId,
+        /// The version of it that this is of.
+        version: Version,
+        /// First byte, within the shard.
+        offset: u64,
+        /// The bytes: whole chunks.
+        data: Bytes,
+    },
+    /// Answer to `ShardRepair`: it is durable.
+    ShardRepaired {
+        /// The interval.
+        interval: u64,
+        /// The object.
+        object: ObjectId,
+    },
 }
 
 codec_enum!(PgMessage {
@@ -286,6 +306,8 @@ codec_enum!(PgMessage {
     21 => ShardData { interval, read, data },
     22 => Committed { interval, committed_to },
     23 => Applied { interval, applied_to },
+    24 => ShardRepair { interval, object, version, offset, data },
+    25 => ShardRepaired { interval, object },
 });
 
 impl PgMessage {
@@ -315,6 +337,8 @@ impl PgMessage {
             | PgMessage::ShardData { interval, .. }
             | PgMessage::Committed { interval, .. }
             | PgMessage::Applied { interval, .. }
+            | PgMessage::ShardRepair { interval, .. }
+            | PgMessage::ShardRepaired { interval, .. }
             | PgMessage::Resigned { interval } => *interval,
         }
     }

@@ -32,6 +32,11 @@ pub(crate) enum GatherFor {
         /// Which.
         push: u64,
     },
+    /// A range of a shard that its holder cannot read.
+    Repair {
+        /// The holder.
+        of: OsdId,
+    },
 }
 
 /// A gathering under way.
@@ -84,6 +89,14 @@ impl Gather {
     /// Whether it is for an operation.
     pub(crate) fn is_for_op(&self) -> bool {
         matches!(self.purpose, GatherFor::Op { .. })
+    }
+    /// Without these shards.
+    pub(crate) fn without(self, bad: ChunkSet) -> Gather {
+        Gather { bad, ..self }
+    }
+    /// Whether it is for a repair.
+    pub(crate) fn is_repair(&self) -> bool {
+        matches!(self.purpose, GatherFor::Repair { .. })
     }
     fn here(&self) -> ChunkSet {
         self.got.keys().copied().collect()
@@ -183,8 +196,8 @@ impl Pg {
     /// Enough is here, or never will be.
     fn gathered(&mut self, ticket: Ticket, result: Result<(), Errno>, view: &dyn ObjectRead) {
         let Some(g) = self.gathers.remove(&ticket) else { return };
-        if let Some(p) = self.primary.as_mut().filter(|_| !g.bad.is_empty()) {
-            p.damaged.insert(g.object.clone());
+        if !g.bad.is_empty() && !g.is_repair() {
+            self.shards_bad(&g.object, g.version, (g.low, g.high), g.bad, view);
         }
         let Some(shape) = self.shape.as_mut() else { return };
         let shards = result.and_then(|()| shape.rebuild(g.wanted, &g.got).map_err(|_| Errno::EIO));
@@ -196,6 +209,11 @@ impl Pg {
             GatherFor::Push { to, attempt, push } => {
                 let bytes = shards.and_then(|shards| shards.into_values().next().ok_or(Errno::EIO));
                 self.push_data_read(to, attempt, push, bytes, view);
+            }
+            GatherFor::Repair { of } => {
+                if let Some(data) = shards.ok().and_then(|shards| shards.into_values().next()) {
+                    self.repair_shard(of, g.object, g.version, (g.low, data), view);
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ impl Pg {
     }
 
     /// Whether what the primary says is certain is so for the writes that are here.
-    fn may_apply(&self) -> bool {
+    pub(crate) fn may_apply(&self) -> bool {
         let level = self.info.condition == Condition::Complete || self.follower.joining.is_some();
         level && self.primary.is_none() && self.removal.is_none() && self.info.interval == self.interval
     }
@@ -92,7 +92,7 @@ impl Pg {
     }
 
     /// Whether our shard of the object is of this version and has this range.
-    fn holds(
+    pub(crate) fn holds(
         &self,
         object: &ObjectId,
         version: Version,

@@ -8,6 +8,7 @@ pub(crate) mod level;
 pub(crate) mod member;
 pub(crate) mod overlay;
 pub(crate) mod reads;
+pub(crate) mod repair;
 pub(crate) mod seats;
 pub(crate) mod shape;
 pub(crate) mod sidecar;

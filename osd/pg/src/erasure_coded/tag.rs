@@ -39,6 +39,11 @@ impl Tag {
     }
 }
 
+/// Size, version and time of the object that a stored shard is part of. EIO for a shard that does not say.
+pub fn object_meta(view: &dyn ObjectRead, object: &ObjectId) -> Result<Option<ObjectMeta>, Errno> {
+    Logical(view).meta(object)
+}
+
 /// A store of shards, seen as one of objects: sizes are the objects', and there is no omap.
 pub(crate) struct Logical<'a>(pub(crate) &'a dyn ObjectRead);
 

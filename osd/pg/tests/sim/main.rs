@@ -107,18 +107,18 @@ fn shards_in_calm() {
 
 #[test]
 fn shards_and_crashes() {
-    seeds_of(Plan::Crashes, Kind::Shards(2, 1), 40);
-    seeds_of(Plan::Crashes, Kind::Shards(4, 2), 40);
+    seeds_of(Plan::Crashes, Kind::Shards(2, 1), 25);
+    seeds_of(Plan::Crashes, Kind::Shards(4, 2), 20);
 }
 
 #[test]
 fn shards_cuts_and_crashes() {
-    seeds_of(Plan::Everything, Kind::Shards(2, 1), 50);
-    seeds_of(Plan::Everything, Kind::Shards(4, 2), 50);
+    seeds_of(Plan::Everything, Kind::Shards(2, 1), 30);
+    seeds_of(Plan::Everything, Kind::Shards(4, 2), 20);
 }
 
 #[test]
 fn shards_move() {
-    seeds_of(Plan::Moves, Kind::Shards(2, 1), 30);
-    seeds_of(Plan::Moves, Kind::Shards(4, 2), 30);
+    seeds_of(Plan::Moves, Kind::Shards(2, 1), 20);
+    seeds_of(Plan::Moves, Kind::Shards(4, 2), 20);
 }

@@ -1,9 +1,10 @@
 //! Three OSDs, their stores, and hands on everything: links, disks, clock and monitors.
 
+use erasure::Profile;
 use osd_class::Registry;
 use osd_object::model::Model;
-use osd_object::{ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction};
-use osd_pg::{Effect, Event, Pg, PgConfig, PoolSpec, SessionId, Ticket};
+use osd_object::{Mutation, ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction};
+use osd_pg::{EcSpec, Effect, Event, Pg, PgConfig, PoolSpec, SessionId, Ticket};
 use placement_map::{Epoch, OsdId, PgId, PgRow, PoolId, RowChange, RowChangeKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -70,6 +71,16 @@ fn machine(n: u32, now: Time, view: &Model) -> Pg {
 impl Bench {
     /// All three in sync, osd.0 primary of interval 1, serving.
     pub(crate) fn active() -> Bench {
+        Bench::of(POOL)
+    }
+
+    /// The same with shards, two of data and one of parity: osd.N holds shard N.
+    pub(crate) fn active_shards() -> Bench {
+        let profile = Profile::isa(2, 1).expect("a code that there is");
+        Bench::of(PoolSpec { ec: Some(EcSpec { profile, stripe_unit: 32 }), ..POOL })
+    }
+
+    fn of(pool: PoolSpec) -> Bench {
         let now = Time(1_000_000_000);
         let node = |n| Node {
             pg: machine(n, now, &Model::new()),
@@ -89,7 +100,7 @@ impl Bench {
             row: PgRow::default(),
             up: vec![],
             alive: vec![],
-            pool: POOL,
+            pool,
             nodes: (0..3).map(node).collect(),
             mail: VecDeque::new(),
             requests: 0,
@@ -118,6 +129,9 @@ impl Bench {
     /// The monitors say: this row, this up set, these OSDs alive.
     pub(crate) fn map_of(&mut self, mut row: PgRow, up: &[u32], alive: &[u32]) {
         row.revision = self.row.revision + 1;
+        if self.pool.ec.is_some() {
+            row.shards = row.in_sync.iter().map(|osd| (*osd, osd.0 as u8)).collect();
+        }
         self.row = row;
         self.up = up.to_vec();
         self.alive = alive.to_vec();
@@ -164,6 +178,11 @@ impl Bench {
                 Effect::Send { to, message } => self.mail.push_back((OsdId(n as u32), to, message)),
                 Effect::Store { ticket, transaction } => {
                     self.nodes[n].view.apply(&transaction);
+                    for m in &transaction.mutations {
+                        if matches!(m, Mutation::Write { .. }) {
+                            self.nodes[n].rotten.remove(m.object());
+                        }
+                    }
                     self.nodes[n].pending.push_back((ticket, transaction));
                 }
                 Effect::Read { ticket, object, offset, len } => {
@@ -185,6 +204,21 @@ impl Bench {
     /// Lets everything happen that can happen without time passing.
     pub(crate) fn settle(&mut self) {
         while self.turn().is_some() {}
+    }
+
+    /// Lets everything happen but what is on its way to node `n`.
+    pub(crate) fn settle_without(&mut self, n: usize) {
+        let mut held: VecDeque<(OsdId, OsdId, PgMessage)> = VecDeque::new();
+        loop {
+            let (for_n, rest) =
+                std::mem::take(&mut self.mail).into_iter().partition(|(_, to, _)| to.0 as usize == n);
+            held.extend::<VecDeque<_>>(for_n);
+            self.mail = rest;
+            if self.turn().is_none() {
+                self.mail = held;
+                return;
+            }
+        }
     }
 
     /// Lets things happen until a message like this is on its way; it and what follows it stay undelivered.

@@ -2,6 +2,7 @@
 //! what the monitors say.
 
 mod bench;
+mod shards;
 
 use bench::{Bench, PG, object, ops_of, osd, row};
 use bytes::Bytes;

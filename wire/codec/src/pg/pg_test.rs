@@ -63,6 +63,14 @@ fn samples() -> Vec<PgMessage> {
         PgMessage::ShardData { interval: 4, read: 9, data: None },
         PgMessage::Committed { interval: 4, committed_to: 9 },
         PgMessage::Applied { interval: 4, applied_to: 9 },
+        PgMessage::ShardRepair {
+            interval: 4,
+            object: object.clone(),
+            version: v(2, 9),
+            offset: 4096,
+            data: Bytes::from_static(b"chunk"),
+        },
+        PgMessage::ShardRepaired { interval: 4, object: object.clone() },
         PgMessage::Replicate {
             interval: 4,
             entry: entry.clone(),

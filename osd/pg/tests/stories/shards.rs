@@ -1,0 +1,182 @@
+//! Stories of an erasure-coded PG: two data shards and one of parity, stripes of 64 bytes.
+
+use crate::bench::{Bench, object, osd, row};
+use bytes::Bytes;
+use osd_object::{ObjectRead, Op, OpResult};
+use std::time::Duration;
+use stdx::Errno;
+use wire_codec::OsdOutcome;
+
+fn pattern(len: usize) -> Bytes {
+    (0..len).map(|i| (i * 7 + i / 32) as u8).collect::<Vec<u8>>().into()
+}
+fn write(data: &Bytes) -> Vec<Op> {
+    vec![Op::WriteFull { data: data.clone() }]
+}
+fn read(offset: u64, len: u64) -> Vec<Op> {
+    vec![Op::Read { offset, len }]
+}
+fn got(outcome: Option<OsdOutcome>) -> Option<Bytes> {
+    match outcome {
+        Some(OsdOutcome::Done { outcome: Ok(results), .. }) => match &results[..] {
+            [OpResult::Data(data)] => Some(data.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+fn failed(outcome: Option<OsdOutcome>) -> Option<Errno> {
+    match outcome {
+        Some(OsdOutcome::Done { outcome: Err(f), .. }) => Some(f.code),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_read_touches_only_the_shards_it_needs() {
+    let mut b = Bench::active_shards();
+    let data = pattern(500);
+    let w = b.op(0, "o", write(&data));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    b.count_messages();
+    let own = b.op(0, "o", read(64, 20));
+    b.settle();
+    assert_eq!(got(b.answer(own)), Some(data.slice(64..84)));
+    assert_eq!(b.count_messages(), 0, "osd.0 has that chunk itself");
+    let other = b.op(0, "o", read(100, 20));
+    b.settle();
+    assert_eq!(got(b.answer(other)), Some(data.slice(100..120)));
+    assert_eq!(b.count_messages(), 2, "a question to osd.1 and its answer");
+    let all = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(all)), Some(data));
+    assert_eq!(b.count_messages(), 2, "and parity is left alone");
+}
+
+#[test]
+fn an_unreadable_shard_is_decoded_around_and_repaired_and_two_are_an_error() {
+    let mut b = Bench::active_shards();
+    let data = pattern(300);
+    b.op(0, "o", write(&data));
+    b.settle();
+    b.rot(1, "o");
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(data.clone()));
+    assert_eq!(b.node(0).pg.status().state, "active+clean", "repaired");
+    for n in [0, 1] {
+        // What was written again is what was there.
+        b.rot(n, "o");
+        let r = b.op(0, "o", read(10, 200));
+        b.settle();
+        assert_eq!(got(b.answer(r)), Some(data.slice(10..210)));
+        assert_eq!(b.node(0).pg.status().state, "active+clean");
+    }
+    b.rot(1, "o");
+    b.rot(2, "o");
+    let r = b.op(0, "o", read(0, 0));
+    let fine = b.op(0, "o", read(0, 10));
+    b.settle();
+    assert!(b.node(0).pg.status().state.contains("inconsistent"), "{}", b.node(0).pg.status().state);
+    assert_eq!(failed(b.answer(r)), Some(Errno::EIO), "nothing is made up");
+    assert_eq!(got(b.answer(fine)), Some(data.slice(..10)), "what osd.0 has is there");
+}
+
+#[test]
+fn a_member_that_does_not_answer_is_done_without() {
+    let mut b = Bench::active_shards();
+    let data = pattern(200);
+    b.op(0, "o", write(&data));
+    b.settle();
+    let until = b.op(0, "other", write(&data));
+    b.settle();
+    assert!(b.answer(until).is_some());
+    b.cut(1);
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), None);
+    b.pass(Duration::from_millis(600));
+    assert_eq!(got(b.answer(r)), Some(data), "rebuilt from osd.0 and parity, while the lease lasts");
+}
+
+#[test]
+fn a_write_that_not_all_shards_prepared_is_undone_and_nothing_old_is_lost() {
+    let mut b = Bench::active_shards();
+    let (old, new) = (pattern(150), Bytes::from(vec![9; 400]));
+    let first = b.op(0, "o", write(&old));
+    b.settle();
+    assert!(b.answer(first).is_some());
+    // osd.2 never hears of it; osd.1 prepares it; then the primary dies.
+    b.cut(2);
+    let w = b.op(0, "o", write(&new));
+    b.settle();
+    assert_eq!(b.answer(w), None);
+    assert_eq!(b.node(1).pg.status().put_aside, 1);
+    b.stop(0);
+    b.join_link(2);
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert_eq!(b.row().in_sync, [osd(1), osd(2)]);
+    assert_eq!(b.node(1).pg.status().put_aside, 0, "undone");
+    let r = b.op(1, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(old), "decoded from one data shard and parity");
+    let again = b.replay(1, w);
+    b.settle();
+    assert!(b.answer(again).is_some(), "sent again it happens");
+    let r = b.op(1, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(new));
+}
+
+#[test]
+fn a_write_that_all_shards_prepared_stays_though_nobody_was_told() {
+    let mut b = Bench::active_shards();
+    let (old, new) = (pattern(150), Bytes::from(vec![9; 400]));
+    b.op(0, "o", write(&old));
+    b.settle();
+    let w = b.op(0, "o", write(&new));
+    // All have it durable, and the primary dies before it says so.
+    b.settle_without(0);
+    assert_eq!(b.answer(w), None);
+    b.stop(0);
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(3));
+    let r = b.op(1, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(new));
+    assert_eq!((b.node(1).pg.status().put_aside, b.node(2).pg.status().put_aside), (0, 0));
+}
+
+#[test]
+fn too_few_shards_serve_nobody() {
+    let mut b = Bench::active_shards();
+    b.op(0, "o", write(&pattern(150)));
+    b.settle();
+    b.stop(1);
+    b.stop(2);
+    b.map(row(2, &[0, 1, 2], Some(0), false), &[0]);
+    b.pass(Duration::from_secs(5));
+    assert!(!b.row().activated);
+    assert!(b.node(0).pg.status().state.starts_with("down"), "{}", b.node(0).pg.status().state);
+    b.start(2);
+    b.map(row(3, &[0, 1, 2], Some(0), false), &[0, 2]);
+    b.pass(Duration::from_secs(5));
+    assert!(b.row().activated, "two are enough to read");
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(pattern(150)));
+}
+
+#[test]
+fn what_shards_cannot_keep_is_refused() {
+    let mut b = Bench::active_shards();
+    let rows = vec![(Bytes::from_static(b"k"), Bytes::from_static(b"v"))];
+    let set = b.op(0, "o", vec![Op::OmapSet { rows }]);
+    let hidden = b.op(0, "o", vec![Op::SetXattr { name: "\0ec".into(), value: Bytes::new() }]);
+    b.settle();
+    assert_eq!(failed(b.answer(set)), Some(Errno::EOPNOTSUPP));
+    assert_eq!(failed(b.answer(hidden)), Some(Errno::EINVAL));
+    assert!(b.node(0).view.meta(&object("o")).unwrap().is_none());
+}
