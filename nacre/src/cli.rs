@@ -366,7 +366,7 @@ pub(crate) enum PgCommand {
 pub(crate) enum PoolCommand {
     /// All pools.
     Ls,
-    /// Make a pool: replicated, or erasure-coded with --ec.
+    /// Make a replicated pool.
     Create {
         /// Its name.
         name: String,
