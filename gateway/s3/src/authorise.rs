@@ -35,7 +35,7 @@ const HEADERS: [&str; 11] = [
 /// The policy of a bucket, if it has one. One that cannot be read lets nobody in.
 pub(crate) fn policy_of(bucket: &Bucket) -> Result<Option<Policy>, S3Error> {
     let Some(text) = bucket.settings.get(POLICY) else { return Ok(None) };
-    Policy::parse(text, &bucket.name)
+    Policy::parse(text, &bucket.tenant, &bucket.name)
         .map(Some)
         .map_err(|e| S3Error::internal(format!("the policy of {} cannot be read: {e}", bucket.name)))
 }
@@ -227,12 +227,16 @@ pub(crate) async fn new_acl<R: Rados>(
     let Some(mut acl) = Acl::of_headers(&rq.headers, maker, &bucket.owner)? else {
         return Ok(Acl::private(maker));
     };
+    // Where ACLs are off, the one that may be named says what holds anyway.
+    if enforced && rq.header("x-amz-acl").is_some_and(|name| name != "bucket-owner-full-control") {
+        return Err(Code::AccessControlListNotSupported.into());
+    }
     if ownership == Ownership::Preferred && rq.header("x-amz-acl") == Some("bucket-owner-full-control") {
         acl = Acl::private(&bucket.owner);
     }
     rq.check_not_denied(gw, bucket, Wish::new(Ask::PUT_ACL, Some(rq.key())))?;
     check_acl(bucket, &acl)?;
-    check_grantees(gw, &acl).await?;
+    resolve_grantees(gw, &mut acl).await?;
     Ok(acl)
 }
 
@@ -248,12 +252,22 @@ pub(crate) fn check_acl(bucket: &Bucket, acl: &Acl) -> Result<(), S3Error> {
     Ok(())
 }
 
-/// Whether there are all those whom an ACL names. `InvalidArgument`.
-pub(crate) async fn check_grantees<R: Rados>(gw: &Gateway<R>, acl: &Acl) -> Result<(), S3Error> {
-    for grant in &acl.grants {
-        let Grantee::User(uid) = &grant.grantee else { continue };
-        if *uid != acl.owner && gw.storage.user_get(uid).await?.is_none() {
-            return Err(S3Error::invalid_argument("Invalid id", "CanonicalUser/ID", uid));
+/// Looks up all those whom an ACL names; addresses become users. `InvalidArgument`,
+/// `UnresolvableGrantByEmailAddress`.
+pub(crate) async fn resolve_grantees<R: Rados>(gw: &Gateway<R>, acl: &mut Acl) -> Result<(), S3Error> {
+    for grant in &mut acl.grants {
+        match &grant.grantee {
+            Grantee::User(uid) if *uid != acl.owner && gw.storage.user_known(uid).await?.is_none() => {
+                return Err(S3Error::invalid_argument("Invalid id", "CanonicalUser/ID", uid));
+            }
+            Grantee::Address(address) => {
+                let unresolvable = || {
+                    S3Error::new(Code::UnresolvableGrantByEmailAddress).field("EmailAddress", address.clone())
+                };
+                let uid = gw.storage.user_of_email(address).await?.ok_or_else(unresolvable)?;
+                grant.grantee = Grantee::User(uid);
+            }
+            _ => {}
         }
     }
     Ok(())

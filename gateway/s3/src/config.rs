@@ -18,6 +18,8 @@ pub struct S3Config {
     pub region: String,
     /// Whether Signature Version 2 is let in; it may change while the gateway runs.
     pub sigv2: Arc<AtomicBool>,
+    /// The cluster's id, as the Admin Ops API tells it.
+    pub cluster_id: String,
     /// More connections than these wait to be accepted.
     pub max_connections: usize,
     /// How long requests under way may take to end after the shutdown began.
@@ -33,6 +35,7 @@ impl S3Config {
             tls: None,
             region: "us-east-1".into(),
             sigv2: Arc::new(AtomicBool::new(true)),
+            cluster_id: String::new(),
             max_connections: 4096,
             shutdown_grace: Duration::from_secs(10),
         }

@@ -53,6 +53,7 @@ codes! {
     BucketAlreadyOwnedByYou = 409, "Your previous request to create the named bucket succeeded and you already own it.";
     BucketNotEmpty = 409, "The bucket you tried to delete is not empty.";
     ConditionalRequestConflict = 409, "A conflicting operation occurred during this one. Try again.";
+    EmailExists = 409, "Another user has this e-mail address.";
     EntityTooLarge = 400, "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall = 400, "Your proposed upload is smaller than the minimum allowed object size.";
     IllegalVersioningConfigurationException = 400, "The versioning configuration says neither Enabled nor Suspended.";
@@ -65,6 +66,7 @@ codes! {
     InvalidBucketAclWithObjectOwnership = 400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting.";
     InvalidBucketState = 409, "The request is not valid with the current state of the bucket.";
     InvalidBucketName = 400, "The specified bucket is not valid.";
+    InvalidCapability = 400, "There is no such capability.";
     InvalidDigest = 400, "The Content-MD5 or checksum value that you specified is not valid.";
     InvalidPart = 400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
     InvalidPartOrder = 400, "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
@@ -75,6 +77,7 @@ codes! {
     InvalidStorageClass = 400, "The storage class you specified is not valid.";
     InvalidTag = 400, "The tag provided was not a valid tag.";
     InvalidURI = 400, "The specified URI couldn't be parsed.";
+    KeyExists = 409, "This access key is taken.";
     KeyTooLongError = 400, "Your key is too long.";
     InvalidEncryptionAlgorithmError = 400, "The encryption request that you specified is not valid. The valid value is AES256.";
     KMSNotFoundException = 400, "There is no key of this id.";
@@ -106,6 +109,7 @@ codes! {
     OperationAborted = 409, "A conflicting conditional operation is in progress against this resource. Try again.";
     OwnershipControlsNotFoundError = 404, "The bucket ownership controls were not found.";
     PreconditionFailed = 412, "At least one of the preconditions that you specified did not hold.";
+    QuotaExceeded = 403, "The quota of the bucket or of its owner leaves no room for this object.";
     ReplicationConfigurationNotFoundError = 404, "The replication configuration was not found.";
     RequestHeaderSectionTooLarge = 400, "Your request header section exceeds the maximum allowed request header section size.";
     RequestTimeout = 400, "Your socket connection to the server was not read from or written to within the timeout period.";
@@ -114,10 +118,12 @@ codes! {
     ServiceUnavailable = 503, "The cluster cannot carry out the request right now. Please try again.";
     SignatureDoesNotMatch = 403, "The request signature that the server calculated does not match the signature that you provided. Check your secret access key and signing method.";
     SlowDown = 503, "Please reduce your request rate.";
+    TooManyBuckets = 400, "You have attempted to create more buckets than allowed.";
     TooManyParts = 400, "You have attempted to upload more parts than the maximum allowed.";
     UnexpectedContent = 400, "This request does not support content.";
     UnresolvableGrantByEmailAddress = 400, "The email address that you provided does not match any account on record.";
     UserAlreadyExists = 409, "There is a user of this name already.";
+    UserSuspended = 403, "The user is suspended.";
     XAmzContentSHA256Mismatch = 400, "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }
 

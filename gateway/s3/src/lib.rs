@@ -4,6 +4,7 @@
 //! `storage` knows what an S3 user, bucket and object are made of, and nothing of HTTP.
 
 mod access;
+mod admin_ops;
 mod auth;
 mod authorise;
 mod body;
@@ -18,6 +19,7 @@ mod form;
 mod hex;
 mod lifecycle;
 mod object_lock;
+mod people;
 mod request;
 mod response;
 mod server;

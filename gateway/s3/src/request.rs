@@ -6,7 +6,7 @@ use crate::authorise::Wish;
 use crate::body::{Announced, PutBody};
 use crate::error::{Code, S3Error};
 use crate::server::{Gateway, Target};
-use crate::storage::{Bucket, Credential, User};
+use crate::storage::{Bucket, Credential, User, full_name};
 use crate::uri::Query;
 use bytes::Bytes;
 use gateway_client::Rados;
@@ -63,7 +63,7 @@ impl Request {
     }
     /// The sender, where an anonymous one has no business. `AccessDenied`.
     pub(crate) fn user(&self) -> Result<&User, S3Error> {
-        self.credential.as_ref().map(|c| &c.user).ok_or_else(|| Code::AccessDenied.into())
+        self.credential.as_ref().map(|c| &*c.user).ok_or_else(|| Code::AccessDenied.into())
     }
     /// Whose an object or a bucket's part is that the sender makes: an anonymous one's are the bucket owner's.
     pub(crate) fn maker<'a>(&'a self, bucket: &'a Bucket) -> &'a str {
@@ -120,10 +120,16 @@ impl Request {
         name: &str,
     ) -> Result<Arc<Bucket>, S3Error> {
         let missing = || S3Error::new(Code::NoSuchBucket).field("BucketName", name);
-        if crate::verbs::bucket::name::check(name).is_err() {
+        let (tenant, short) = self.tenant_of(name);
+        if crate::verbs::bucket::name::check(short).is_err() {
             return Err(missing());
         }
-        gateway.storage.bucket_get(name).await?.ok_or_else(missing)
+        gateway.storage.bucket_get(&full_name(tenant, short)).await?.ok_or_else(missing)
+    }
+    /// Tenant and name of a bucket as the sender names it: `TENANT:NAME`, or a name of the sender's own tenant.
+    pub(crate) fn tenant_of<'a>(&'a self, name: &'a str) -> (&'a str, &'a str) {
+        name.split_once(':')
+            .unwrap_or_else(|| (self.credential.as_ref().map_or("", |c| c.user.tenant()), name))
     }
 
     /// The body, for objects and parts. Nothing of it is asked of the client before the first read.

@@ -105,10 +105,12 @@ pub(crate) fn keep(kept: &mut BTreeMap<String, Bytes>, tags: &Vec<Tag>) {
     }
 }
 
-/// The document that shows them.
+/// The document that shows them, in the order of their keys.
 pub(crate) fn document(tags: &[Tag]) -> Document {
     let mut d = Document::new("Tagging");
     d.open("TagSet");
+    let mut tags: Vec<&Tag> = tags.iter().collect();
+    tags.sort_by(|a, b| a.key.cmp(&b.key));
     for tag in tags {
         d.open("Tag").leaf("Key", &tag.key).leaf("Value", &tag.value).close();
     }

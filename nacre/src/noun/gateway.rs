@@ -51,6 +51,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     config.sigv2.store(sigv2(&client.map(), &settings.name), Ordering::Relaxed);
     tokio::spawn(follow_sigv2(client.clone(), config.sigv2.clone(), settings.name.clone()));
     config.domains = gateway.s3_domains.clone();
+    config.cluster_id = settings.fsid.clone();
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, nbd = ?gateway.nbd, "serving");
     let images = nbd::exports(&client, settings.name.clone());
     let blocks = async {

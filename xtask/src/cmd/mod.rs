@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod fix;
 mod fuzz;
+mod s3_tests;
 mod setup;
 mod sim;
 mod test;
@@ -56,6 +57,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         args: "[--seeds N] [--seed S] [--minutes M] [--sabotage NAME] [--trace FILE] [--list-sabotages]",
         about: "whole clusters under hostile simulation, from a seed (a slice of it is in `test`)",
         run: sim::run,
+    },
+    Command {
+        name: "s3-tests",
+        args: "--suite DIR [-m EXPR | --teuthology] [--] [PYTEST ARGS]...",
+        about: "Ceph's S3 suite, from a checkout of it, against a cluster made for it",
+        run: s3_tests::run,
     },
     Command {
         name: "bench",

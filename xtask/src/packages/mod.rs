@@ -60,6 +60,19 @@ pub(crate) fn ensure_for_testing(places: &Places) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A python3 that can make virtual environments, installed if there is none.
+pub(crate) fn python_for_environments() -> Result<std::path::PathBuf, Failure> {
+    if let Some(python) = python::find() {
+        return Ok(python);
+    }
+    apt::ensure(&["python3-venv".to_owned()], "to make a Python environment")?;
+    python::find().ok_or_else(|| {
+        Failure::Machine(
+            "no python3 that can make virtual environments, though python3-venv is installed".into(),
+        )
+    })
+}
+
 fn missing_tools() -> Vec<String> {
     let missing = TOOLS.iter().filter(|t| process::which(t.program).is_none());
     let mut packages: Vec<String> = missing.map(|t| t.package.to_owned()).collect();

@@ -18,7 +18,7 @@ const STAMP: &str = "nacre-requirements.txt";
 
 /// The Debian package that is missing before an environment can be made, if one has to be made.
 pub(crate) fn missing_package(places: &Places) -> Option<String> {
-    (!is_ready(&places.venv()) && find_python().is_none()).then(|| "python3-venv".to_owned())
+    (!is_ready(&places.venv()) && find().is_none()).then(|| "python3-venv".to_owned())
 }
 
 /// Makes the environment, unless it is there.
@@ -32,7 +32,7 @@ pub(crate) fn ensure(places: &Places) -> Result<(), Failure> {
     if is_ready(&venv) {
         return Ok(());
     }
-    let python = find_python().ok_or_else(|| {
+    let python = find().ok_or_else(|| {
         Failure::Machine("no python3 that can make virtual environments: install python3-venv".into())
     })?;
     println!("installing {} from PyPI into {}...", REQUIREMENTS.join(" "), venv.display());
@@ -69,7 +69,7 @@ fn is_ready(venv: &Path) -> bool {
 
 /// The first python3 that can make an environment with pip in it. The one on PATH may be a shim of a version manager
 /// that leads nowhere; and Debian ships `venv` without `ensurepip` until python3-venv is installed.
-fn find_python() -> Option<PathBuf> {
+pub(super) fn find() -> Option<PathBuf> {
     let candidates = [process::which("python3"), Some(PathBuf::from("/usr/bin/python3"))];
     candidates
         .into_iter()

@@ -3,6 +3,7 @@
 //! Amazon S3 user guide, "Access control list (ACL) overview". Users are named by their uid.
 
 use crate::error::{Code, S3Error};
+use crate::people::People;
 use crate::xml::{self, Document};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -26,8 +27,12 @@ pub(crate) enum Grantee {
     Authenticated,
     /// The writer of access logs: nobody so far.
     LogDelivery,
+    /// Whoever has this address: stands for a user until that one is looked up, and is never kept.
+    Address(String),
 }
-stdx::codec_enum!(Grantee { 0 => User(uid), 1 => Everybody, 2 => Authenticated, 3 => LogDelivery });
+stdx::codec_enum!(Grantee {
+    0 => User(uid), 1 => Everybody, 2 => Authenticated, 3 => LogDelivery, 4 => Address(address)
+});
 
 /// What is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,7 @@ impl Acl {
                 Grantee::User(user) => uid == Some(user.as_str()),
                 Grantee::Everybody => open,
                 Grantee::Authenticated => open && uid.is_some(),
-                Grantee::LogDelivery => false,
+                Grantee::LogDelivery | Grantee::Address(_) => false,
             };
             whom && (grant.permission == wanted || grant.permission == Permission::FullControl)
         })
@@ -159,7 +164,7 @@ impl Acl {
     }
 
     /// Reads an `AccessControlPolicy`. The owner cannot be changed by it. `MalformedXML`, `MalformedACLError`,
-    /// `AccessDenied`, `UnresolvableGrantByEmailAddress`.
+    /// `AccessDenied`.
     pub(crate) fn of_document(document: &[u8], owner: &str) -> Result<Acl, S3Error> {
         let malformed = || S3Error::new(Code::MalformedACLError);
         let (mut grants, mut grantee, mut permission, mut named) = (Vec::new(), None, None, None);
@@ -195,16 +200,29 @@ impl Acl {
         Ok(Acl { owner: owner.to_string(), grants })
     }
 
+    /// The users that it names.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &str> {
+        let grantees = self.grants.iter().filter_map(|grant| match &grant.grantee {
+            Grantee::User(uid) => Some(uid.as_str()),
+            _ => None,
+        });
+        std::iter::once(self.owner.as_str()).chain(grantees)
+    }
+
     /// The document that shows it.
-    pub(crate) fn document(&self) -> Document {
+    pub(crate) fn document(&self, people: &People) -> Document {
         let mut d = Document::new("AccessControlPolicy");
-        d.open("Owner").leaf("ID", &self.owner).leaf("DisplayName", &self.owner).close();
+        people.write(&mut d, "Owner", &self.owner);
         d.open("AccessControlList");
-        for grant in &self.grants {
+        // Groups first, as RGW has them.
+        let (users, groups): (Vec<_>, Vec<_>) =
+            self.grants.iter().partition(|grant| matches!(grant.grantee, Grantee::User(_)));
+        for grant in groups.into_iter().chain(users) {
             d.open("Grant");
             match &grant.grantee {
-                Grantee::User(uid) => {
-                    d.open_with("Grantee", USER_ATTRIBUTES).leaf("ID", uid).leaf("DisplayName", uid);
+                Grantee::User(uid) | Grantee::Address(uid) => {
+                    let name = people.name(uid);
+                    d.open_with("Grantee", USER_ATTRIBUTES).leaf("ID", uid).leaf("DisplayName", name);
                 }
                 Grantee::Everybody => _ = d.open_with("Grantee", GROUP_ATTRIBUTES).leaf("URI", ALL_USERS),
                 Grantee::Authenticated => {
@@ -260,8 +278,7 @@ fn grantee_named(kind: &str, value: &str) -> Result<Grantee, S3Error> {
         ("URI", ALL_USERS) => Grantee::Everybody,
         ("URI", AUTHENTICATED) => Grantee::Authenticated,
         ("URI", LOG_DELIVERY) => Grantee::LogDelivery,
-        // Users have no addresses.
-        ("EmailAddress", _) => return Err(Code::UnresolvableGrantByEmailAddress.into()),
+        ("EmailAddress", address) => Grantee::Address(address.to_string()),
         _ => return Err(S3Error::invalid_argument("Invalid grantee", kind, value)),
     })
 }
@@ -315,8 +332,8 @@ mod tests {
         );
         assert_eq!(headers(&[("x-amz-grant-read", "eve")]), Err(Code::InvalidArgument));
         assert_eq!(headers(&[("x-amz-grant-read", "uri=\"x\"")]), Err(Code::InvalidArgument));
-        let mail = headers(&[("x-amz-grant-read", "emailAddress=\"a@b\"")]);
-        assert_eq!(mail, Err(Code::UnresolvableGrantByEmailAddress));
+        let mail = headers(&[("x-amz-grant-read", "emailAddress=\"a@b\"")]).unwrap().unwrap();
+        assert!(!mail.allows(Some("a@b"), Permission::Read, true), "nobody's until it is looked up");
         let both = headers(&[("x-amz-grant-read", "id=eve"), ("x-amz-acl", "private")]);
         assert_eq!(both, Err(Code::InvalidRequest));
     }
@@ -324,8 +341,11 @@ mod tests {
     #[test]
     fn documents_come_back_and_keep_their_owner() {
         let acl = headers(&[("x-amz-acl", "public-read-write")]).unwrap().unwrap();
-        let text = acl.document().finish();
-        assert_eq!(Acl::of_document(&text, "ann").unwrap(), acl);
+        let text = acl.document(&People::default()).finish();
+        let mut back = Acl::of_document(&text, "ann").unwrap();
+        // Groups are written first.
+        back.grants.rotate_right(1);
+        assert_eq!(back, acl);
         assert_eq!(Acl::of_document(&text, "bob").unwrap_err().code(), Code::AccessDenied);
         for bad in [
             "<AccessControlPolicy/>",

@@ -133,13 +133,20 @@ pub(crate) fn denied(facts: &Facts<'_>, ask: Ask) -> bool {
     said(facts, ask) == Verdict::Denied
 }
 
+/// Whether it is about the content or the ACL of an object that is not the bucket's owner's.
+fn is_anothers(facts: &Facts<'_>, ask: Ask) -> bool {
+    let anothers = facts.object_acl.is_some_and(|acl| acl.owner != facts.bucket_owner);
+    anothers && matches!(ask.say, Say::Object(_))
+}
+
 /// Whether the request may do it.
 pub(crate) fn allowed(facts: &Facts<'_>, ask: Ask) -> bool {
     let uid = facts.uid;
     let owns = uid == Some(facts.bucket_owner);
     match said(facts, ask) {
         Verdict::Denied => false,
-        _ if owns => true,
+        // What others own in a bucket is not its owner's, unless ACLs count for nothing.
+        _ if owns && (facts.acls_off || !is_anothers(facts, ask)) => true,
         Verdict::Allowed => !(facts.block.restrict_buckets && facts.policy.is_some_and(Policy::is_public)),
         Verdict::Silent if facts.acls_off => false,
         Verdict::Silent => {
@@ -169,7 +176,7 @@ mod tests {
             let text = format!(
                 "{{\"Statement\":{{\"Effect\":\"{effect}\",\"Principal\":\"*\",\"Action\":\"{action}\",\"Resource\":\"*\"}}}}"
             );
-            Policy::parse(text.as_bytes(), "b").unwrap()
+            Policy::parse(text.as_bytes(), "", "b").unwrap()
         };
         let (allow, deny) = (text("Allow", "s3:GetObject"), text("Deny", "s3:GetObject"));
         let values = Values::new();
@@ -206,6 +213,11 @@ mod tests {
             assert!(!allowed(&Facts { policy: Some(&allow), block: restricted, ..facts(uid) }, Ask::GET));
         }
         assert!(allowed(&facts(Some("ann")), Ask::DELETE.of_version()));
+        let eves = Acl::private("eve");
+        let anothers = Facts { object_acl: Some(&eves), ..facts(Some("ann")) };
+        assert!(!allowed(&anothers, Ask::GET) && !allowed(&anothers, Ask::GET_ACL));
+        assert!(allowed(&anothers, Ask::DELETE) && allowed(&anothers, Ask::GET_TAGS));
+        assert!(allowed(&Facts { acls_off: true, ..anothers }, Ask::GET));
         let denied_owner = Facts { policy: Some(&deny), ..facts(Some("ann")) };
         assert!(!allowed(&denied_owner, Ask::GET) && denied(&denied_owner, Ask::GET));
         assert!(allowed(&denied_owner, Ask::GET.of_version()), "which is another action");

@@ -133,12 +133,12 @@ fn of_query(query: &Query, region: &str, now: u64) -> Result<ClaimV4, S3Error> {
     })?;
     let expires: i64 =
         expires_text.parse().map_err(|_| malformed("X-Amz-Expires should be a number".into()))?;
-    let expires =
-        u64::try_from(expires).map_err(|_| malformed("X-Amz-Expires must be non-negative".into()))?;
+    let expires = u64::try_from(expires).unwrap_or(0);
     if !(1..=MAX_EXPIRES_SECONDS).contains(&expires) {
-        return Err(malformed(format!(
-            "X-Amz-Expires must be at least 1 second and less than a week (in seconds); that is, the given X-Amz-Expires must be at most {MAX_EXPIRES_SECONDS} seconds"
-        )));
+        let message = format!(
+            "X-Amz-Expires must be at least 1 second and at most a week ({MAX_EXPIRES_SECONDS} seconds)"
+        );
+        return Err(S3Error::with_message(Code::AccessDenied, message));
     }
     credential.check(region).map_err(|what| {
         malformed(format!("Error parsing the X-Amz-Credential parameter; {what}.")).field("Region", region)

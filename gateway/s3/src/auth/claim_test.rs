@@ -103,9 +103,6 @@ fn presigned_claims_live_as_long_as_they_say() {
 #[test]
 fn bad_queries_get_their_codes() {
     for bad in [
-        ("X-Amz-Expires", "0"),
-        ("X-Amz-Expires", "604801"),
-        ("X-Amz-Expires", "-1"),
         ("X-Amz-Expires", "soon"),
         ("X-Amz-Expires", ""),
         ("X-Amz-Date", "today"),
@@ -118,6 +115,13 @@ fn bad_queries_get_their_codes() {
             query_claim(&[bad]).unwrap_err().code(),
             Code::AuthorizationQueryParametersError,
             "{bad:?}"
+        );
+    }
+    for never in ["0", "604801", "-1"] {
+        assert_eq!(
+            query_claim(&[("X-Amz-Expires", never)]).unwrap_err().code(),
+            Code::AccessDenied,
+            "{never}"
         );
     }
     assert_eq!(query_claim(&[("X-Amz-SignedHeaders", "x")]).unwrap_err().code(), Code::AccessDenied);

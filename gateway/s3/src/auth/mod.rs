@@ -35,6 +35,26 @@ pub(crate) struct Subject<'a> {
     pub(crate) virtual_bucket: Option<&'a str>,
 }
 
+/// The region that a signature's header names, whether or not it holds.
+pub(crate) fn claimed_region(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("authorization")?.to_str().ok()?;
+    let scope = text.split([',', ' ']).find_map(|piece| piece.trim().strip_prefix("Credential="))?;
+    let region = scope.rsplit('/').nth(2)?;
+    Some(region.to_string()).filter(|region| !region.is_empty() && region.len() <= 64)
+}
+
+/// The access key that a request names, whether or not it is believed.
+pub(crate) fn claimed_key(headers: &HeaderMap, query: &Query) -> Option<String> {
+    let header = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
+    let scope = header.split([',', ' ']).find_map(|piece| piece.trim().strip_prefix("Credential="));
+    let scope = scope.or_else(|| query.get("X-Amz-Credential"));
+    if let Some(key) = scope.and_then(|scope| scope.rsplitn(5, '/').nth(4)) {
+        return Some(key.to_string());
+    }
+    let v2 = header.strip_prefix("AWS ").and_then(|rest| rest.rsplit_once(':')).map(|(key, _)| key);
+    v2.or_else(|| query.get("AWSAccessKeyId")).map(|key| key.trim().to_string())
+}
+
 /// Who a request says that it is from: well formed and timely, not yet believed.
 #[derive(Clone, Debug)]
 pub(crate) enum Claim {

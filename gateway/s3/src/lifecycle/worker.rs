@@ -132,7 +132,7 @@ impl<R: Rados> Round<'_, R> {
         let lease_ms = if over { 0 } else { self.storage.rados().now().millis().saturating_add(LEASE_MS) };
         let worker = if over { 0 } else { self.me };
         let new = LifecycleRow { begun_ms, stage, worker, lease_ms, ..self.row.clone() };
-        let ours = self.storage.lifecycle_exchange(&self.bucket.name, &self.row, Some(&new)).await?;
+        let ours = self.storage.lifecycle_exchange(&self.bucket.full_name(), &self.row, Some(&new)).await?;
         self.row = new;
         Ok(ours)
     }

@@ -3,9 +3,12 @@
 
 use super::handle::Gateway;
 use super::target::Target;
+use crate::auth::claimed_key;
 use crate::cors::{self, Allowed};
 use crate::error::{Code, S3Error};
 use crate::response::{self, Response, set};
+use crate::storage::full_name;
+use crate::uri::Query;
 use gateway_client::Rados;
 use http::{HeaderMap, StatusCode};
 
@@ -19,11 +22,18 @@ pub(super) struct CrossOrigin {
     origin: String,
     method: String,
     headers: String,
+    /// Whose tenant the bucket's name belongs to. Nobody is let in for it.
+    claimed_key: Option<String>,
 }
 
 impl CrossOrigin {
     /// None for a request without an `Origin`, or about no bucket.
-    pub(super) fn of(method: &str, target: &Target, headers: &HeaderMap) -> Option<CrossOrigin> {
+    pub(super) fn of(
+        method: &str,
+        target: &Target,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Option<CrossOrigin> {
         let (origin, bucket) = (text(headers, "origin"), target.bucket()?);
         if origin.is_empty() {
             return None;
@@ -34,15 +44,22 @@ impl CrossOrigin {
             origin: origin.to_string(),
             method: if told.is_empty() { method.to_string() } else { told.to_string() },
             headers: text(headers, "access-control-request-headers").to_string(),
+            claimed_key: claimed_key(headers, query),
         })
     }
 
     /// What the bucket's rules say. A bucket that is not there has none.
     pub(super) async fn judge<R: Rados>(&self, gw: &Gateway<R>) -> Result<Option<Allowed>, S3Error> {
-        if crate::verbs::bucket::name::check(&self.bucket).is_err() {
+        let credential = match &self.claimed_key {
+            Some(key) => gw.storage.lookup_access_key(key).await?,
+            None => None,
+        };
+        let own = credential.as_ref().map_or("", |c| c.user.tenant());
+        let (tenant, name) = self.bucket.split_once(':').unwrap_or((own, &self.bucket));
+        if crate::verbs::bucket::name::check(name).is_err() {
             return Ok(None);
         }
-        let Some(bucket) = gw.storage.bucket_get(&self.bucket).await? else { return Ok(None) };
+        let Some(bucket) = gw.storage.bucket_get(&full_name(tenant, name)).await? else { return Ok(None) };
         Ok(cors::judge(&cors::of(&bucket.settings)?, &self.origin, &self.method, &self.headers))
     }
 }
@@ -52,9 +69,10 @@ pub(super) async fn preflight<R: Rados>(
     gw: &Gateway<R>,
     target: &Target,
     headers: &HeaderMap,
+    query: &Query,
 ) -> Result<Response, S3Error> {
     let bad = |message| Err(S3Error::with_message(Code::BadRequest, message));
-    let Some(request) = CrossOrigin::of("", target, headers) else {
+    let Some(request) = CrossOrigin::of("", target, headers, query) else {
         return bad("Insufficient information. Origin request header needed.");
     };
     if text(headers, "access-control-request-method").is_empty() {

@@ -2,6 +2,7 @@
 
 use super::cross_origin::{self, CrossOrigin};
 use super::target::{Target, bucket_of_host};
+use crate::admin_ops;
 use crate::auth::{self, Claim, KeyCache, Subject};
 use crate::error::{Code, S3Error};
 use crate::request::{Request, Sender, Way};
@@ -25,6 +26,7 @@ const HEALTH_PATH: &str = "/-/health";
 pub(crate) struct Gateway<R: Rados> {
     pub(crate) storage: Storage<R>,
     pub(crate) region: String,
+    pub(crate) cluster_id: String,
     domains: Vec<String>,
     sigv2: Arc<AtomicBool>,
     pub(crate) keys: KeyCache,
@@ -37,12 +39,14 @@ impl<R: Rados> Gateway<R> {
         domains: Vec<String>,
         region: String,
         sigv2: Arc<AtomicBool>,
+        cluster_id: String,
     ) -> Gateway<R> {
         // Only so that the ids of two runs differ; the time of day will do where there is no entropy.
         let start = getrandom::u64().unwrap_or_else(|_| storage.rados().now().0);
         Gateway {
             storage,
             region,
+            cluster_id,
             domains,
             sigv2,
             keys: KeyCache::default(),
@@ -70,6 +74,7 @@ impl<R: Rados> Gateway<R> {
         let id = format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed));
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
+        let administers = self.administers(request.headers(), request.uri());
         let close = confuses_its_client(&request);
         let cross_origin = self.cross_origin(&request);
         let mut response = if path == HEALTH_PATH {
@@ -83,7 +88,11 @@ impl<R: Rados> Gateway<R> {
                     } else {
                         tracing::debug!(request = id, "{e}");
                     }
-                    response::error(&e, &path, &id, head)
+                    if administers {
+                        admin_ops::error(&e, &id, head)
+                    } else {
+                        response::error(&e, &path, &id, head)
+                    }
                 }
             }
         };
@@ -105,13 +114,20 @@ impl<R: Rados> Gateway<R> {
         response
     }
 
+    /// Whether a request is the Admin Ops API's.
+    fn administers(&self, headers: &http::HeaderMap, uri: &http::Uri) -> bool {
+        admin_ops::is_path(uri.path()) && bucket_of_host(host_of(headers, uri), &self.domains).is_none()
+    }
+
     /// What a browser's page of another origin asks.
     fn cross_origin(&self, request: &http::Request<Incoming>) -> Option<CrossOrigin> {
         // Nearly all requests: nothing to find out.
         request.headers().get(http::header::ORIGIN)?;
         let host = host_of(request.headers(), request.uri());
         let target = Target::of(host, request.uri().path(), &self.domains).ok()?;
-        CrossOrigin::of(request.method().as_str(), &target, request.headers())
+        // What cannot be read is refused elsewhere.
+        let query = Query::parse(request.uri().query().unwrap_or("")).unwrap_or_default();
+        CrossOrigin::of(request.method().as_str(), &target, request.headers(), &query)
             .filter(|_| request.method() != Method::OPTIONS || !told_nothing(request.headers()))
     }
 
@@ -127,10 +143,17 @@ impl<R: Rados> Gateway<R> {
         let host = host_of(&parts.headers, &parts.uri);
         let target = Target::of(host, parts.uri.path(), &self.domains)?;
         if parts.method == Method::OPTIONS {
-            return cross_origin::preflight(self, &target, &parts.headers).await;
+            return cross_origin::preflight(self, &target, &parts.headers, &query).await;
         }
-        let claim = Claim::of_request(&parts.headers, &query, &self.region, self.now())?;
+        let administers = self.administers(&parts.headers, &parts.uri);
+        // Administrators' tools sign for whatever zonegroup they were told of, and RGW does not mind.
+        let claimed = if administers { auth::claimed_region(&parts.headers) } else { None };
+        let region = claimed.as_deref().unwrap_or(&self.region);
+        let claim = Claim::of_request(&parts.headers, &query, region, self.now())?;
         let Some(claim) = claim else {
+            if administers {
+                return Err(Code::AccessDenied.into());
+            }
             let vouched = auth::anonymous(&parts.headers)?;
             let request = Request::new(
                 parts.method,
@@ -155,7 +178,10 @@ impl<R: Rados> Gateway<R> {
             host,
             virtual_bucket: bucket_of_host(host, &self.domains),
         };
-        let vouched = auth::verify(&claim, &subject, credential.secret.reveal(), &self.region, &self.keys)?;
+        let vouched = auth::verify(&claim, &subject, credential.secret.reveal(), region, &self.keys)?;
+        if credential.user.suspended {
+            return Err(Code::UserSuspended.into());
+        }
         let request = Request::new(
             parts.method,
             parts.headers,
@@ -165,6 +191,9 @@ impl<R: Rados> Gateway<R> {
             vouched,
             incoming,
         );
+        if administers {
+            return admin_ops::run(self, parts.uri.path(), request).await;
+        }
         verbs::dispatch(self, request).await
     }
 }

@@ -31,7 +31,8 @@ pub async fn serve<R: Rados>(
     storage: Storage<R>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let S3Config { listener, domains, tls, sigv2, region, max_connections, shutdown_grace } = config;
+    let S3Config { listener, domains, tls, sigv2, region, cluster_id, max_connections, shutdown_grace } =
+        config;
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn({
         let (storage, stopping) = (storage.clone(), stopping.clone());
@@ -47,7 +48,7 @@ pub async fn serve<R: Rados>(
             }
         }
     });
-    let gateway = Arc::new(Gateway::new(storage, domains, region, sigv2));
+    let gateway = Arc::new(Gateway::new(storage, domains, region, sigv2, cluster_id));
     let secured = tls.as_ref().map(S3Tls::current);
     let follow = async {
         match tls {

@@ -58,7 +58,7 @@ impl<R: Rados> Storage<R> {
             worker: 0,
             lease_ms: 0,
         };
-        let rows = vec![(Bytes::copy_from_slice(bucket.name.as_bytes()), to_bytes(&row))];
+        let rows = vec![(Bytes::from(bucket.full_name()), to_bytes(&row))];
         let pool = &self.inner.config.meta_pool;
         let ops = vec![Op::Create { exclusive: false }, Op::OmapSet { rows }];
         self.inner.rados.operate(pool, ObjectName::new(names::LIFECYCLE), ops).await?;

@@ -6,6 +6,7 @@
 
 mod background;
 mod budget;
+mod check;
 mod config;
 mod convert;
 mod data;
@@ -19,26 +20,30 @@ mod multipart;
 mod names;
 mod object_lock;
 mod objects;
+mod purge;
 pub mod types;
+mod user_types;
 mod version_types;
 
 #[cfg(test)]
 mod tests;
 
+pub use check::CheckReport;
 pub use config::StorageConfig;
 pub(crate) use encryption::{KeyHolder, Seal, Sealing, SecretKey};
 pub(crate) use lifecycle::{LifecycleRow, Stage};
-pub use meta::check_key_pair;
+pub use meta::{BucketStats, check_key_pair};
 pub(crate) use names::random;
 pub use object_lock::*;
 pub use types::*;
+pub use user_types::*;
 pub use version_types::*;
 
 use background::{Intent, Pace, Watch};
 use budget::Budget;
 use gateway_client::Rados;
 use index::{ShardMap, Splits};
-use meta::{BucketCache, KeyCache};
+use meta::{BucketCache, KeyCache, UsageCache, UserCache};
 use std::sync::{Arc, Mutex};
 
 /// The handle of the storage side. Cloning is cheap.
@@ -57,9 +62,11 @@ struct Inner<R> {
     pace: Pace,
     watch: tokio::sync::Mutex<Watch>,
     keys: KeyCache,
+    users: UserCache,
     buckets: BucketCache,
     lifecycle_day: tokio::sync::watch::Sender<Option<std::time::Duration>>,
     keys_at_rest: encryption::KeyStore,
+    usage: UsageCache,
 }
 
 impl<R: Rados> Storage<R> {
@@ -77,9 +84,11 @@ impl<R: Rados> Storage<R> {
             pace,
             watch: tokio::sync::Mutex::default(),
             keys: KeyCache::default(),
+            users: UserCache::default(),
             buckets: BucketCache::default(),
             lifecycle_day: tokio::sync::watch::Sender::new(None),
             keys_at_rest: encryption::KeyStore::default(),
+            usage: UsageCache::default(),
         };
         Storage { inner: Arc::new(inner) }
     }

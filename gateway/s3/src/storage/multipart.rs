@@ -200,6 +200,8 @@ impl<R: Rados> Storage<R> {
             checksum_kind,
             storage_class: info.attrs.storage_class.clone(),
         };
+        // The parts were not counted one by one.
+        self.check_quota(bucket, head.size).await?;
         let name = Bytes::copy_from_slice(key.as_bytes());
         let row = UploadComplete {
             generation: 0,
@@ -217,6 +219,7 @@ impl<R: Rados> Storage<R> {
         let input = |generation| to_bytes(&UploadComplete { generation, ..row.clone() });
         let reply: PutReply = self.call_index(bucket.id, &name, "upload_complete", input).await?;
         self.note_stat(bucket, &name, &reply.stat);
+        self.count_put(bucket, row.head.size);
         let head = reply.head.unwrap_or(row.head);
         Ok(PutDone {
             etag: convert::etag(&head),

@@ -121,6 +121,7 @@ impl<R: Rados> Storage<R> {
                 self.commit_run(writer, owner, commit).await?
             }
         };
+        self.count_put(bucket, done.size);
         done.version = VersionId(reply.version);
         Ok(done)
     }

@@ -2,6 +2,7 @@
 
 use super::encryption::{Seal, Sealing};
 use super::object_lock::ObjectLock;
+use super::user_types::User;
 use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::error::S3Error;
@@ -10,6 +11,7 @@ use futures_util::stream::BoxStream;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use stdx::time::WallTime;
 
 /// Bytes of an object as they arrive, in pieces of any size; ends after the last or at the first error.
@@ -60,24 +62,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A user, without secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The user's id, unique and unchanging.
-    pub uid: String,
-    /// The name shown to people.
-    pub display_name: String,
-    /// When the user was made.
-    pub created: WallTime,
-    /// The access keys (their public halves).
-    pub access_keys: Vec<String>,
-}
-
 /// An access key with its secret, as signature checks need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// Whose key it is.
-    pub user: User,
+    pub user: Arc<User>,
     /// The public half.
     pub access_key: String,
     /// The secret half.
@@ -102,7 +91,9 @@ impl fmt::Debug for BucketId {
 /// A bucket as its record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Its name.
+    /// The tenant that its name belongs to; empty for none.
+    pub tenant: String,
+    /// Its name, unique within the tenant.
     pub name: String,
     /// Its identity.
     pub id: BucketId,
@@ -118,6 +109,23 @@ pub struct Bucket {
     pub split_bytes: u64,
     /// Settings by name (`policy`, `versioning`, ...), each in its own encoding.
     pub settings: BTreeMap<String, Bytes>,
+}
+
+impl Bucket {
+    /// The name by which storage knows it: `NAME`, or `TENANT/NAME`.
+    pub fn full_name(&self) -> String {
+        full_name(&self.tenant, &self.name)
+    }
+}
+
+/// The name by which storage knows a tenant's bucket.
+pub fn full_name(tenant: &str, name: &str) -> String {
+    if tenant.is_empty() { name.to_string() } else { format!("{tenant}/{name}") }
+}
+
+/// Tenant and name of what `full_name` made.
+pub(crate) fn split_name(full: &str) -> (&str, &str) {
+    full.split_once('/').unwrap_or(("", full))
 }
 
 /// What creating a bucket found.

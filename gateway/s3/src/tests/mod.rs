@@ -2,6 +2,7 @@
 
 mod access_evasion_test;
 mod access_test;
+mod admin_ops_test;
 mod auth_test;
 mod bad_input_test;
 mod bucket_test;
@@ -20,6 +21,7 @@ mod object_test;
 mod post_test;
 mod slow_test;
 mod tagging_test;
+mod tenants_test;
 mod versions_test;
 mod world;
 

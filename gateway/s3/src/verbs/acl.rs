@@ -1,9 +1,10 @@
 //! GetBucketAcl, PutBucketAcl, GetObjectAcl, PutObjectAcl.
 
 use super::object::version;
-use crate::access::{Acl, Ask};
-use crate::authorise::{Wish, check_acl, check_grantees};
+use crate::access::{Acl, Ask, Ownership};
+use crate::authorise::{Wish, check_acl, resolve_grantees};
 use crate::error::{Code, S3Error};
+use crate::people::People;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::{Gateway, Target};
@@ -19,12 +20,14 @@ pub(super) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     if let Target::Bucket(_) = &rq.target {
         let bucket = rq.bucket_for(gw, Ask::GET_BUCKET_ACL).await?;
         let acl = Acl::of(&bucket.settings)?.unwrap_or_else(|| Acl::private(&bucket.owner));
-        return Ok(response::document(StatusCode::OK, acl.document()));
+        let people = People::of(gw, acl.users()).await?;
+        return Ok(response::document(StatusCode::OK, acl.document(&people)));
     }
     let bucket = rq.bucket_of_anybody(gw).await?;
     let entry = version::find_for(gw, &rq, &bucket, Wish::new(Ask::GET_ACL, Some(rq.key()))).await?;
     let acl = Acl::of(&entry.attrs.extra)?.unwrap_or_else(|| Acl::private(&bucket.owner));
-    let mut response = response::document(StatusCode::OK, acl.document());
+    let people = People::of(gw, acl.users()).await?;
+    let mut response = response::document(StatusCode::OK, acl.document(&people));
     version::set_version(response.headers_mut(), &bucket, entry.version);
     Ok(response)
 }
@@ -68,9 +71,12 @@ async fn wanted<R: Rados>(
     bucket: &Bucket,
     owner: &str,
 ) -> Result<Acl, S3Error> {
+    if Ownership::of(&bucket.settings)? == Some(Ownership::Enforced) {
+        return Err(Code::AccessControlListNotSupported.into());
+    }
     let of_headers = Acl::of_headers(&rq.headers, owner, &bucket.owner)?;
     let document = rq.optional_document(MAX_DOCUMENT_BYTES).await?;
-    let acl = match (of_headers, document.is_empty()) {
+    let mut acl = match (of_headers, document.is_empty()) {
         (Some(acl), true) => acl,
         (None, false) => Acl::of_document(&document, owner)?,
         (Some(_), false) => {
@@ -83,6 +89,6 @@ async fn wanted<R: Rados>(
         }
     };
     check_acl(bucket, &acl)?;
-    check_grantees(gw, &acl).await?;
+    resolve_grantees(gw, &mut acl).await?;
     Ok(acl)
 }

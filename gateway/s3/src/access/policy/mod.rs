@@ -2,7 +2,7 @@
 //! comes as values.
 //!
 //! IAM user guide, "IAM JSON policy reference" and "Policy evaluation logic". Principals are users of this cluster:
-//! `*`, a uid, `arn:aws:iam::ANY:user/UID` or `arn:aws:iam::UID:root`.
+//! `*`, a uid, `arn:aws:iam::TENANT:user/ID`, `arn:aws:iam::UID:root`, or `arn:aws:iam::TENANT:root` for all of a tenant.
 
 mod action;
 mod condition;
@@ -72,8 +72,8 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Policy {
-    /// Reads the policy of a bucket. What is wrong with it, if anything is.
-    pub(crate) fn parse(text: &[u8], bucket: &str) -> Result<Policy, &'static str> {
+    /// Reads the policy of a tenant's bucket. What is wrong with it, if anything is.
+    pub(crate) fn parse(text: &[u8], tenant: &str, bucket: &str) -> Result<Policy, &'static str> {
         if text.len() > POLICY_BYTES_MAX {
             return Err("The policy is longer than 20 KiB");
         }
@@ -92,7 +92,7 @@ impl Policy {
             _ => return Err("Missing or invalid field Statement"),
         };
         let read = |s: &Value| {
-            s.as_object().ok_or("A Statement must be an object").and_then(|s| statement(s, bucket))
+            s.as_object().ok_or("A Statement must be an object").and_then(|s| statement(s, tenant, bucket))
         };
         let statements = statements.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if statements.is_empty() {
@@ -139,14 +139,25 @@ fn is_principal(pattern: &str, uid: Option<&str>) -> bool {
     }
     let Some(uid) = uid else { return false };
     let Some(rest) = pattern.strip_prefix("arn:aws:iam::") else { return pattern == uid };
+    let (tenant, id) = uid.split_once('$').unwrap_or(("", uid));
+    // Users of no tenant may also be named with an account of AWS's form, which policies from there have.
+    let ours =
+        |account: &str| account == tenant || (tenant.is_empty() && account.len() == 12 && is_digits(account));
     match rest.split_once(':') {
-        Some((account, "root")) => account == uid,
-        Some((_, user)) => user.strip_prefix("user/") == Some(uid),
+        Some((account, "root")) => account == uid || (!tenant.is_empty() && account == tenant),
+        Some((account, user)) => {
+            user.strip_prefix("user/") == Some(uid)
+                || (ours(account) && user.strip_prefix("user/") == Some(id))
+        }
         None => false,
     }
 }
 
-fn statement(s: &Map<String, Value>, bucket: &str) -> Result<Statement, &'static str> {
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn statement(s: &Map<String, Value>, tenant: &str, bucket: &str) -> Result<Statement, &'static str> {
     const FIELDS: [&str; 9] = [
         "Sid",
         "Effect",
@@ -167,8 +178,19 @@ fn statement(s: &Map<String, Value>, bucket: &str) -> Result<Statement, &'static
         _ => return Err("Invalid effect"),
     };
     let principals = names(s, "Principal", "NotPrincipal", principals)?;
+    if allow && principals.not {
+        // It would let in everybody but a few, whoever they come to be.
+        return Err("Allow with NotPrincipal is not allowed");
+    }
     let actions = names(s, "Action", "NotAction", texts)?;
-    let resources = names(s, "Resource", "NotResource", texts)?;
+    let mut resources = names(s, "Resource", "NotResource", texts)?;
+    // A tenant's buckets may be named with it, and are all the same without it.
+    let with_tenant = format!("arn:aws:s3::{tenant}:");
+    for pattern in &mut resources.patterns {
+        if let Some(rest) = pattern.strip_prefix(&with_tenant) {
+            *pattern = format!("arn:aws:s3:::{rest}");
+        }
+    }
     if !actions.patterns.iter().all(|a| action::names_any(a)) {
         return Err("Policy has invalid action");
     }

@@ -4,7 +4,7 @@ use super::*;
 
 fn policy(statements: &str) -> Result<Policy, &'static str> {
     let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{statements}]}}");
-    Policy::parse(text.as_bytes(), "b")
+    Policy::parse(text.as_bytes(), "", "b")
 }
 
 fn statement(effect: &str, principal: &str, action: &str, resource: &str, rest: &str) -> String {
@@ -124,7 +124,7 @@ fn what_is_no_policy_is_refused() {
     ] {
         assert!(policy(&bad).is_err(), "{bad}");
     }
-    assert!(Policy::parse(b"{\"Version\":\"2030-01-01\",\"Statement\":[]}", "b").is_err());
-    assert!(Policy::parse(&vec![b' '; POLICY_BYTES_MAX + 1], "b").is_err());
-    assert!(Policy::parse("[".repeat(10_000).as_bytes(), "b").is_err(), "and deep nesting is survived");
+    assert!(Policy::parse(b"{\"Version\":\"2030-01-01\",\"Statement\":[]}", "", "b").is_err());
+    assert!(Policy::parse(&vec![b' '; POLICY_BYTES_MAX + 1], "", "b").is_err());
+    assert!(Policy::parse("[".repeat(10_000).as_bytes(), "", "b").is_err(), "and deep nesting is survived");
 }

@@ -138,7 +138,7 @@ impl<R: Rados> Storage<R> {
         self.call_shard(bucket, shard, "destroy", Bytes::new()).await
     }
 
-    async fn dead_buckets(&self) -> Result<Vec<(BucketId, Vec<u64>)>, S3Error> {
+    pub(crate) async fn dead_buckets(&self) -> Result<Vec<(BucketId, Vec<u64>)>, S3Error> {
         let pool = &self.inner.config.meta_pool;
         let rows = self.omap_rows(pool, ObjectName::new(names::DEAD_BUCKETS), Bytes::new()).await?;
         let mut out = Vec::with_capacity(rows.len());

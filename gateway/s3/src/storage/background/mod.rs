@@ -6,7 +6,7 @@ pub(crate) mod intent;
 mod pace;
 mod sweeper;
 
-pub(crate) use intent::Intent;
+pub(crate) use intent::{Intent, IntentRow};
 pub(crate) use pace::Pace;
 pub(crate) use sweeper::Watch;
 

@@ -92,7 +92,7 @@ impl<R: Rados> Storage<R> {
         Ok(())
     }
 
-    async fn intents(&self) -> Result<BTreeMap<u64, Bytes>, OpError> {
+    pub(crate) async fn intents(&self) -> Result<BTreeMap<u64, Bytes>, OpError> {
         let pool = &self.inner.config.meta_pool;
         let mut out = BTreeMap::new();
         let mut range = OmapRange::all();

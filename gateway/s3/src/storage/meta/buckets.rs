@@ -9,7 +9,7 @@ use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::index::FIRST_GENERATION;
 use crate::storage::names;
-use crate::storage::types::{Bucket, BucketCreated, BucketId};
+use crate::storage::types::{Bucket, BucketCreated, BucketId, split_name};
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{Done, Header, Init, State};
@@ -58,9 +58,9 @@ pub(super) struct Record {
 stdx::codec_versioned!(Record, 1 { id, owner, created, split_keys, split_bytes, settings, phase });
 
 /// A row of a user's list.
-struct ListRow {
-    id: u64,
-    created: WallTime,
+pub(super) struct ListRow {
+    pub(super) id: u64,
+    pub(super) created: WallTime,
 }
 stdx::codec_versioned!(ListRow, 1 { id, created });
 
@@ -72,7 +72,9 @@ pub(crate) struct BucketCache {
 
 impl Record {
     fn bucket(&self, name: &str, version: u64) -> Bucket {
+        let (tenant, name) = split_name(name);
         Bucket {
+            tenant: tenant.to_string(),
             name: name.to_string(),
             id: BucketId(self.id),
             owner: self.owner.clone(),
@@ -120,7 +122,7 @@ impl<R: Rados> Storage<R> {
         }
     }
 
-    /// Makes a bucket. `BucketAlreadyExists` if another user owns it. The name must be valid.
+    /// Makes a bucket by its full name. `BucketAlreadyExists` if another user owns it. The name must be valid.
     pub async fn bucket_create(&self, owner: &str, name: &str) -> Result<BucketCreated, S3Error> {
         let c = &self.inner.config;
         let record = Record {
@@ -220,7 +222,7 @@ impl<R: Rados> Storage<R> {
         Ok(())
     }
 
-    /// A bucket by name, from memory for a few seconds.
+    /// A bucket by its full name, from memory for a few seconds.
     pub async fn bucket_get(&self, name: &str) -> Result<Option<Arc<Bucket>>, S3Error> {
         let ttl = self.inner.config.cache_ttl;
         let lock = || self.inner.buckets.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,8 +263,9 @@ impl<R: Rados> Storage<R> {
             settings: bucket.settings.clone(),
             phase: Phase::Ready,
         };
-        match self.change_record(&bucket.name, bucket.generation, &record).await? {
-            Some(version) => Ok(record.bucket(&bucket.name, version)),
+        let name = bucket.full_name();
+        match self.change_record(&name, bucket.generation, &record).await? {
+            Some(version) => Ok(record.bucket(&name, version)),
             None => Err(S3Error::new(Code::OperationAborted)),
         }
     }
@@ -274,8 +277,9 @@ impl<R: Rados> Storage<R> {
         bucket: &Bucket,
         change: impl Fn(&mut Bucket) -> Result<(), S3Error>,
     ) -> Result<Bucket, S3Error> {
+        let name = bucket.full_name();
         for _ in 0..CHANGES_MAX {
-            let now = self.settled(&bucket.name).await?.filter(|b| b.id == bucket.id);
+            let now = self.settled(&name).await?.filter(|b| b.id == bucket.id);
             let mut now = now.ok_or_else(|| S3Error::new(Code::NoSuchBucket))?;
             change(&mut now)?;
             match self.bucket_set(&now).await {
@@ -286,7 +290,7 @@ impl<R: Rados> Storage<R> {
         Err(S3Error::new(Code::OperationAborted))
     }
 
-    /// A user's buckets by name behind `after`, at most `max`. Split limits and settings are not filled in:
+    /// A user's buckets by full name behind `after`, at most `max`. Split limits and settings are not filled in:
     /// `bucket_get` has them.
     pub async fn bucket_list(
         &self,
@@ -305,8 +309,11 @@ impl<R: Rados> Storage<R> {
         for (key, value) in rows {
             let row: ListRow = from_bytes(value)
                 .map_err(|e| S3Error::internal(format!("list of the buckets of {owner}: {e}")))?;
+            let full = String::from_utf8_lossy(&key);
+            let (tenant, name) = split_name(&full);
             out.push(Bucket {
-                name: String::from_utf8_lossy(&key).into_owned(),
+                tenant: tenant.to_string(),
+                name: name.to_string(),
                 id: BucketId(row.id),
                 owner: owner.to_string(),
                 created: row.created,
@@ -321,7 +328,7 @@ impl<R: Rados> Storage<R> {
 
     pub(crate) async fn bucket_ids(&self, owner: &str) -> Result<Vec<(String, BucketId)>, S3Error> {
         let all = self.bucket_list(owner, None, usize::MAX).await?;
-        Ok(all.into_iter().map(|b| (b.name, b.id)).collect())
+        Ok(all.into_iter().map(|b| (b.full_name(), b.id)).collect())
     }
 
     /// Takes a bucket off its owner's list, if the row is of that bucket.

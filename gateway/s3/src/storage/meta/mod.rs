@@ -1,12 +1,18 @@
 //! Users, access keys and bucket records, in the meta pool.
 
 mod bucket_delete;
+mod bucket_owner;
 mod buckets;
+mod keys;
+mod usage;
 mod users;
 
 pub(crate) use buckets::BucketCache;
-pub(crate) use users::KeyCache;
-pub use users::check_key_pair;
+pub(crate) use keys::KeyCache;
+pub use keys::check_key_pair;
+pub use usage::BucketStats;
+pub(crate) use usage::UsageCache;
+pub(crate) use users::UserCache;
 
 use super::Storage;
 use bytes::Bytes;

@@ -1,10 +1,13 @@
-//! Users and their access keys: rows of one object, so that a user and its keys change together.
+//! Users: rows of one object beside their access keys and addresses, so that all of a user changes together
+//! (docs/formats/s3-meta.md).
 
 use super::CACHE_MAX;
+use super::keys::{absent, checked, key_row};
 use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::names;
-use crate::storage::types::{Credential, Secret, User};
+use crate::storage::types::{Credential, Secret};
+use crate::storage::user_types::{Caps, NewKey, NewUser, Quota, User, check_uid};
 use bytes::Bytes;
 use gateway_client::{OpError, Rados, Reply};
 use osd_object::op::Compare;
@@ -20,53 +23,78 @@ use stdx::time::WallTime;
 const TRIES: usize = 16;
 
 #[derive(Clone)]
-struct UserRow {
+pub(super) struct UserRow {
     display_name: String,
     created: WallTime,
-    access_keys: Vec<String>,
+    pub(super) access_keys: Vec<String>,
+    email: String,
+    suspended: bool,
+    max_buckets: i32,
+    caps: Caps,
+    user_quota: Quota,
+    bucket_quota: Quota,
 }
-stdx::codec_versioned!(UserRow, 1 { display_name, created, access_keys });
+stdx::codec_versioned!(UserRow, 2 { display_name, created, access_keys }
+    since 2 { email, suspended, max_buckets, caps, user_quota, bucket_quota });
 
-struct KeyRow {
-    uid: String,
-    secret: String,
-}
-stdx::codec_versioned!(KeyRow, 1 { uid, secret });
-
-/// Credentials answered from memory for a while; also that a key does not exist.
-#[derive(Default)]
-pub(crate) struct KeyCache {
-    keys: Mutex<HashMap<String, (Instant, Option<Arc<Credential>>)>>,
-}
-
-fn user_key(uid: &str) -> Bytes {
-    format!("u{uid}").into()
-}
-fn access_key_key(access_key: &str) -> Bytes {
-    format!("k{access_key}").into()
-}
-fn damaged(what: &str) -> impl Fn(stdx::codec::DecodeError) -> S3Error {
-    move |e| S3Error::internal(format!("{what} cannot be read: {e}"))
-}
-fn user(uid: &str, row: UserRow) -> User {
-    User {
-        uid: uid.to_string(),
-        display_name: row.display_name,
-        created: row.created,
-        access_keys: row.access_keys,
+impl UserRow {
+    fn of(user: &User) -> UserRow {
+        UserRow {
+            display_name: user.display_name.clone(),
+            created: user.created,
+            access_keys: user.access_keys.clone(),
+            email: user.email.clone(),
+            suspended: user.suspended,
+            max_buckets: user.max_buckets,
+            caps: user.caps.clone(),
+            user_quota: user.user_quota,
+            bucket_quota: user.bucket_quota,
+        }
+    }
+    fn user(self, uid: &str) -> User {
+        User {
+            uid: uid.to_string(),
+            display_name: self.display_name,
+            created: self.created,
+            access_keys: self.access_keys,
+            email: self.email,
+            suspended: self.suspended,
+            max_buckets: self.max_buckets,
+            caps: self.caps,
+            user_quota: self.user_quota,
+            bucket_quota: self.bucket_quota,
+        }
     }
 }
 
-/// A key pair in the shape that clients expect: 20 capitals and digits, 40 letters and digits.
-fn generate() -> Result<(String, Secret), S3Error> {
-    const CAPITALS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AB";
-    let draw = |random: &[u8], from: &[u8]| -> String {
-        // Both alphabets have a power of two of letters (a few of the second twice): no bias to speak of.
-        random.iter().map(|b| char::from(from[usize::from(*b) % from.len()])).collect()
-    };
-    let access = draw(&names::random::<20>()?, CAPITALS);
-    Ok((access, Secret::new(draw(&names::random::<40>()?, LETTERS))))
+/// Users answered from memory for a while; also that there is none of an id.
+#[derive(Default)]
+pub(crate) struct UserCache {
+    users: Mutex<HashMap<String, (Instant, Option<Arc<User>>)>>,
+}
+
+pub(super) fn user_key(uid: &str) -> Bytes {
+    format!("u{uid}").into()
+}
+pub(super) fn access_key_key(access_key: &str) -> Bytes {
+    format!("k{access_key}").into()
+}
+/// The row of an address holds the uid.
+fn email_key(email: &str) -> Bytes {
+    format!("e{email}").into()
+}
+pub(super) fn damaged(what: &str) -> impl Fn(stdx::codec::DecodeError) -> S3Error {
+    move |e| S3Error::internal(format!("{what} cannot be read: {e}"))
+}
+
+/// An address as it is kept. `InvalidArgument` for what can be none.
+fn checked_email(email: &str) -> Result<String, S3Error> {
+    let email = email.trim().to_lowercase();
+    if email.len() > 256 || email.chars().any(char::is_control) {
+        let message = "An address has at most 256 visible characters.";
+        return Err(S3Error::invalid_argument(message, "email", &email));
+    }
+    Ok(email)
 }
 
 impl<R: Rados> Storage<R> {
@@ -74,7 +102,7 @@ impl<R: Rados> Storage<R> {
         self.inner.rados.operate(&self.inner.config.meta_pool, ObjectName::new(names::USERS), ops).await
     }
 
-    async fn user_rows(&self, keys: Vec<Bytes>) -> Result<Vec<(Bytes, Bytes)>, S3Error> {
+    pub(super) async fn user_rows(&self, keys: Vec<Bytes>) -> Result<Vec<(Bytes, Bytes)>, S3Error> {
         match self.users_op(vec![Op::OmapGet { keys }]).await {
             Ok(reply) => match reply.results.into_iter().next() {
                 Some(OpResult::Rows(page)) => Ok(page.rows),
@@ -91,42 +119,106 @@ impl<R: Rados> Storage<R> {
         Ok(Some((row, value)))
     }
 
-    /// Makes a user, with a key of its own choice or a generated one. `UserAlreadyExists` if the user or the
-    /// access key exists.
+    /// Makes a user with the usual limits, with a key of its own choice or a generated one. `UserAlreadyExists` if
+    /// the user exists, `KeyExists` if the access key does.
     pub async fn user_create(
         &self,
         uid: &str,
         display_name: &str,
         key: Option<(String, Secret)>,
     ) -> Result<Credential, S3Error> {
-        if uid.is_empty() || uid.len() > 128 || uid.chars().any(char::is_control) {
-            return Err(S3Error::invalid_argument("A user id has 1 to 128 characters.", "uid", uid));
+        let mut new = NewUser::new(uid, display_name);
+        if let Some((access, secret)) = key {
+            new.key = NewKey::Given(access, secret);
         }
-        let (access_key, secret) = checked(key)?;
-        let row = UserRow {
-            display_name: display_name.to_string(),
-            created: self.inner.rados.now(),
-            access_keys: vec![access_key.clone()],
+        let made = self.user_make(new).await?;
+        made.1
+            .ok_or_else(|| S3Error::internal("a user was made without its key"))
+            .map(|(access_key, secret)| Credential { user: Arc::new(made.0), access_key, secret })
+    }
+
+    /// Makes a user; its key, if it is to have one. `UserAlreadyExists`, `KeyExists`, `EmailExists`.
+    pub async fn user_make(&self, new: NewUser) -> Result<(User, Option<(String, Secret)>), S3Error> {
+        let NewUser { mut user, key } = new;
+        let uid = user.uid.clone();
+        check_uid(&uid)?;
+        user.email = checked_email(&user.email)?;
+        user.created = self.inner.rados.now();
+        let key = match key {
+            NewKey::Without => None,
+            NewKey::Random => Some(checked(None)?),
+            NewKey::Given(access, secret) => Some(checked(Some((access, secret)))?),
         };
-        let ops = vec![
-            Op::Create { exclusive: false },
-            absent(user_key(uid)),
-            absent(access_key_key(&access_key)),
-            Op::OmapSet { rows: vec![(user_key(uid), to_bytes(&row)), key_row(uid, &access_key, &secret)] },
-        ];
+        user.access_keys = key.iter().map(|(access, _)| access.clone()).collect();
+        let mut ops = vec![Op::Create { exclusive: false }, absent(user_key(&uid))];
+        let mut rows = vec![(user_key(&uid), to_bytes(&UserRow::of(&user)))];
+        if let Some((access, secret)) = &key {
+            ops.push(absent(access_key_key(access)));
+            rows.push(key_row(&uid, access, secret));
+        }
+        if !user.email.is_empty() {
+            ops.push(absent(email_key(&user.email)));
+            rows.push((email_key(&user.email), Bytes::from(uid.clone())));
+        }
+        ops.push(Op::OmapSet { rows });
         match self.users_op(ops).await {
             Ok(_) => {
-                self.forget_key(&access_key);
-                Ok(Credential { user: user(uid, row), access_key, secret })
+                self.forget_user(&user);
+                Ok((user, key))
             }
-            Err(e) if e.code == Errno::ECANCELED => Err(S3Error::new(Code::UserAlreadyExists)),
+            Err(e) if e.code == Errno::ECANCELED => Err(self.what_is_taken(&user).await?),
             Err(e) => Err(e.into()),
         }
     }
 
+    /// Which part of a new user another has already.
+    async fn what_is_taken(&self, user: &User) -> Result<S3Error, S3Error> {
+        if self.user_row(&user.uid).await?.is_some() {
+            return Ok(S3Error::new(Code::UserAlreadyExists));
+        }
+        let keys = user.access_keys.iter().map(|k| access_key_key(k)).collect();
+        let key_taken = !self.user_rows(keys).await?.is_empty();
+        Ok(S3Error::new(if key_taken { Code::KeyExists } else { Code::EmailExists }))
+    }
+
     /// A user by id.
     pub async fn user_get(&self, uid: &str) -> Result<Option<User>, S3Error> {
-        Ok(self.user_row(uid).await?.map(|(row, _)| user(uid, row)))
+        Ok(self.user_row(uid).await?.map(|(row, _)| row.user(uid)))
+    }
+
+    /// A user by id, from memory for a few seconds.
+    pub async fn user_known(&self, uid: &str) -> Result<Option<Arc<User>>, S3Error> {
+        let lock = || self.inner.users.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let ttl = self.inner.config.cache_ttl;
+        if let Some((at, found)) = lock().get(uid)
+            && at.elapsed() < ttl
+        {
+            return Ok(found.clone());
+        }
+        self.user_read(uid).await
+    }
+
+    /// A user by id as it is now; `user_known` goes by it for a while.
+    pub(super) async fn user_read(&self, uid: &str) -> Result<Option<Arc<User>>, S3Error> {
+        let found = self.user_get(uid).await?.map(Arc::new);
+        let mut cache = self.inner.users.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE_MAX {
+            cache.clear();
+        }
+        cache.insert(uid.to_string(), (Instant::now(), found.clone()));
+        Ok(found)
+    }
+
+    /// The uid of an address.
+    pub async fn user_of_email(&self, email: &str) -> Result<Option<String>, S3Error> {
+        let email = checked_email(email)?;
+        let found = self.user_rows(vec![email_key(&email)]).await?.pop();
+        Ok(found.map(|(_, uid)| String::from_utf8_lossy(&uid).into_owned()))
+    }
+
+    /// The uid of an access key.
+    pub async fn user_of_key(&self, access_key: &str) -> Result<Option<String>, S3Error> {
+        Ok(self.lookup_access_key(access_key).await?.map(|c| c.user.uid.clone()))
     }
 
     /// All users, by id.
@@ -136,13 +228,45 @@ impl<R: Rados> Storage<R> {
         let mut users = Vec::with_capacity(rows.len());
         for (key, value) in rows {
             let uid = String::from_utf8_lossy(&key[1..]).into_owned();
-            users.push(user(&uid, from_bytes(value).map_err(damaged("a user"))?));
+            let row: UserRow = from_bytes(value).map_err(damaged("a user"))?;
+            users.push(row.user(&uid));
         }
         Ok(users)
     }
 
     pub(crate) async fn user_ids(&self) -> Result<Vec<String>, S3Error> {
         Ok(self.user_list().await?.into_iter().map(|u| u.uid).collect())
+    }
+
+    /// Changes what is said of a user; its id, keys and time of creation stay. `NoSuchUser`, `EmailExists`.
+    pub async fn user_change(
+        &self,
+        uid: &str,
+        change: impl Fn(&mut User) -> Result<(), S3Error>,
+    ) -> Result<User, S3Error> {
+        self.change_user(uid, |row| {
+            let before = row.email.clone();
+            let mut user = row.clone().user(uid);
+            change(&mut user)?;
+            user.email = checked_email(&user.email)?;
+            let changed = UserRow::of(&user);
+            *row = UserRow { access_keys: row.access_keys.clone(), created: row.created, ..changed };
+            let mut ops = Vec::new();
+            let mut rows = vec![(user_key(uid), to_bytes(&*row))];
+            if row.email != before {
+                if !row.email.is_empty() {
+                    ops.push(absent(email_key(&row.email)));
+                    rows.push((email_key(&row.email), Bytes::copy_from_slice(uid.as_bytes())));
+                }
+                if !before.is_empty() {
+                    ops.push(Op::OmapRm { keys: vec![email_key(&before)] });
+                }
+            }
+            ops.push(Op::OmapSet { rows });
+            Ok(ops)
+        })
+        .await
+        .map(|row| row.user(uid))
     }
 
     /// Removes a user and its keys. `NoSuchUser`; `BucketNotEmpty` (409) while the user owns buckets.
@@ -154,126 +278,48 @@ impl<R: Rados> Storage<R> {
         self.change_user(uid, |row| {
             let mut keys = vec![user_key(uid)];
             keys.extend(row.access_keys.iter().map(|k| access_key_key(k)));
-            for key in &row.access_keys {
-                self.forget_key(key);
+            if !row.email.is_empty() {
+                keys.push(email_key(&row.email));
             }
             Ok(vec![Op::OmapRm { keys }])
         })
         .await
+        .map(drop)
     }
 
-    /// One more key for a user, given or generated. `NoSuchUser`; `UserAlreadyExists` if the access key is
-    /// taken.
-    pub async fn key_create(&self, uid: &str, key: Option<(String, Secret)>) -> Result<Credential, S3Error> {
-        let (access_key, secret) = checked(key)?;
-        if !self.user_rows(vec![access_key_key(&access_key)]).await?.is_empty() {
-            return Err(S3Error::with_message(Code::UserAlreadyExists, "This access key is taken."));
-        }
-        self.change_user(uid, |row| {
-            row.access_keys.push(access_key.clone());
-            let rows = vec![(user_key(uid), to_bytes(&*row)), key_row(uid, &access_key, &secret)];
-            Ok(vec![absent(access_key_key(&access_key)), Op::OmapSet { rows }])
-        })
-        .await?;
-        self.forget_key(&access_key);
-        let user = self.user_get(uid).await?.ok_or_else(|| S3Error::new(Code::NoSuchUser))?;
-        Ok(Credential { user, access_key, secret })
-    }
-
-    /// Removes a key. `InvalidAccessKeyId` if the user has no such key.
-    pub async fn key_rm(&self, uid: &str, access_key: &str) -> Result<(), S3Error> {
-        self.change_user(uid, |row| {
-            let before = row.access_keys.len();
-            row.access_keys.retain(|k| k != access_key);
-            if row.access_keys.len() == before {
-                return Err(S3Error::new(Code::InvalidAccessKeyId));
-            }
-            let rows = vec![(user_key(uid), to_bytes(&*row))];
-            Ok(vec![Op::OmapSet { rows }, Op::OmapRm { keys: vec![access_key_key(access_key)] }])
-        })
-        .await?;
-        self.forget_key(access_key);
-        Ok(())
-    }
-
-    /// Changes a user's rows if they are still what was read, else reads again.
-    async fn change_user(
+    /// Changes a user's rows if they are still what was read, else reads again. The row as it is then.
+    pub(super) async fn change_user(
         &self,
         uid: &str,
         change: impl Fn(&mut UserRow) -> Result<Vec<Op>, S3Error>,
-    ) -> Result<(), S3Error> {
+    ) -> Result<UserRow, S3Error> {
         for _ in 0..TRIES {
             let (mut row, value) = self.user_row(uid).await?.ok_or_else(|| S3Error::new(Code::NoSuchUser))?;
+            let before = row.clone();
             let mut ops = vec![Op::CmpOmap { key: user_key(uid), compare: Compare::Eq, value }];
             ops.extend(change(&mut row)?);
             match self.users_op(ops).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.forget_user(&before.user(uid));
+                    return Ok(row);
+                }
                 Err(e) if e.code == Errno::ECANCELED => {}
                 Err(e) => return Err(e.into()),
+            }
+            // Somebody else changed the row, or an address is taken: that would not get better.
+            let taken = self.user_rows(vec![email_key(&row.email)]).await?.pop();
+            if taken.is_some_and(|(_, of)| of != uid.as_bytes()) {
+                return Err(S3Error::new(Code::EmailExists));
             }
         }
         Err(S3Error::new(Code::OperationAborted))
     }
 
-    fn forget_key(&self, access_key: &str) {
-        self.inner.keys.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(access_key);
-    }
-
-    /// The credential of an access key, from memory for a few seconds.
-    pub async fn lookup_access_key(&self, access_key: &str) -> Result<Option<Arc<Credential>>, S3Error> {
-        let cache = &self.inner.keys.keys;
-        let ttl = self.inner.config.cache_ttl;
-        if let Some((at, found)) = cache.lock().unwrap_or_else(PoisonError::into_inner).get(access_key)
-            && at.elapsed() < ttl
-        {
-            return Ok(found.clone());
+    /// Forgets what is remembered of a user and its keys.
+    fn forget_user(&self, user: &User) {
+        self.inner.users.users.lock().unwrap_or_else(PoisonError::into_inner).remove(&user.uid);
+        for key in &user.access_keys {
+            self.forget_key(key);
         }
-        let found = self.read_credential(access_key).await?.map(Arc::new);
-        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHE_MAX {
-            cache.clear();
-        }
-        cache.insert(access_key.to_string(), (Instant::now(), found.clone()));
-        Ok(found)
     }
-
-    async fn read_credential(&self, access_key: &str) -> Result<Option<Credential>, S3Error> {
-        let Some((_, value)) = self.user_rows(vec![access_key_key(access_key)]).await?.pop() else {
-            return Ok(None);
-        };
-        let key: KeyRow = from_bytes(value).map_err(damaged("an access key"))?;
-        let user = self.user_get(&key.uid).await?;
-        Ok(user.map(|user| Credential {
-            user,
-            access_key: access_key.to_string(),
-            secret: Secret::new(key.secret),
-        }))
-    }
-}
-
-fn absent(key: Bytes) -> Op {
-    Op::CmpOmap { key, compare: Compare::Eq, value: Bytes::new() }
-}
-
-fn key_row(uid: &str, access_key: &str, secret: &Secret) -> (Bytes, Bytes) {
-    let row = KeyRow { uid: uid.to_string(), secret: secret.reveal().to_string() };
-    (access_key_key(access_key), to_bytes(&row))
-}
-
-/// Refuses a key pair that no user may have: `InvalidArgument` with the sentence that says what would do.
-pub fn check_key_pair(access: &str, secret: &Secret) -> Result<(), S3Error> {
-    if !(3..=128).contains(&access.len()) || !access.bytes().all(|b| b.is_ascii_graphic() && b != b'/') {
-        let text = "An access key has 3 to 128 visible ASCII characters other than '/'.";
-        return Err(S3Error::invalid_argument(text, "access-key", access));
-    }
-    if !(8..=128).contains(&secret.reveal().len()) {
-        return Err(S3Error::with_message(Code::InvalidArgument, "A secret key has 8 to 128 characters."));
-    }
-    Ok(())
-}
-
-fn checked(key: Option<(String, Secret)>) -> Result<(String, Secret), S3Error> {
-    let Some((access, secret)) = key else { return generate() };
-    check_key_pair(&access, &secret)?;
-    Ok((access, secret))
 }

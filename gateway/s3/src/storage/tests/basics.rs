@@ -156,7 +156,7 @@ async fn users_and_their_keys() {
     assert!(!format!("{c:?}").contains("very-secret"));
     let code = |e: S3Error| e.code();
     let taken = s.user_create("bob", "Bob", Some(chosen)).await.map_err(code);
-    assert_eq!(taken.unwrap_err(), Code::UserAlreadyExists, "an access key belongs to one user");
+    assert_eq!(taken.unwrap_err(), Code::KeyExists, "an access key belongs to one user");
     assert_eq!(s.user_create("ann", "A", None).await.map_err(code).unwrap_err(), Code::UserAlreadyExists);
     let second = s.key_create("ann", None).await.unwrap();
     assert_eq!((second.access_key.len(), second.secret.reveal().len()), (20, 40));

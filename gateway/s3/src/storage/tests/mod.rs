@@ -1,6 +1,7 @@
 //! Storage over a cluster in memory: helpers, and tests by subject.
 
 mod basics;
+mod checks;
 mod crashes;
 mod disconnects;
 mod memory;

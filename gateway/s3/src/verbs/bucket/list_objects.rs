@@ -3,6 +3,7 @@
 use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
 use crate::access::Ask;
 use crate::error::S3Error;
+use crate::people::People;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
@@ -24,6 +25,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     };
     let page = super::page(gw, &bucket, &query).await?;
 
+    let people = People::of(gw, [bucket.owner.as_str()]).await?;
     let mut d = Document::new("ListBucketResult");
     d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_prefix(&query.prefix));
     d.leaf("Marker", &encoding.of_key(query.after.as_deref().unwrap_or("")));
@@ -40,7 +42,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     for entry in &page.entries {
         d.open("Contents");
         write_entry(&mut d, entry, encoding);
-        write_owner(&mut d, &bucket);
+        write_owner(&mut d, &bucket, &people);
         d.close();
     }
     write_prefixes(&mut d, &page.common_prefixes, encoding);

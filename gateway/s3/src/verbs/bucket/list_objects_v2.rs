@@ -3,6 +3,7 @@
 use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
 use crate::access::Ask;
 use crate::error::S3Error;
+use crate::people::People;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
@@ -28,6 +29,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let query = ListQuery { prefix, delimiter: text(&rq.query, "delimiter"), after, max };
     let page = super::page(gw, &bucket, &query).await?;
 
+    let people = People::of(gw, [bucket.owner.as_str()]).await?;
     let mut d = Document::new("ListBucketResult");
     d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_key(&query.prefix));
     d.leaf_if("ContinuationToken", token);
@@ -49,7 +51,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         d.open("Contents");
         write_entry(&mut d, entry, encoding);
         if owner {
-            write_owner(&mut d, &bucket);
+            write_owner(&mut d, &bucket, &people);
         }
         d.close();
     }

@@ -4,6 +4,7 @@ use super::listing::{Encoding, limit, text, write_entry, write_owner, write_pref
 use crate::access::Ask;
 use crate::dates;
 use crate::error::{Code, S3Error};
+use crate::people::People;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
@@ -22,6 +23,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         _ => gw.storage.list_versions(&bucket, &query).await?,
     };
 
+    let people = People::of(gw, [bucket.owner.as_str()]).await?;
     let mut d = Document::new("ListVersionsResult");
     d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_key(&query.prefix));
     d.leaf("KeyMarker", &encoding.of_key(query.key_marker.as_deref().unwrap_or("")));
@@ -47,7 +49,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         } else {
             write_entry(&mut d, &entry.object, encoding);
         }
-        write_owner(&mut d, &bucket);
+        write_owner(&mut d, &bucket, &people);
         d.close();
     }
     write_prefixes(&mut d, &page.common_prefixes, encoding);

@@ -2,6 +2,7 @@
 
 use crate::dates;
 use crate::error::S3Error;
+use crate::people::People;
 use crate::storage::{Bucket, ListEntry};
 use crate::uri::{self, Query};
 use crate::xml::Document;
@@ -91,8 +92,8 @@ pub(super) fn write_entry(d: &mut Document, entry: &ListEntry, encoding: Encodin
 }
 
 /// Writes the owner: of all objects that of the bucket, for their ACLs are not looked into.
-pub(super) fn write_owner(d: &mut Document, bucket: &Bucket) {
-    d.open("Owner").leaf("ID", &bucket.owner).leaf("DisplayName", &bucket.owner).close();
+pub(super) fn write_owner(d: &mut Document, bucket: &Bucket, people: &People) {
+    people.write(d, "Owner", &bucket.owner);
 }
 
 /// Writes common prefixes.

@@ -1,6 +1,6 @@
 //! PutBucketOwnershipControls, GetBucketOwnershipControls, DeleteBucketOwnershipControls.
 
-use crate::access::{Ask, Ownership};
+use crate::access::{Acl, Ask, Ownership};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
@@ -37,6 +37,10 @@ pub(crate) async fn delete<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Res
 
 async fn set<R: Rados>(gw: &Gateway<R>, bucket: &Bucket, wanted: Option<Ownership>) -> Result<(), S3Error> {
     let change = |bucket: &mut Bucket| {
+        let acl = Acl::of(&bucket.settings)?;
+        if wanted == Some(Ownership::Enforced) && acl.is_some_and(|acl| acl != Acl::private(&bucket.owner)) {
+            return Err(Code::InvalidBucketAclWithObjectOwnership.into());
+        }
         Ownership::keep(wanted, &mut bucket.settings);
         Ok(())
     };

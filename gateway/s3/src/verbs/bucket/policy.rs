@@ -31,7 +31,7 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
 pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket(gw).await?;
     let text = rq.document(POLICY_BYTES_MAX as u64).await?;
-    let policy = Policy::parse(&text, &bucket.name)
+    let policy = Policy::parse(&text, &bucket.tenant, &bucket.name)
         .map_err(|message| S3Error::with_message(Code::MalformedPolicy, message))?;
     let change = |bucket: &mut Bucket| {
         if Block::of(&bucket.settings)?.unwrap_or_default().set_policy && policy.is_public() {

@@ -27,6 +27,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         Some(text) => copy_range(text, source.entry.size)?,
         None => Span { offset: 0, length: source.entry.size },
     };
+    gw.storage.check_quota(&bucket, span.length).await?;
     let mut body = source.body(&gw.storage, span, upload.checksum.map(|(algorithm, _)| algorithm))?;
     let part = gw.storage.part_put_sealed(&bucket, rq.key(), (id, number), &mut body, seal.as_ref()).await?;
 

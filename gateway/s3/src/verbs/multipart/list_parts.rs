@@ -1,9 +1,10 @@
 //! ListParts.
 
-use super::{upload_id, write_people};
+use super::{owner, upload_id, write_people};
 use crate::access::Ask;
 use crate::dates;
 use crate::error::S3Error;
+use crate::people::People;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
@@ -31,9 +32,11 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         page.truncated = false;
     }
 
+    let owner = owner(&bucket, &page.upload)?;
+    let people = People::of(gw, [owner.as_str()]).await?;
     let mut d = Document::new("ListPartsResult");
     d.leaf("Bucket", &bucket.name).leaf("Key", &encoding.of_key(rq.key())).leaf("UploadId", &id.to_string());
-    write_people(&mut d, &bucket, &page.upload)?;
+    write_people(&mut d, &people, &owner);
     let class = if page.upload.attrs.storage_class.is_empty() {
         "STANDARD"
     } else {

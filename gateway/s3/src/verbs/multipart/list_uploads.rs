@@ -1,9 +1,10 @@
 //! ListMultipartUploads.
 
-use super::write_people;
+use super::{owner, write_people};
 use crate::access::Ask;
 use crate::dates;
 use crate::error::S3Error;
+use crate::people::People;
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
@@ -40,6 +41,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         _ => gw.storage.upload_list(&bucket, &query).await?,
     };
 
+    let owners = page.uploads.iter().map(|u| owner(&bucket, u)).collect::<Result<Vec<_>, _>>()?;
+    let people = People::of(gw, owners.iter().map(String::as_str)).await?;
     let mut d = Document::new("ListMultipartUploadsResult");
     d.leaf("Bucket", &bucket.name);
     d.leaf("KeyMarker", &encoding.of_key(query.key_marker.as_deref().unwrap_or("")));
@@ -56,9 +59,9 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     encoding.write(&mut d);
     d.leaf("MaxUploads", &max.to_string());
     d.leaf("IsTruncated", if page.truncated { "true" } else { "false" });
-    for upload in &page.uploads {
+    for (upload, owner) in page.uploads.iter().zip(&owners) {
         d.open("Upload").leaf("Key", &encoding.of_key(&upload.key)).leaf("UploadId", &upload.id.to_string());
-        write_people(&mut d, &bucket, upload)?;
+        write_people(&mut d, &people, owner);
         let class =
             if upload.attrs.storage_class.is_empty() { "STANDARD" } else { &upload.attrs.storage_class };
         d.leaf("StorageClass", class).leaf("Initiated", &dates::iso(upload.initiated));

@@ -11,6 +11,7 @@ pub(crate) mod upload_part;
 
 use crate::access::Acl;
 use crate::error::{Code, S3Error};
+use crate::people::People;
 use crate::request::Request;
 use crate::storage::{Bucket, UploadId, UploadInfo};
 use crate::xml::Document;
@@ -34,10 +35,13 @@ fn part_number(rq: &Request) -> Result<u16, S3Error> {
 }
 
 /// Writes who began an upload and who will own the object, as its ACL says.
-fn write_people(d: &mut Document, bucket: &Bucket, upload: &UploadInfo) -> Result<(), S3Error> {
-    let owner = Acl::of(&upload.attrs.extra)?.map_or_else(|| bucket.owner.clone(), |acl| acl.owner);
-    for name in ["Initiator", "Owner"] {
-        d.open(name).leaf("ID", &owner).leaf("DisplayName", &owner).close();
+fn write_people(d: &mut Document, people: &People, owner: &str) {
+    for element in ["Initiator", "Owner"] {
+        people.write(d, element, owner);
     }
-    Ok(())
+}
+
+/// Who began an upload.
+fn owner(bucket: &Bucket, upload: &UploadInfo) -> Result<String, S3Error> {
+    Ok(Acl::of(&upload.attrs.extra)?.map_or_else(|| bucket.owner.clone(), |acl| acl.owner))
 }

@@ -7,6 +7,7 @@ use crate::error::S3Error;
 use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
+use crate::storage::Body;
 use crate::verbs::refuse_unbuilt;
 use gateway_client::Rados;
 use http::StatusCode;
@@ -25,6 +26,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     if let Some((algorithm, _)) = upload.checksum {
         body.also_compute(algorithm);
     }
+    gw.storage.check_quota(&bucket, body.length_hint().unwrap_or(0)).await?;
     let part = gw.storage.part_put_sealed(&bucket, rq.key(), (id, number), &mut body, seal.as_ref()).await?;
 
     let mut response = response::empty(StatusCode::OK);

@@ -29,7 +29,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let fresh = attrs::of_headers(&rq.headers)?;
     let source = CopySource::find(gw, &rq).await?;
     // An older version copied onto its key is how it is brought back.
-    let same = source.bucket.name == bucket.name && source.entry.key == rq.key();
+    let same = source.bucket.id == bucket.id && source.entry.key == rq.key();
     let seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
     let encrypts = seal.is_some() || source.entry.seal.is_some();
     if !replace && same && source.which == Which::Current && !encrypts {
@@ -55,6 +55,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let kept = source.entry.checksum.as_ref().map(|c| c.checksum.algorithm);
     let algorithm = declared_algorithm(&rq.headers)?.or(kept);
     let span = Span { offset: 0, length: source.entry.size };
+    gw.storage.check_quota(&bucket, span.length).await?;
     let mut body = source.body(&gw.storage, span, algorithm)?;
     let conditions = write_conditions(&rq.headers);
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;

@@ -12,7 +12,7 @@ use crate::form::{Fields, FormPolicy, read_fields};
 use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::{Gateway, Target, check_key};
-use crate::storage::{Conditions, PutDone};
+use crate::storage::{Body, Conditions, PutDone};
 use crate::tags::{self, OBJECT_TAGS_MAX};
 use crate::uri;
 use crate::verbs::refuse_unbuilt;
@@ -28,11 +28,12 @@ const FILENAME: &str = "${filename}";
 
 /// Stores the file of a form.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
-    let bucket = rq.bucket_of_anybody(gw).await?;
     let (fields, body) = read_fields(&mut rq).await?;
     let key = key_of(&fields)?;
     let range = vouch(gw, &mut rq, &fields, &key).await?;
-    rq.target = Target::Object(bucket.name.clone(), key);
+    // Only now it is known whose tenant the bucket's name belongs to.
+    let bucket = rq.bucket_of_anybody(gw).await?;
+    rq.target = Target::Object(rq.bucket_name().to_string(), key);
     take_headers(&mut rq, &fields)?;
 
     let tags = match fields.bytes("tagging") {
@@ -56,6 +57,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let sealing = attrs.seal.as_ref().map(|seal| seal.sealing.clone());
     let mut body = body.expect(range, &rq.headers)?;
     let kept = tags::of(&attrs.extra)?;
+    gw.storage.check_quota(&bucket, body.length_hint().unwrap_or(0)).await?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, Conditions::default(), &mut body).await?;
 
     let mut response = answer(&rq, &fields, &done);
@@ -103,6 +105,9 @@ async fn vouch<R: Rados>(
     let credential = credential
         .ok_or_else(|| S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key()))?;
     claim.verify(policy, credential.secret.reveal(), &gw.region, &gw.keys)?;
+    if credential.user.suspended {
+        return Err(Code::UserSuspended.into());
+    }
     rq.credential = Some(credential);
     let unreadable =
         || S3Error::with_message(Code::InvalidPolicyDocument, "Invalid Policy: Invalid Base64 Encoding.");

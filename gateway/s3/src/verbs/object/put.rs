@@ -9,7 +9,7 @@ use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
-use crate::storage::PutDone;
+use crate::storage::{Body, PutDone};
 use crate::tags;
 use crate::verbs::refuse_unbuilt;
 use gateway_client::Rados;
@@ -33,6 +33,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let tags = tags::of(&attrs.extra)?;
     let conditions = write_conditions(&rq.headers);
     let mut body = rq.take_body()?;
+    gw.storage.check_quota(&bucket, body.length_hint().unwrap_or(0)).await?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
     let mut response = answer(&done);
     encryption::describe(response.headers_mut(), sealing.as_ref(), &rq.headers);

@@ -33,7 +33,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     while found.len() <= max {
         let step = gw.storage.bucket_list(&user.uid, after.as_deref(), STEP).await?;
         let Some(last) = step.last() else { break };
-        after = Some(last.name.clone());
+        after = Some(last.full_name());
         let whole = step.len() < STEP;
         found.extend(step.into_iter().filter(|b| b.name.starts_with(prefix)));
         if whole {
@@ -51,7 +51,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     }
     d.close();
     if more && let Some(last) = found.last() {
-        d.leaf("ContinuationToken", &last.name);
+        d.leaf("ContinuationToken", &last.full_name());
     }
     if !prefix.is_empty() {
         d.leaf("Prefix", prefix);

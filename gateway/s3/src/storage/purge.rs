@@ -1,0 +1,45 @@
+//! What administrators do to whole buckets and users: empty them, remove them with all they have, give them away.
+
+use super::Storage;
+use super::types::Bucket;
+use super::version_types::{Deletion, VersionId, VersionQuery, Which};
+use crate::error::{Code, S3Error};
+use gateway_client::Rados;
+
+/// Versions removed at once.
+const PAGE: u32 = 1000;
+
+impl<R: Rados> Storage<R> {
+    /// Removes every object and version of a bucket, for good. The first that cannot be removed ends it.
+    pub async fn bucket_purge(&self, bucket: &Bucket) -> Result<(), S3Error> {
+        loop {
+            let query = VersionQuery { max: PAGE, ..VersionQuery::default() };
+            let page = self.list_versions(bucket, &query).await?;
+            if page.versions.is_empty() {
+                return Ok(());
+            }
+            let deletions = page.versions.into_iter().map(|v| {
+                let VersionId(version) = v.version;
+                let which = if version.is_null() { Which::Null } else { Which::Version(version) };
+                Deletion { key: v.object.key, which, ..Deletion::default() }
+            });
+            for deleted in self.delete_many(bucket, deletions.collect()).await {
+                deleted?;
+            }
+        }
+    }
+
+    /// Removes a user with all its buckets and all that is in them, for good. `NoSuchUser`.
+    pub async fn user_purge(&self, uid: &str) -> Result<(), S3Error> {
+        if self.user_get(uid).await?.is_none() {
+            return Err(S3Error::new(Code::NoSuchUser));
+        }
+        for (name, _) in self.bucket_ids(uid).await? {
+            if let Some(bucket) = self.settled(&name).await? {
+                self.bucket_purge(&bucket).await?;
+                self.bucket_delete(&name).await?;
+            }
+        }
+        self.user_rm(uid).await
+    }
+}
