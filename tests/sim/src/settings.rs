@@ -106,7 +106,7 @@ impl Settings {
             trouble: Duration::from_secs(pick(&[10, 15, 25])),
             link_us: pick(&[300, 3000, 10_000]),
             disk_us: pick(&[300, 1000, 5000, 20_000]),
-            breaks_ppm: pick(&[0, 0, 1000, 5000]),
+            breaks_ppm: pick(&[0, 0, 1000, 5000, 20_000]),
             repeats_ppm: pick(&[0, 0, 10_000]),
             fault_ms: pick(&[300, 1000, 2500]),
             weights: Vec::new(),

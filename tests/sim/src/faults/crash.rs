@@ -39,6 +39,14 @@ pub(super) fn while_filling(world: &mut World) -> bool {
         Some((primary, joiner, others))
     });
     let Some((primary, joiner, others)) = filling else { return false };
+    if world.rng.chance(1, 3) {
+        // Or their connection breaks again and again: what the joiner misses comes later, or not at all.
+        for _ in 0..4 {
+            let after = Duration::from_micros(world.rng.below(100_000));
+            world.at(after, Happening::Break { conn: (End::Osd(primary), End::Osd(joiner)) });
+        }
+        return true;
+    }
     let ways: Vec<(End, End)> = others.into_iter().map(|o| (End::Osd(primary), End::Osd(o))).collect();
     for (from, to) in &ways {
         world.cut(*from, *to);
