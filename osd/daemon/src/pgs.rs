@@ -3,7 +3,7 @@
 use osd_pg::{Effect, Event, Filling, Pg, PgStatus, Ticket};
 use osd_store::Store;
 use placement_map::PgId;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use stdx::Time;
 
 /// The machines.
@@ -36,6 +36,13 @@ impl Pgs {
         self.tickets.retain(|_, (owner, _)| *owner != pg);
         self.ticks.set(pg, None);
         self.machines.remove(&pg);
+    }
+
+    /// PGs of which nothing is left here. Not those that news `wait` for: it may be that they are wanted again, and
+    /// nobody would tell the next machine.
+    pub(crate) fn finished(&self, waiting: &VecDeque<(PgId, Event)>) -> Vec<PgId> {
+        let removed = self.machines.iter().filter(|(_, m)| m.status().removed).map(|(pg, _)| *pg);
+        removed.filter(|pg| !waiting.iter().any(|(waits, _)| waits == pg)).collect()
     }
 
     /// All PGs that have a machine.
@@ -124,8 +131,39 @@ impl Ticks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use placement_map::PoolId;
+    use osd_class::Registry;
+    use osd_object::model::Model;
+    use osd_pg::{PgConfig, PoolSpec};
+    use placement_map::{Epoch, OsdId, PgRow, PoolId};
     use stdx::Rng;
+
+    #[test]
+    fn a_machine_that_news_wait_for_is_not_forgotten() {
+        let (pg, me, other, now) = (PgId { pool: PoolId(1), seed: 0 }, OsdId(1), OsdId(2), Time(1));
+        let view = Model::new();
+        let mut machine =
+            Pg::new(pg, me, now, &view, PgConfig::default(), Registry::standard()).expect("empty");
+        let row = PgRow {
+            interval: 1,
+            revision: 1,
+            in_sync: vec![other],
+            primary: Some(other),
+            ..PgRow::default()
+        };
+        let map = Event::Map {
+            epoch: Epoch(1),
+            row,
+            up: vec![other],
+            alive: BTreeMap::from([(other, Epoch(1))]),
+            pool: PoolSpec { size: 1, min_size: 1, pg_num: 1 },
+        };
+        machine.handle(now, map.clone(), &view);
+        assert!(machine.status().removed, "nobody wants it here, and there is nothing of it");
+        let mut pgs = Pgs::default();
+        pgs.add(pg, machine);
+        assert_eq!(pgs.finished(&VecDeque::from([(pg, map)])), []);
+        assert_eq!(pgs.finished(&VecDeque::new()), [pg]);
+    }
 
     #[test]
     fn ticks_are_what_a_plain_map_says() {

@@ -191,7 +191,7 @@ impl World {
             return self.tell_uncommitted(command);
         }
         let mut state = self.monitors.state().clone();
-        let applied = state.apply(WallTime(self.now.0), command);
+        let applied = state.apply(WallTime(self.now.0 + self.time_of_day), command);
         self.trace.line(self.now, || match &applied.reply {
             Ok(_) => format!("commit {command:?}: map {} rows {:?}", state.map().epoch.0, applied.rows),
             Err(refusal) => format!("refused {command:?}: {refusal}"),
@@ -218,7 +218,7 @@ impl World {
     /// The sabotage: one monitor's subscribers hear of a change that the next leader does not have.
     fn tell_uncommitted(&mut self, command: &Command) {
         let mut state = self.monitors.state().clone();
-        let applied = state.apply(WallTime(self.now.0), command);
+        let applied = state.apply(WallTime(self.now.0 + self.time_of_day), command);
         if applied.rows.is_empty() || applied.incremental.is_some() {
             return;
         }

@@ -40,6 +40,7 @@ const WORLD: &[WorldBug] = &[
 
 /// See [`Sabotage::is_hard`]; docs/TESTING.md says of each why.
 const HARD: &[Sabotage] = &[
+    Sabotage::Machine(Bug::LeaseFromGrant),
     Sabotage::Machine(Bug::ObeyStaleInterval),
     Sabotage::Machine(Bug::ForgetTouched),
     Sabotage::World(WorldBug::DriveBeforeBoot),

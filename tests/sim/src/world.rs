@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) pools: Vec<(PoolId, Vec<String>)>,
     pub(crate) settings: Settings,
     pub(crate) sabotage: Option<Sabotage>,
+    /// The monitors' time of day, ahead of the world's.
+    pub(crate) time_of_day: u64,
     /// The trouble is over.
     pub(crate) healing: bool,
     pub(crate) history: History,
@@ -104,6 +106,7 @@ impl World {
             pools,
             settings,
             sabotage,
+            time_of_day: 0,
             healing: false,
             history: History::default(),
             seen: Seen::default(),

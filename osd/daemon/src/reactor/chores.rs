@@ -123,13 +123,9 @@ impl Reactor {
     }
 
     fn forget_removed(&mut self) {
-        for pg in self.pgs.ids() {
-            // Not one that is about to hear that it is wanted again: nobody would tell its successor.
-            let waits = || self.events.iter().any(|(waiting, _)| *waiting == pg);
-            if self.pgs.status(pg).is_some_and(|s| s.removed) && !waits() {
-                self.pgs.remove(pg);
-                self.full.remove(&pg);
-            }
+        for pg in self.pgs.finished(&self.events) {
+            self.pgs.remove(pg);
+            self.full.remove(&pg);
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "monitor-isolated", weight: 2, act: monitors::isolated },
     Fault { name: "connections-broken", weight: 3, act: breaks::some },
     Fault { name: "osd-stands-still", weight: 4, act: pause::one },
-    Fault { name: "clock-jump", weight: 2, act: clock::jump },
+    Fault { name: "time-of-day-jump", weight: 2, act: clock::jump },
     Fault { name: "slow-disk", weight: 2, act: slow::disk },
     Fault { name: "slow-links", weight: 2, act: slow::links },
     Fault { name: "object-unreadable", weight: 3, act: rot::one },
