@@ -46,6 +46,7 @@ sabotages! {
     TrimWithoutBarrier, "trim-without-barrier",
         "Trim the log though records that superseded trimmed data are not durable.";
     ReuseAtOnce, "reuse-at-once", "Use freed units again at once.";
+    DiscardAtOnce, "discard-at-once", "Discard freed units while a crash could bring back a pointer to them.";
     IndexAheadOfLog, "index-ahead-of-log", "Flush the index though the log does not hold all of it yet.";
     AcceptUncheckedFreshData, "accept-unchecked-fresh-data",
         "Accept the last batch without comparing its fresh data.";

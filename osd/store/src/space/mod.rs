@@ -51,6 +51,9 @@ impl Space {
         if sabotage::is(Sabotage::ReuseAtOnce) {
             return self.free.release(run);
         }
+        if sabotage::is(Sabotage::DiscardAtOnce) && self.discards.is_on() && run.len >= 16 {
+            return self.discards.take_in(vec![run], |run| self.free.release(run));
+        }
         self.waiting_units += run.len;
         match self.waiting.back_mut() {
             Some((l, last)) if *l == lsn && last.end() == run.start => last.len += run.len,

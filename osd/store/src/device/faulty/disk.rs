@@ -37,6 +37,8 @@ pub(super) struct State {
     drop_flushes: bool,
     /// Writes are on stable storage once they are complete: a cache with power-loss protection.
     pub(super) write_through: bool,
+    /// Discards are taken: what is discarded is garbage, durably, at any time from then on.
+    pub(super) takes_discards: bool,
     /// The power fails after so many more effects; from then on everything fails.
     effects_left: Option<u64>,
     effects: u64,
@@ -80,6 +82,10 @@ pub(super) enum Kind {
     /// The writes that were done when it was handed over.
     Flush {
         covers: Vec<u64>,
+    },
+    Discard {
+        offset: u64,
+        len: u64,
     },
 }
 
@@ -170,6 +176,19 @@ impl State {
         !fails
     }
 
+    /// What was discarded means nothing any more: zeros, garbage, or what it was.
+    pub(super) fn discard(&mut self, offset: u64, len: u64) {
+        for at in (offset..offset + len).step_by(SECTOR) {
+            let sector = match self.rng.below(3) {
+                0 => continue,
+                1 => [0; SECTOR],
+                _ => [0xdd; SECTOR],
+            };
+            self.stable.write(at, &sector);
+            self.visible.write(at, &sector);
+        }
+    }
+
     pub(super) fn read_fails(&mut self) -> bool {
         self.injected(|i| i.fault == Fault::FailRead).is_some()
     }
@@ -225,6 +244,7 @@ impl FaultyDisk {
             failures: 0,
             drop_flushes: false,
             write_through: false,
+            takes_discards: false,
             effects_left: None,
             effects: 0,
             newest_first: false,
@@ -243,7 +263,13 @@ impl FaultyDisk {
     /// A crash in which of the unflushed writes only those at certain offsets have a chance.
     pub fn crash_keeping(&self, mode: CrashMode, keep: impl Fn(u64) -> bool) {
         let state = &mut *self.state.borrow_mut();
-        state.pending.clear();
+        for pending in std::mem::take(&mut state.pending) {
+            if let Kind::Discard { offset, len } = pending.kind
+                && state.rng.chance(1, 2)
+            {
+                state.discard(offset, len);
+            }
+        }
         state.steps.clear();
         state.injections.clear();
         state.effects_left = None;
@@ -335,6 +361,10 @@ impl FaultyDisk {
     /// From now on a write is on stable storage once it is complete.
     pub fn set_write_through(&self) {
         self.state.borrow_mut().write_through = true;
+    }
+    /// From now on it asks to be told of space that holds nothing.
+    pub fn announce_discards(&self) {
+        self.state.borrow_mut().takes_discards = true;
     }
     /// What reads see, without asking a device.
     pub fn peek(&self, offset: u64, out: &mut [u8]) {

@@ -9,7 +9,7 @@ mod pages;
 pub use disk::FaultyDisk;
 pub use fault::{Fault, Injection};
 
-use super::{Device, DeviceError, Event, lower, new_event_fd, raise};
+use super::{Device, DeviceError, DiscardSupport, Event, lower, new_event_fd, raise};
 use crate::buf::{AlignedBuf, is_direct};
 use bytes::Bytes;
 use disk::{Kind, Pending};
@@ -119,6 +119,7 @@ impl FaultyDevice {
                 s.visible.read(offset, &mut buf);
                 result_buf = Some(buf);
             }
+            Kind::Discard { offset, len } => s.discard(offset, len),
             Kind::Flush { covers } => {
                 if !s.finish_flush(operation, &covers) {
                     return failed("flush", 0, 0);
@@ -152,6 +153,18 @@ impl Device for FaultyDevice {
     }
     fn flush(&mut self, tag: u64) {
         self.disk.state.borrow_mut().begin_flush(tag, None);
+    }
+    fn discard_support(&self) -> DiscardSupport {
+        match self.disk.state.borrow().takes_discards {
+            true => DiscardSupport::Announced,
+            false => DiscardSupport::None,
+        }
+    }
+    fn discard(&mut self, tag: u64, offset: u64, len: u64) {
+        let state = &mut *self.disk.state.borrow_mut();
+        let writes = state.unflushed.iter().any(|w| !w.done && !w.astray && w.covers(offset, len));
+        assert!(!writes, "a discard of what is being written");
+        state.begin(tag, Kind::Discard { offset, len });
     }
     fn submit(&mut self) -> Result<(), DeviceError> {
         if !self.disk.state.borrow().pending.is_empty() {

@@ -36,6 +36,8 @@ pub(super) struct Config {
     pub(super) index_slowness: u32,
     /// Whether the device forgets what was not flushed, and the store flushes.
     pub(super) volatile_cache: bool,
+    /// Whether the device is told of space that holds nothing.
+    pub(super) discards: bool,
 }
 
 /// From an open to a crash, and the recovery from it.
@@ -102,6 +104,7 @@ impl Config {
             index_dirty_bytes: 4 << rng.below(13),
             index_slowness: rng.below(6) as u32,
             volatile_cache: !rng.chance(1, 10),
+            discards: rng.chance(1, 3),
         }
     }
 
@@ -247,6 +250,7 @@ impl Display for Case {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let c = &self.config;
         let cache = if c.volatile_cache { "volatile cache" } else { "no volatile cache" };
+        let cache = format!("{cache}{}", if c.discards { " and discards" } else { "" });
         writeln!(
             f,
             "store: {} data units, {cache}, {} units in memory at most, index flushed from {} bytes on, in {} turns",

@@ -2,7 +2,7 @@
 
 use super::super::open::Opening;
 use super::super::{Completion, Limits, Store};
-use crate::config::Identity;
+use crate::config::{DiscardMode, Identity};
 use crate::device::faulty::{CrashMode, FaultyDevice, FaultyDisk};
 use crate::error::StoreError;
 use crate::index::Index;
@@ -77,7 +77,9 @@ impl Machine {
 
     pub(in crate::store) fn open(&self) -> Result<Store, StoreError> {
         let device = Box::new(FaultyDevice::new(&self.disk));
-        Store::open_on(device, || open_map(&self.index), self.limits, Path::new("faulty"))
+        let mut store = Store::open_on(device, || open_map(&self.index), self.limits, Path::new("faulty"))?;
+        store.set_discard(DiscardMode::Auto);
+        Ok(store)
     }
 
     /// Opens also what lost acknowledged writes.

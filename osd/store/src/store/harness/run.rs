@@ -89,6 +89,9 @@ pub fn run(case: &Case) -> Result<Report, String> {
     machine.limits.index_dirty_bytes_max = config.index_dirty_bytes;
     machine.limits.overlay_bytes_max = config.overlay_units * crate::layout::UNIT;
     machine.limits.volatile_cache = config.volatile_cache;
+    if config.discards {
+        machine.disk.announce_discards();
+    }
     if !config.volatile_cache {
         machine.disk.set_write_through();
     }

@@ -85,6 +85,7 @@ fn candidates(case: &Case) -> impl Iterator<Item = Case> {
             with(&|c| c.lives[l].crash.after = Some(after.saturating_sub(1)));
         }
     }
+    with(&|c| c.config.discards = false);
     with(&|c| c.config.index_slowness = 0);
     with(&|c| c.config.data_units = 400);
     with(&|c| c.config.overlay_units = 64);
