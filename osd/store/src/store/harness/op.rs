@@ -64,8 +64,9 @@ impl Op {
         match rng.below(40) {
             0..=8 => Op::Write { o, offset, len: 1 + rng.below(9000), fill },
             9..=13 => Op::Write { o, offset: offset / 4096 * 4096, len: 4096, fill },
-            14..=17 => Op::Write { o, offset, len: (32 << 10) + rng.below(24 << 10), fill },
-            18 => Op::Write { o, offset: offset / 4096 * 4096, len: 4096 * (8 + rng.below(4)), fill },
+            14..=16 => Op::Write { o, offset, len: (32 << 10) + rng.below(24 << 10), fill },
+            // Also runs that are long enough for a discard.
+            17..=18 => Op::Write { o, offset: offset / 4096 * 4096, len: 4096 * (8 + rng.below(16)), fill },
             19..=20 => Op::Zero { o, offset, len: rng.below(30_000) },
             21..=22 => Op::Truncate { o, size: rng.below(70_000) },
             23..=24 => Op::Remove { o },
