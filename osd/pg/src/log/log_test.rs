@@ -1,6 +1,6 @@
 //! Logs: where two of them part, trimming, and reading them back.
 
-use super::rows::{Info, MetaRows, load};
+use super::rows::{Info, MetaRows, distrust, load};
 use super::*;
 use osd_object::model::Model;
 use osd_object::{ObjectId, ObjectName, Transaction};
@@ -117,4 +117,19 @@ fn a_gap_is_damage() {
     rows.info(&mut t, &Info::default());
     model.apply(&t);
     assert!(matches!(load(&model, pg), Err(rows::LoadError::Damaged { .. })));
+}
+
+#[test]
+fn a_distrusted_copy_keeps_its_log_and_its_interval_and_calls_nothing_certain() {
+    let pg = PgId { pool: PoolId(1), seed: 0 };
+    let (rows, mut model, mut t) = (MetaRows::new(pg), Model::new(), Transaction::new());
+    assert_eq!(distrust(&model, pg), Ok(None), "a PG that was never here");
+    rows.entries(&mut t, [&entry(v(1, 1)), &entry(v(1, 2))]);
+    let info = Info { interval: 7, tail: Version::ZERO, condition: Condition::Complete };
+    rows.info(&mut t, &info);
+    model.apply(&t);
+    model.apply(&distrust(&model, pg).unwrap().expect("it is here"));
+    let loaded = load(&model, pg).unwrap();
+    assert_eq!(loaded.info, Info { condition: Condition::Backfilling, ..info });
+    assert_eq!(loaded.log.head(), v(1, 2));
 }
