@@ -125,7 +125,7 @@ fn a_distrusted_copy_keeps_its_log_and_its_interval_and_calls_nothing_certain() 
     let (rows, mut model, mut t) = (MetaRows::new(pg), Model::new(), Transaction::new());
     assert_eq!(distrust(&model, pg), Ok(None), "a PG that was never here");
     rows.entries(&mut t, [&entry(v(1, 1)), &entry(v(1, 2))]);
-    let info = Info { interval: 7, tail: Version::ZERO, condition: Condition::Complete };
+    let info = Info { interval: 7, ..Info::default() };
     rows.info(&mut t, &info);
     model.apply(&t);
     model.apply(&distrust(&model, pg).unwrap().expect("it is here"));
