@@ -262,6 +262,13 @@ pub(crate) enum DfShape {
 pub(crate) enum MonCommand {
     /// The monitors and who leads.
     Ls,
+    /// Make another monitor on this host and give it a vote. An odd number survives most: 1, 3 or 5.
+    Add,
+    /// Take a monitor's vote; on its own host it is stopped and its store deleted.
+    Rm {
+        /// As mon.2.
+        name: String,
+    },
     /// Run one monitor in the foreground.
     Run(RunArgs),
 }

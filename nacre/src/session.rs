@@ -34,6 +34,19 @@ pub(crate) async fn open(global: &Global) -> Result<Client, Failure> {
     connect(&layout, &settings).await
 }
 
+/// The finished cluster that the global flags name, of which this host has a part.
+pub(crate) fn here(global: &Global) -> Result<(Layout, ClusterSettings), Failure> {
+    let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
+    let layout = Layout::new(&root);
+    let settings = ClusterSettings::load(&layout)?.filter(|s| s.complete).ok_or_else(|| {
+        Failure::unusable(format!(
+            "{} holds no finished cluster; give its directory with --data",
+            root.display()
+        ))
+    })?;
+    Ok((layout, settings))
+}
+
 /// A client of the cluster in a directory, by the administrator's key.
 pub(crate) async fn connect(layout: &Layout, settings: &ClusterSettings) -> Result<Client, Failure> {
     let security = security(&layout.keys(), ADMIN, settings.link)?;

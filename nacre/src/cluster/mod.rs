@@ -4,5 +4,6 @@ pub(crate) mod advert;
 pub(crate) mod files;
 pub(crate) mod layout;
 pub(crate) mod make_osd;
+pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod settings;

@@ -160,6 +160,12 @@ impl DaemonSettings {
         }
         Ok(s)
     }
+    /// Tells a daemon's file who the monitors are from now on; a file that is not there needs to know nothing.
+    pub(crate) fn rewrite_monitors(layout: &Layout, name: &str, monitors: &[Monitor]) -> Result<(), Failure> {
+        let Some(mut settings) = read::<DaemonSettings>(&layout.conf(name))? else { return Ok(()) };
+        settings.monitors = monitors.to_vec();
+        settings.save(layout)
+    }
     /// Writes conf/NAME.toml.
     pub(crate) fn save(&self, layout: &Layout) -> Result<(), Failure> {
         write(&layout.conf(&self.name), self)

@@ -11,6 +11,7 @@ pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod image;
 pub(crate) mod mon;
+pub(crate) mod mon_members;
 pub(crate) mod nbd;
 pub(crate) mod object;
 pub(crate) mod osd;

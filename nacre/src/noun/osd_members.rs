@@ -38,7 +38,7 @@ pub(crate) struct RmArgs {
 
 /// Makes an OSD on this host, starts it, and waits until it is up.
 pub(crate) async fn add(global: &Global, args: &AddArgs) -> Result<(), Failure> {
-    let (layout, mut settings) = here(global)?;
+    let (layout, mut settings) = session::here(global)?;
     let size_bytes = args.size.unwrap_or(settings.osd_size);
     if size_bytes < 256 << 20 {
         return Err(Failure::unusable(format!(
@@ -86,7 +86,7 @@ pub(crate) async fn add(global: &Global, args: &AddArgs) -> Result<(), Failure> 
 
 /// Has the monitors forget an OSD, and this host too if it lives here.
 pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
-    let (layout, mut settings) = here(global)?;
+    let (layout, mut settings) = session::here(global)?;
     let (id, name) = (args.id, format!("osd.{}", args.id));
     let client = session::connect(&layout, &settings).await?;
     let rm = Command::OsdRm { osd: OsdId(id), force: args.force };
@@ -107,18 +107,6 @@ pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
         eprintln!("its store is still in {}; delete it when you are sure", store.display());
     }
     advertise(&layout, &settings)
-}
-
-fn here(global: &Global) -> Result<(Layout, ClusterSettings), Failure> {
-    let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
-    let layout = Layout::new(&root);
-    let settings = ClusterSettings::load(&layout)?.filter(|s| s.complete).ok_or_else(|| {
-        Failure::unusable(format!(
-            "{} holds no finished cluster; give its directory with --data",
-            root.display()
-        ))
-    })?;
-    Ok((layout, settings))
 }
 
 /// The lowest number that neither the cluster nor anything on this host's disk goes by.

@@ -8,6 +8,7 @@ use crate::cli::UpArgs;
 use crate::cluster::advert::FirstUser;
 use crate::cluster::layout::Layout;
 use crate::cluster::make_osd;
+use crate::cluster::ports::free_ports;
 use crate::cluster::settings::{ClusterSettings, DaemonSettings, GatewaySettings, MonSettings, Monitor};
 use crate::exit::{Context, Failure};
 use crate::{keys, noun, session};
@@ -15,7 +16,6 @@ use gateway_client::{Client, ClientError};
 use gateway_s3::storage::{Secret, Storage, StorageConfig};
 use placement_map::status::{Answer, Query};
 use placement_map::{Command, PoolCreate, RefusalKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire_transport::credentials;
@@ -170,32 +170,6 @@ fn gateway(args: &UpArgs) -> GatewaySettings {
 fn save_gateway(settings: &ClusterSettings, layout: &Layout) -> Result<(), Failure> {
     DaemonSettings { gateway: Some(settings.gateway.clone()), ..make_osd::common(settings, "gateway.0") }
         .save(layout)
-}
-
-/// Ports for the monitors, which must keep theirs, so not of those that the kernel lends to outgoing connections:
-/// one of them might hold it when the monitor is started again.
-const MONITOR_PORTS: std::ops::Range<u16> = 16_384..32_768;
-/// So many are tried before giving up.
-const PORT_TRIES: usize = 200;
-
-/// Draws ports for the monitors, all held at once so that they differ.
-fn free_ports(n: u32) -> Result<Vec<SocketAddr>, Failure> {
-    let mut held: Vec<TcpListener> = Vec::new();
-    let mut last = None;
-    for _ in 0..PORT_TRIES {
-        if held.len() as u32 == n {
-            break;
-        }
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, crate::keys::draw_port(MONITOR_PORTS)?)) {
-            Ok(listener) => held.push(listener),
-            Err(e) => last = Some(e),
-        }
-    }
-    if (held.len() as u32) < n {
-        let why = last.map_or_else(String::new, |e| format!(": {e}"));
-        return Err(Failure::unusable(format!("no port of {MONITOR_PORTS:?} is free for a monitor{why}")));
-    }
-    held.iter().map(|l| l.local_addr().or_unusable("port")).collect()
 }
 
 fn remake_authority(dir: &std::path::Path, fsid: &str) -> Result<(), Failure> {

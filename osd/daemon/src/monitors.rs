@@ -1,5 +1,6 @@
 //! The one link to a monitor that an OSD keeps: which monitor, and what is said on it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use stdx::Time;
@@ -36,6 +37,26 @@ impl Monitors {
     /// Whether `peer` is the monitor that is talked to.
     pub(crate) fn is_current(&self, peer: &PeerName) -> bool {
         self.known[self.current].0 == *peer
+    }
+
+    /// The monitors are these from now on. If the one that is talked to is none of them any more, another one is.
+    pub(crate) fn follow(&mut self, map: &BTreeMap<String, SocketAddr>, sessions: &mut Sessions) {
+        let known: Vec<(PeerName, SocketAddr)> =
+            map.iter().filter_map(|(name, addr)| Some((name.parse().ok()?, *addr))).collect();
+        if known.is_empty() || known == self.known {
+            return;
+        }
+        let current = self.known[self.current].clone();
+        self.known = known;
+        match self.known.iter().position(|monitor| *monitor == current) {
+            Some(at) => self.current = at,
+            None => {
+                sessions.forget(&current.0);
+                self.current %= self.known.len();
+                sessions.aim(&self.known[self.current].0, self.known[self.current].1);
+                (self.boot_said, self.heard) = (None, None);
+            }
+        }
     }
 
     /// The current one cannot be reached: on to the next.

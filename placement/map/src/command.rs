@@ -146,6 +146,18 @@ pub enum Command {
         /// Its name.
         name: String,
     },
+    /// Another monitor takes part. It runs already, with a store that knows no founders.
+    MonAdd {
+        /// As `mon.3`.
+        name: String,
+        /// Where it listens.
+        addr: SocketAddr,
+    },
+    /// A monitor takes part no more.
+    MonRm {
+        /// Its name.
+        name: String,
+    },
 }
 stdx::codec_enum!(Command {
     0 => Bootstrap(b),
@@ -171,6 +183,8 @@ stdx::codec_enum!(Command {
     20 => Upmaps { planned_for, items },
     21 => EcProfileSet { name, profile },
     22 => EcProfileRm { name },
+    23 => MonAdd { name, addr },
+    24 => MonRm { name },
 });
 
 /// How a cluster begins.

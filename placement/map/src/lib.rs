@@ -36,7 +36,7 @@ pub mod state;
 pub mod stats;
 pub mod status;
 
-pub use apply::Applied;
+pub use apply::{Applied, mon_add_refusal};
 pub use cluster_map::ClusterMap;
 pub use command::{Bootstrap, Command, CommandReply, OsdBoot, PoolCreate};
 pub use crush_change::CrushChange;

@@ -18,6 +18,7 @@ mod detector;
 mod detector_test;
 mod error;
 mod leader;
+mod members;
 mod peers;
 mod proposer;
 mod raft;

@@ -3,6 +3,7 @@
 use crate::access;
 use crate::clock::wall;
 use crate::leader::Desk;
+use crate::members;
 use crate::peers::{Peers, Question, name_of};
 use crate::proposer::Proposer;
 use crate::raft::Raft;
@@ -83,6 +84,10 @@ impl Router {
     pub(crate) async fn command_here(&self, command: Command) -> Result<CommandReply, MonError> {
         if !self.founded() {
             return Err(MonError::NoQuorum);
+        }
+        if members::concerns(&command) {
+            let done = members::carry_out(&self.raft, &self.view, &self.proposer, command);
+            return timeout(PATIENCE, done).await.unwrap_or(Err(MonError::NoQuorum));
         }
         match timeout(PATIENCE, self.proposer.propose(command)).await {
             Ok(Ok(outcome)) => outcome.map_err(MonError::Refused),

@@ -28,6 +28,7 @@ impl Reactor {
             return;
         };
         if changes.map {
+            self.monitors.follow(&self.view.map().monitors, &mut self.sessions);
             self.follow_osds();
             if first {
                 self.find_stray_pools();

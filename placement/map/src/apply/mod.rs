@@ -11,6 +11,7 @@ mod config;
 mod crush_change;
 mod draft;
 mod ec;
+mod monitors;
 mod pool;
 mod pool_create;
 mod pool_rule;
@@ -29,6 +30,7 @@ mod property_test;
 #[cfg(test)]
 mod upmaps_test;
 
+pub use monitors::mon_add_refusal;
 pub(crate) use pool_rule::hosts_suffice;
 
 use crate::command::{Command, CommandReply};
@@ -111,6 +113,8 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::ConfigSet { section, key, value } => config::set(draft, section, key, value),
         Command::ConfigRm { section, key } => config::remove(draft, section, key),
         Command::EcProfileSet { name, profile } => ec::set(draft, name, profile),
+        Command::MonAdd { name, addr } => monitors::add(draft, name, *addr),
+        Command::MonRm { name } => monitors::remove(draft, name),
         Command::EcProfileRm { name } => ec::remove(draft, name),
         Command::SetFlag { flag, on } => config::set_flag(draft, flag, *on),
         Command::Crush { change, force } => crush_change::apply(draft, change, *force),

@@ -26,8 +26,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// So many monitors on free ports, made but not started.
+    /// So many monitors on free ports, made but not started. All are founders.
     pub(crate) fn new(count: usize) -> Site {
+        Site::founded_by(count, count)
+    }
+
+    /// The same, of which the first `founders` found the cluster and the others join later.
+    pub(crate) fn founded_by(founders: usize, count: usize) -> Site {
         let dir = tempfile::tempdir().expect("a directory");
         let fsid = Uuid([0x5a; 16]);
         credentials::create_authority(dir.path(), &fsid.to_string()).expect("an authority");
@@ -40,8 +45,9 @@ impl Site {
             .map(|(at, socket)| (name(&format!("mon.{at}")), socket.local_addr().expect("bound")))
             .collect();
         let site = Site { dir, mons };
-        for (mon, _) in &site.mons {
-            mkfs(&site.mon_dir(mon), fsid, mon, &site.mons, &[]).expect("a store");
+        for (at, (mon, _)) in site.mons.iter().enumerate() {
+            let known = if at < founders { &site.mons[..founders] } else { &[] };
+            mkfs(&site.mon_dir(mon), fsid, mon, known, &[]).expect("a store");
         }
         site
     }
@@ -84,8 +90,13 @@ pub(crate) struct Dialled {
 
 impl Dialled {
     pub(crate) async fn send(&self, message: MonMessage) {
+        self.try_send(message).await.expect("linked");
+    }
+
+    /// None: the link ended.
+    async fn try_send(&self, message: MonMessage) -> Option<()> {
         let frame = Frame::of(&Message::Mon(message)).expect("small");
-        self.sender.send(frame).await.expect("linked");
+        self.sender.send(frame).await.ok()
     }
 
     async fn recv(&mut self) -> MonMessage {
@@ -110,12 +121,17 @@ impl Dialled {
     }
 
     pub(crate) async fn command(&mut self, command: Command) -> Result<CommandReply, MonError> {
+        self.try_command(command).await.expect("linked")
+    }
+
+    /// None: the link ended before there was an answer.
+    pub(crate) async fn try_command(&mut self, command: Command) -> Option<Result<CommandReply, MonError>> {
         let id = self.next;
         self.next += 1;
-        self.send(MonMessage::Command { id, command: Box::new(command) }).await;
+        self.try_send(MonMessage::Command { id, command: Box::new(command) }).await?;
         loop {
-            match self.recv().await {
-                MonMessage::CommandReply { id: got, result } if got == id => return result,
+            match self.try_recv().await? {
+                MonMessage::CommandReply { id: got, result } if got == id => return Some(result),
                 MonMessage::Update(update) => self.updates.push(*update),
                 other => panic!("{other:?}"),
             }
@@ -123,12 +139,17 @@ impl Dialled {
     }
 
     pub(crate) async fn query(&mut self, query: Query) -> Result<Answer, MonError> {
+        self.try_query(query).await.expect("linked")
+    }
+
+    /// None: the link ended before there was an answer.
+    pub(crate) async fn try_query(&mut self, query: Query) -> Option<Result<Answer, MonError>> {
         let id = self.next;
         self.next += 1;
-        self.send(MonMessage::Query { id, query }).await;
+        self.try_send(MonMessage::Query { id, query }).await?;
         loop {
-            match self.recv().await {
-                MonMessage::QueryReply { id: got, result } if got == id => return result,
+            match self.try_recv().await? {
+                MonMessage::QueryReply { id: got, result } if got == id => return Some(result),
                 MonMessage::Update(update) => self.updates.push(*update),
                 other => panic!("{other:?}"),
             }
