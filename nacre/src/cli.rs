@@ -135,6 +135,12 @@ pub(crate) struct UpArgs {
     /// Host name under which buckets are addressed as BUCKET.NAME (repeatable).
     #[arg(long, value_name = "NAME")]
     pub s3_domain: Vec<String>,
+    /// Serve S3 by HTTPS: the certificate chain (PEM). Read again when the file changes.
+    #[arg(long, value_name = "FILE", requires = "s3_key")]
+    pub s3_cert: Option<std::path::PathBuf>,
+    /// The key of that certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "s3_cert")]
+    pub s3_key: Option<std::path::PathBuf>,
     /// Start a daemon that dies again.
     #[arg(long)]
     pub respawn: bool,

@@ -40,7 +40,7 @@ pub(crate) fn write(layout: &Layout, settings: &ClusterSettings, user: &FirstUse
         .collect();
     let value = serde_json::json!({
         "fsid": settings.fsid,
-        "s3": format!("http://{}", settings.gateway.s3),
+        "s3": settings.gateway.s3_url(),
         "admin": format!("http://{}", settings.gateway.admin),
         "nbd": settings.gateway.nbd.map(|addr| format!("nbd://{addr}")),
         "access_key": user.access_key,

@@ -59,12 +59,30 @@ pub(crate) struct GatewaySettings {
     /// Host names under which buckets are addressed as BUCKET.NAME.
     #[serde(default)]
     pub s3_domains: Vec<String>,
+    /// HTTPS for S3: the files of the certificate chain and of its key; none: plain HTTP.
+    #[serde(default)]
+    pub s3_cert: Option<PathBuf>,
+    /// See `s3_cert`.
+    #[serde(default)]
+    pub s3_key: Option<PathBuf>,
     /// NBD; none: not served.
     #[serde(default)]
     pub nbd: Option<SocketAddr>,
     /// Whether other hosts may reach it.
     #[serde(default)]
     pub nbd_insecure: bool,
+}
+
+impl GatewaySettings {
+    /// The URL of S3.
+    pub(crate) fn s3_url(&self) -> String {
+        format!("{}://{}", if self.s3_cert.is_some() { "https" } else { "http" }, self.s3)
+    }
+    /// The certificate that S3 is served with; none: plain HTTP. One sentence if it cannot be used.
+    pub(crate) fn s3_tls(&self) -> Result<Option<gateway_s3::S3Tls>, Failure> {
+        let Some((cert, key)) = self.s3_cert.as_ref().zip(self.s3_key.as_ref()) else { return Ok(None) };
+        gateway_s3::S3Tls::open(cert, key).map(Some).or_unusable("the certificate of S3 cannot be used")
+    }
 }
 
 /// What an OSD needs besides the common part.

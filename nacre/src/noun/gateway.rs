@@ -52,6 +52,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     tokio::spawn(follow_sigv2(client.clone(), config.sigv2.clone(), settings.name.clone()));
     config.domains = gateway.s3_domains.clone();
     config.cluster_id = settings.fsid.clone();
+    config.tls = gateway.s3_tls()?;
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, nbd = ?gateway.nbd, "serving");
     let images = nbd::exports(&client, settings.name.clone());
     let blocks = async {

@@ -157,11 +157,18 @@ pub(super) async fn healthy(client: &Client, settings: &ClusterSettings) -> Resu
     }
 }
 
+/// A daemon may be started from elsewhere.
+fn absolute(path: &std::path::Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
 fn gateway(args: &UpArgs) -> GatewaySettings {
     GatewaySettings {
         s3: args.s3,
         admin: args.admin,
         s3_domains: args.s3_domain.clone(),
+        s3_cert: args.s3_cert.as_deref().map(absolute),
+        s3_key: args.s3_key.as_deref().map(absolute),
         nbd: Some(args.nbd),
         nbd_insecure: args.nbd_insecure,
     }

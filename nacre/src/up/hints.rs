@@ -6,7 +6,7 @@ use crate::cluster::settings::ClusterSettings;
 
 /// Prints ready lines for aws-cli, rclone and restic.
 pub(super) fn print(layout: &Layout, settings: &ClusterSettings, user: &FirstUser) {
-    let url = format!("http://{}", settings.gateway.s3);
+    let url = settings.gateway.s3_url();
     let (key, secret) = (&user.access_key, &user.secret_key);
     println!(
         "
