@@ -1,11 +1,13 @@
 //! The words of the command line. What each does is in `noun/`.
 
 use crate::cluster::settings::Link;
+use crate::noun::bucket::words::BucketCommand;
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
 use crate::noun::osd_inspect::InspectArgs;
 use crate::noun::osd_members::{AddArgs, RmArgs};
 use crate::noun::pool::PoolShape;
+use crate::noun::user::words::UserCommand;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
 use placement_map::Flag;
@@ -81,9 +83,12 @@ pub(crate) enum Command {
     /// Objects of a pool, directly.
     #[command(subcommand)]
     Object(ObjectCommand),
-    /// S3 users and their keys.
+    /// S3 users: their keys, limits and capabilities.
     #[command(subcommand)]
     User(UserCommand),
+    /// S3 buckets.
+    #[command(subcommand)]
+    Bucket(BucketCommand),
     /// Block images.
     #[command(subcommand)]
     Image(ImageCommand),
@@ -522,54 +527,5 @@ pub(crate) enum ObjectCommand {
         pool: String,
         /// The object.
         name: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum UserCommand {
-    /// Make a user with one key pair.
-    Create {
-        /// Its id.
-        uid: String,
-        /// Its name for people.
-        #[arg(long)]
-        display_name: Option<String>,
-        /// Access key; drawn at random if absent.
-        #[arg(long, requires = "secret_key")]
-        access_key: Option<String>,
-        /// Secret key.
-        #[arg(long, requires = "access_key", env = "NACRE_SECRET_KEY", hide_env_values = true)]
-        secret_key: Option<String>,
-    },
-    /// All users.
-    Ls,
-    /// Remove a user that owns no bucket.
-    Rm {
-        /// Its id.
-        uid: String,
-    },
-    /// Keys of a user.
-    #[command(subcommand)]
-    Key(KeyCommand),
-}
-
-#[derive(Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Add a key pair, drawn at random.
-    Create {
-        /// The user's id.
-        uid: String,
-    },
-    /// The access keys of a user.
-    Ls {
-        /// The user's id.
-        uid: String,
-    },
-    /// Remove a key pair.
-    Rm {
-        /// The user's id.
-        uid: String,
-        /// The access key.
-        access_key: String,
     },
 }

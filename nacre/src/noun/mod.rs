@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod balancer;
+pub(crate) mod bucket;
 pub(crate) mod config;
 pub(crate) mod crush;
 pub(crate) mod daemon;

@@ -13,7 +13,7 @@ use crate::cluster::settings::{ClusterSettings, DaemonSettings, GatewaySettings,
 use crate::exit::{Context, Failure};
 use crate::{keys, noun, session};
 use gateway_client::{Client, ClientError};
-use gateway_s3::storage::{Secret, Storage, StorageConfig};
+use gateway_s3::storage::{Caps, NewKey, NewUser, Secret, Storage, StorageConfig};
 use placement_map::status::{Answer, Query};
 use placement_map::{Command, PoolCreate, RefusalKind};
 use std::path::PathBuf;
@@ -125,10 +125,13 @@ pub(super) async fn complete(
     }
     println!("  making the first S3 user");
     let storage = Storage::new(client.clone(), StorageConfig::default());
-    let pair = (user.access_key.clone(), Secret::new(&user.secret_key));
     let there = storage.user_get(FIRST_USER).await.map_err(Failure::unusable)?.is_some();
     if !there {
-        storage.user_create(FIRST_USER, "first user", Some(pair)).await.map_err(Failure::unusable)?;
+        let mut new = NewUser::new(FIRST_USER, "first user");
+        // It is the administrator: tools that speak the Admin Ops API work with its keys.
+        new.user.caps = Caps::all();
+        new.key = NewKey::Given(user.access_key.clone(), Secret::new(&user.secret_key));
+        storage.user_make(new).await.map_err(Failure::unusable)?;
     }
     settings.complete = true;
     settings.save(layout)?;

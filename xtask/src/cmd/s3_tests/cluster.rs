@@ -86,7 +86,7 @@ impl Cluster {
     }
 
     fn make(&self, user: &TestUser) -> Result<(), Failure> {
-        let words = ["user", "create", user.uid, "--display-name", user.name];
+        let words = ["user", "create", user.uid, "--display-name", user.name, "--email", user.email];
         let mut command = self.nacre(&words);
         command.args(["--access-key", user.access_key]);
         // Not as an argument: those can be seen by everybody on the host.
