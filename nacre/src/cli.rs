@@ -384,7 +384,7 @@ pub(crate) enum PgCommand {
 pub(crate) enum PoolCommand {
     /// All pools.
     Ls,
-    /// Make a replicated pool.
+    /// Make a pool: replicated, or erasure-coded with --ec.
     Create {
         /// Its name.
         name: String,

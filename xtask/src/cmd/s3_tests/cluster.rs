@@ -1,6 +1,6 @@
 //! The cluster that the suite runs against: real processes, ports of its own, gone with the run.
 
-use super::conf::{LIFECYCLE_DAY_S, TestUser, USERS};
+use super::conf::{KMS_KEYS, LIFECYCLE_DAY_S, TestUser, USERS};
 use crate::failure::Failure;
 use crate::process;
 use serde_json::Value;
@@ -51,8 +51,11 @@ impl Cluster {
             cluster.make(user)?;
         }
         let day = LIFECYCLE_DAY_S.to_string();
-        let words = ["config", "set", "gateway", "rgw_lc_debug_interval", &day];
-        process::output(&mut cluster.nacre(&words))?;
+        for (key, value) in
+            [("rgw_lc_debug_interval", day.as_str()), ("rgw_crypt_kms_keys", &KMS_KEYS.join(","))]
+        {
+            process::output(&mut cluster.nacre(&["config", "set", "gateway", key, value]))?;
+        }
         Ok(cluster)
     }
 
