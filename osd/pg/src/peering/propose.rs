@@ -68,6 +68,12 @@ impl Pg {
         if !drop.is_empty() {
             return Some(RowChangeKind::Shrink { drop });
         }
+        // Every in-sync member has promised every lease that may still be used, so whichever of them becomes primary waits
+        // it out. A joiner has promised this interval's only: it stays outside until its predecessors' have ended. Taken
+        // in earlier it might become primary and serve at once, beside a predecessor that still answers reads.
+        if !p.serving {
+            return None;
+        }
         // A joiner's acknowledgements were required from the moment it was level, so it has everything that
         // was committed since; `durable_to` says it also has what was committed before.
         let (optional, early) = (self.breaks(Bug::JoinerNotRequired), self.breaks(Bug::JoinerTooEarly));

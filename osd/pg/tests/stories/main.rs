@@ -106,6 +106,27 @@ fn a_new_primary_waits_out_the_lease_and_then_answers_replays_alike() {
 }
 
 #[test]
+fn nobody_joins_while_a_predecessor_may_still_answer_reads() {
+    let mut b = Bench::active();
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    let r = b.op(0, "o", read());
+    b.settle();
+    assert!(b.answer(r).is_some(), "under a lease of osd.1");
+    // osd.0 lives, but hears nothing; osd.2 is back and has all that osd.1 has.
+    b.deaf(0);
+    b.start(2);
+    b.map_of(row(2, &[0, 1], Some(1), false), &[1, 2], &[1, 2]);
+    b.settle();
+    assert!(b.row().activated);
+    // In sync, osd.2 could become primary. It has promised osd.0 nothing, and would serve at once.
+    assert_eq!(b.row().in_sync, [osd(1)]);
+    b.pass(Duration::from_secs(2));
+    b.settle();
+    assert_eq!(b.row().in_sync, [osd(1), osd(2)]);
+}
+
+#[test]
 fn a_failed_write_stays_failed_for_its_copies() {
     let mut b = Bench::active();
     let delete = b.op(0, "o", vec![Op::Delete]);
