@@ -172,6 +172,16 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether the batch that begins at `at` is there as a whole. `seen` is what was read from there on: less than all
+    /// of it where the reading ended, as for a batch that a disk put in the wrong place, over the end of the log.
+    fn is_whole(&mut self, header: &BatchHeader, at: u64, seen: &[u8]) -> Result<bool, StoreError> {
+        let len = u64::from(header.len).next_multiple_of(UNIT);
+        if len <= seen.len() as u64 || len > self.ring.bytes {
+            return Ok(header.matches(seen));
+        }
+        Ok(header.matches(&self.read_ring(at, len)?))
+    }
+
     /// A batch is written only after the one before it is durable. So a valid later batch behind the end of
     /// the chain proves that something durable is missing. So does a batch of a later incarnation: the superblock that
     /// began it was durable, and is gone.
@@ -189,7 +199,7 @@ impl Store {
             };
             let ours = self.superblock.incarnation;
             if header.incarnation > ours || header.incarnation == ours && header.sequence > head.sequence {
-                let whole = header.matches(&ahead[at as usize..]);
+                let whole = self.is_whole(&header, head.at + at, &ahead[at as usize..])?;
                 if whole && header.incarnation > ours {
                     let (lsn, theirs) = (self.durable_lsn + 1, header.incarnation);
                     // The next life must not take over what is left of that one.
