@@ -239,6 +239,8 @@ impl Pg {
         self.try_serve();
         self.advance_commit();
         if self.primary.as_ref().is_some_and(|p| !p.replies.awaiting_lease.is_empty()) {
+            // The last member whose lease was lacking may have left the set instead of granting one.
+            self.answer_confirmed_reads();
             self.renew_leases();
         }
         self.serve_shard_reads(view);

@@ -127,6 +127,18 @@ fn nobody_joins_while_a_predecessor_may_still_answer_reads() {
 }
 
 #[test]
+fn a_read_does_not_wait_for_the_lease_of_a_member_that_left() {
+    let mut b = Bench::active();
+    b.cut(2);
+    let r = b.op(0, "o", read());
+    b.settle();
+    assert_eq!(b.answer(r), None, "osd.2 has promised nothing");
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    b.settle();
+    assert!(b.answer(r).is_some(), "osd.1 has, and nobody else is in sync");
+}
+
+#[test]
 fn a_failed_write_stays_failed_for_its_copies() {
     let mut b = Bench::active();
     let delete = b.op(0, "o", vec![Op::Delete]);
