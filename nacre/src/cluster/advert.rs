@@ -28,6 +28,14 @@ impl FirstUser {
     }
 }
 
+/// Writes DIR/cluster.json anew after daemons came or went, if the cluster is far enough to be advertised.
+pub(crate) fn refresh(layout: &Layout, settings: &ClusterSettings) -> Result<(), Failure> {
+    match FirstUser::load(layout) {
+        Some(user) if settings.complete => write(layout, settings, &user),
+        _ => Ok(()),
+    }
+}
+
 /// Writes DIR/cluster.json with the daemons that run now.
 pub(crate) fn write(layout: &Layout, settings: &ClusterSettings, user: &FirstUser) -> Result<(), Failure> {
     let daemons: Vec<serde_json::Value> = settings

@@ -30,3 +30,11 @@ pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
         Err(e) => Err(e.into()),
     }
 }
+
+/// What came of removing something; that it was not there is as good.
+pub(crate) fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::answer::{ask, nonsense};
 use crate::cli::{DaemonCommand, Format, Global};
-use crate::cluster::advert::{self, FirstUser};
+use crate::cluster::advert;
 use crate::cluster::layout::Layout;
 use crate::cluster::process;
 use crate::cluster::settings::ClusterSettings;
@@ -39,10 +39,7 @@ pub(crate) async fn run(global: &Global, command: &DaemonCommand) -> Result<(), 
         DaemonCommand::Stop { name } => stop(&layout, name)?,
         DaemonCommand::OkToStop { .. } => unreachable!("asked above"),
     }
-    match FirstUser::load(&layout) {
-        Some(user) if settings.complete => advert::write(&layout, &settings, &user),
-        _ => Ok(()),
-    }
+    advert::refresh(&layout, &settings)
 }
 
 fn start(layout: &Layout, name: &str) -> Result<(), Failure> {

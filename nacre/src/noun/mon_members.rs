@@ -3,7 +3,8 @@
 use super::answer::order_with;
 use super::mon;
 use crate::cli::{Format, Global};
-use crate::cluster::advert::{self, FirstUser};
+use crate::cluster::advert;
+use crate::cluster::files::gone;
 use crate::cluster::layout::Layout;
 use crate::cluster::ports::free_ports;
 use crate::cluster::settings::{ClusterSettings, DaemonSettings, MonSettings, Monitor};
@@ -35,6 +36,10 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
         DaemonSettings { mon: Some(mon), monitors: with_me.clone(), ..make_osd::common(&settings, &name) };
     conf.save(&layout)?;
     mon::mkfs_joining(&DaemonSettings::load(&layout.conf(&name))?)?;
+    // Before it can have a vote: whatever happens to this command then, the next `up` starts a monitor whose vote a
+    // majority may need. One without a vote does no harm.
+    let before = std::mem::replace(&mut settings.monitors, with_me);
+    announce(&layout, &settings)?;
     // Reaped by nobody: this command ends before the daemon does.
     drop(process::start(&layout, &name)?);
     let add = Command::MonAdd { name: name.clone(), addr };
@@ -43,11 +48,12 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
         && failure.code == 1
     {
         // Refused, so it has no vote, and nothing depends on it.
+        settings.monitors = before;
+        announce(&layout, &settings)?;
         forget(&layout, &name)?;
         return added.map(drop);
     }
-    settings.monitors = with_me;
-    announce(&layout, &settings)?;
+    advert::refresh(&layout, &settings)?;
     if let Err(failure) = added {
         // It may have a vote, and a majority may need it: it stays.
         return Err(Failure::unusable(format!(
@@ -86,10 +92,7 @@ fn announce(layout: &Layout, settings: &ClusterSettings) -> Result<(), Failure> 
     for daemon in settings.daemons() {
         DaemonSettings::rewrite_monitors(layout, &daemon, &settings.monitors)?;
     }
-    match FirstUser::load(layout) {
-        Some(user) => advert::write(layout, settings, &user),
-        None => Ok(()),
-    }
+    advert::refresh(layout, settings)
 }
 
 /// Stops a monitor without a vote and removes what is left of it on this host.
@@ -104,11 +107,4 @@ fn forget(layout: &Layout, name: &str) -> Result<(), Failure> {
     }
     let store = layout.store(name);
     gone(std::fs::remove_dir_all(&store)).or_unusable(store.display())
-}
-
-fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
-    match removed {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::answer::order_with;
 use crate::cli::Global;
-use crate::cluster::advert::{self, FirstUser};
+use crate::cluster::advert;
+use crate::cluster::files::gone;
 use crate::cluster::layout::Layout;
 use crate::cluster::settings::ClusterSettings;
 use crate::cluster::{make_osd, process};
@@ -79,7 +80,7 @@ pub(crate) async fn add(global: &Global, args: &AddArgs) -> Result<(), Failure> 
             return Err(Failure::no(format!("{name} ended at once ({status}); see {}", log.display())));
         }
     }
-    advertise(&layout, &settings)?;
+    advert::refresh(&layout, &settings)?;
     println!("{name} is up; data moves to it in the background (`nacre status` shows how far)");
     Ok(())
 }
@@ -97,16 +98,16 @@ pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
     settings.osds.retain(|n| *n != id);
     settings.save(&layout)?;
     for file in [layout.conf(&name), layout.pid(&name), layout.stopped(&name)] {
-        remove(&file, |path| std::fs::remove_file(path))?;
+        gone(std::fs::remove_file(&file)).or_unusable(file.display())?;
     }
     let store = layout.store(&name);
     if args.zap {
-        remove(&store, |path| std::fs::remove_dir_all(path))?;
+        gone(std::fs::remove_dir_all(&store)).or_unusable(store.display())?;
     } else {
         // Not to standard output: with --format json that is one document.
         eprintln!("its store is still in {}; delete it when you are sure", store.display());
     }
-    advertise(&layout, &settings)
+    advert::refresh(&layout, &settings)
 }
 
 /// The lowest number that neither the cluster nor anything on this host's disk goes by.
@@ -130,23 +131,4 @@ fn has_space(layout: &Layout, size_bytes: u64) -> Result<(), Failure> {
         )));
     }
     Ok(())
-}
-
-fn advertise(layout: &Layout, settings: &ClusterSettings) -> Result<(), Failure> {
-    match FirstUser::load(layout) {
-        Some(user) => advert::write(layout, settings, &user),
-        None => Ok(()),
-    }
-}
-
-fn remove(
-    path: &std::path::Path,
-    how: impl Fn(&std::path::Path) -> std::io::Result<()>,
-) -> Result<(), Failure> {
-    match how(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::unusable(format!("{} cannot be removed: {e}", path.display())))
-        }
-        _ => Ok(()),
-    }
 }

@@ -6,6 +6,7 @@
 use super::first_user;
 use crate::cli::UpArgs;
 use crate::cluster::advert::FirstUser;
+use crate::cluster::files::gone;
 use crate::cluster::layout::Layout;
 use crate::cluster::make_osd;
 use crate::cluster::ports::free_ports;
@@ -190,10 +191,5 @@ fn remake_authority(dir: &std::path::Path, fsid: &str) -> Result<(), Failure> {
 
 /// Removes what a killed `prepare` left: nothing in it was ever used, for there was no cluster.toml.
 fn discard(path: PathBuf) -> Result<(), Failure> {
-    match std::fs::remove_dir_all(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::unusable(format!("{}: {e}", path.display())))
-        }
-        _ => Ok(()),
-    }
+    gone(std::fs::remove_dir_all(&path)).or_unusable(path.display())
 }
