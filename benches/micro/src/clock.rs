@@ -31,15 +31,22 @@ pub(crate) fn of_child(command: &mut Command) -> Result<f64, String> {
     Ok(field(CUTIME)? - before)
 }
 
+/// User and system time of another process and all its threads, in seconds; steps of 10 ms.
+pub(crate) fn of_process(process: u32) -> Result<f64, String> {
+    let file = format!("/proc/{process}/stat");
+    Ok(field_of(&file, UTIME)? + field_of(&file, STIME)?)
+}
+
 fn field(number: usize) -> Result<f64, String> {
-    let stat =
-        std::fs::read_to_string("/proc/self/stat").map_err(|error| format!("/proc/self/stat: {error}"))?;
+    field_of("/proc/self/stat", number)
+}
+
+fn field_of(file: &str, number: usize) -> Result<f64, String> {
+    let stat = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
     // The second field, in parentheses, may hold anything; the third starts behind the last of them.
     let rest = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     let ticks = rest.split_whitespace().nth(number - 3).and_then(|word| word.parse::<f64>().ok());
-    ticks
-        .map(|ticks| ticks / TICKS_PER_SECOND)
-        .ok_or_else(|| "/proc/self/stat: a field is missing".to_owned())
+    ticks.map(|ticks| ticks / TICKS_PER_SECOND).ok_or_else(|| format!("{file}: a field is missing"))
 }
 
 #[cfg(test)]

@@ -2,15 +2,13 @@
 //! an image in it, fio's `rbd` engine. Only what the OSD's process uses is counted as its CPU time.
 
 use super::{BLOCK_BYTES, Bench, Kind};
+use crate::clock;
 use crate::row::{Better, Row};
 use serde_json::Value;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 const POOL: &str = "nacre-bench";
 const IMAGE: &str = "blocks";
-/// Ticks a second of the times in `/proc`.
-const TICKS_PER_SECOND: f64 = 100.0;
 const DEPTH: usize = 64;
 
 impl Bench {
@@ -23,9 +21,9 @@ impl Bench {
         let (m, _) = self.ours(Kind::WriteBlock, DEPTH)?;
         prepare(self.scale.data_bytes())?;
         let osd = the_osd()?;
-        let before = cpu_seconds(osd)?;
+        let before = clock::of_process(osd)?;
         let operations = fio(&["--rw=randwrite", "--norandommap"], Some(self.scale.seconds))?;
-        let peer = operations / (cpu_seconds(osd)? - before);
+        let peer = operations / (clock::of_process(osd)? - before);
         let name = "store: 4 KiB random overwrite, depth 64, for a second of CPU, beside a Ceph OSD (size 1)";
         let ours = 1e6 / m.cpu_us();
         self.push(Row::new(name, "op", Better::More, ours).beside(Some(peer), 8.0));
@@ -91,17 +89,5 @@ fn the_osd() -> Result<u32, String> {
     match found[..] {
         [one] => Ok(one),
         _ => Err(format!("{} processes named ceph-osd run here, not one", found.len())),
-    }
-}
-
-/// User and system time of a process, seconds.
-fn cpu_seconds(process: u32) -> Result<f64, String> {
-    let file = format!("/proc/{process}/stat");
-    let text = std::fs::read_to_string(Path::new(&file)).map_err(|error| format!("{file}: {error}"))?;
-    let rest = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let fields: Vec<f64> = rest.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
-    match fields[..] {
-        [user, system] => Ok((user + system) / TICKS_PER_SECOND),
-        _ => Err(format!("{file}: a field is missing")),
     }
 }
