@@ -35,7 +35,7 @@ fn stats_of(s: &PgStatus, census: &Census) -> PgStats {
     if recovering {
         bits |= doing::RECOVERING;
     }
-    if s.unreadable > 0 {
+    if s.unreadable > 0 || s.damaged > 0 {
         bits |= doing::INCONSISTENT;
     }
     PgStats {

@@ -27,8 +27,8 @@ pub enum Effect {
         /// The effects, atomically.
         transaction: Transaction,
     },
-    /// Read data as it is now; answered by `Event::ReadDone`. The machine submits no write to the object
-    /// until then.
+    /// Read data as it is now; answered by `Event::ReadDone`. The machine submits no write that changes the
+    /// object until then.
     Read {
         /// Names it.
         ticket: Ticket,

@@ -26,6 +26,7 @@ mod ops;
 mod peering;
 mod recovery;
 mod removal;
+mod repair;
 mod replicated;
 pub mod sabotage;
 pub mod status;

@@ -15,6 +15,7 @@ use crate::ops::Ops;
 use crate::peering::primary::Primary;
 use crate::recovery::follower::Follower;
 use crate::removal::Removal;
+use crate::repair::fetch::Fetch;
 use crate::sabotage::Bug;
 use osd_class::Registry;
 use osd_object::{ObjectId, ObjectRead, Transaction};
@@ -68,7 +69,11 @@ pub struct Pg {
     pub(crate) prepared: PreparedWrites,
     /// Shards being gathered.
     pub(crate) gathers: BTreeMap<Ticket, Gather>,
-    /// Reads of our shard that wait for the view.
+    /// Ranges being fetched from other members' copies.
+    pub(crate) fetches: BTreeMap<Ticket, Fetch>,
+    /// Ranges written again here since this machine was made, since they could not be read.
+    pub(crate) repaired: u64,
+    /// Reads of our shard or copy that wait for the view.
     pub(crate) shard_reads: VecDeque<ShardReading>,
 
     pub(crate) ops: Ops,
@@ -101,6 +106,11 @@ pub(crate) enum ReadFor {
         interval: u64,
         /// Its name for the read.
         read: u64,
+    },
+    /// Our own copy, for a member whose copy is bad.
+    Copy {
+        /// What.
+        fetch: Ticket,
     },
     /// A piece of a push to a member.
     Push {
@@ -161,6 +171,8 @@ impl Pg {
             shape: None,
             prepared: PreparedWrites::default(),
             gathers: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            repaired: 0,
             shard_reads: VecDeque::new(),
             ops: Ops::default(),
             durability: Durability::default(),
@@ -191,16 +203,15 @@ impl Pg {
             Event::Peer { from, message } => self.on_peer(from, message, view),
             Event::Stored { ticket } => self.durability.stored(ticket),
             Event::ReadDone { ticket, result } => match self.reads.remove(&ticket) {
-                Some(ReadFor::Op(number)) => self.op_data_read(number, ticket, result),
+                Some(ReadFor::Op(number)) => self.op_read(number, ticket, result, view),
                 Some(ReadFor::Shard { gather, position }) => {
                     self.shard_came(gather, position, result.ok(), view);
                 }
                 Some(ReadFor::Member { to, interval, read }) => {
                     self.shard_was_read(to, interval, read, result.ok());
                 }
-                Some(ReadFor::Push { to, attempt, push }) => {
-                    self.push_data_read(to, attempt, push, result, view)
-                }
+                Some(ReadFor::Push { to, attempt, push }) => self.push_read(to, attempt, push, result, view),
+                Some(ReadFor::Copy { fetch }) => self.copy_came(fetch, self.me, result.ok(), view),
                 // Its reader lost interest: a tenure or an attempt ended.
                 None => {}
             },
@@ -225,6 +236,7 @@ impl Pg {
             self.proposal_timeout(),
             self.peers_timeout(),
             self.gathers_timeout(),
+            self.fetches_timeout(),
             self.commits_timeout(),
         ];
         as_primary.into_iter().chain([self.stray_again_at]).flatten().min()
@@ -245,6 +257,7 @@ impl Pg {
         }
         self.serve_shard_reads(view);
         self.advance_gathers(view);
+        self.advance_fetches(view);
         self.run_ops(view);
         self.advance_peers(view);
         self.level_shards();
@@ -332,7 +345,7 @@ impl Pg {
             PgMessage::ShardRepair { object, version, offset, data, .. } => {
                 self.on_shard_repair(from, object, version, (offset, data), view);
             }
-            PgMessage::ShardRepaired { object, .. } => self.shard_repaired(&object),
+            PgMessage::ShardRepaired { object, .. } => self.shard_repaired(from, &object),
             PgMessage::Replicated { durable_to, stamp, .. } => self.on_replicated(from, durable_to, stamp),
             PgMessage::LeaseRequest { interval, stamp, lease } => {
                 self.granted.grant(self.now, from, lease);

@@ -1,9 +1,12 @@
 //! What a PG says of itself, in the words operators know from Ceph.
 
 use crate::machine::Pg;
-use osd_object::Version;
+use osd_object::{ObjectId, Version};
 use placement_map::{OsdId, PgId};
 use wire_codec::pg::Condition;
+
+/// Damaged objects told by name.
+const EXAMPLES_MAX: usize = 4;
 
 /// A PG as its OSD sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,12 @@ pub struct PgStatus {
     pub joiners: Vec<JoinerStatus>,
     /// Objects that could not be read while copying them.
     pub unreadable: u64,
+    /// Objects of which some copy or shard is known to be bad and is not repaired.
+    pub damaged: u64,
+    /// A few of those, and the members whose copies are bad.
+    pub damaged_examples: Vec<(ObjectId, Vec<OsdId>)>,
+    /// Ranges written again here since the process started, since they could not be read.
+    pub repaired: u64,
     /// Operations queued or under way, and the bytes they carry.
     pub ops: u64,
     /// Bytes carried by those.
@@ -84,6 +93,12 @@ impl Pg {
             condition: self.info.condition,
             joiners: joiners.unwrap_or_default(),
             unreadable: p.map_or(0, |p| p.unreadable.len() as u64),
+            damaged: p.map_or(0, |p| p.damage.len() as u64),
+            damaged_examples: p.map_or_else(Vec::new, |p| {
+                let told = p.damage.iter().take(EXAMPLES_MAX);
+                told.map(|(object, of)| (object.clone(), of.iter().copied().collect())).collect()
+            }),
+            repaired: self.repaired,
             ops: queued + in_flight,
             op_bytes: op_bytes + p.map_or(0, |p| p.in_flight_bytes),
             put_aside: self.prepared.objects().count() as u64,
@@ -139,7 +154,7 @@ impl Pg {
             if p.serving && recovery {
                 words.push("recovering");
             }
-            if !p.unreadable.is_empty() || !p.damaged.is_empty() {
+            if !p.unreadable.is_empty() || !p.damage.is_empty() {
                 words.push("inconsistent");
             }
             if p.serving && covered && self.row.copies() >= size && joiners().next().is_none() {

@@ -40,7 +40,7 @@ impl Disk {
         self.pending.push_back((ticket, transaction));
     }
 
-    /// An object that goes takes its damage with it.
+    /// An object that goes takes its damage with it, and so does data that is written anew as a whole.
     fn replaced(&mut self, transaction: &Transaction) {
         for m in &transaction.mutations {
             match m {
@@ -52,6 +52,11 @@ impl Disk {
                     if self.unreadable.remove(from) {
                         self.unreadable.insert(to.clone());
                     }
+                }
+                Mutation::Zero { object, offset: 0, len }
+                    if self.view.objects.get(object).is_some_and(|o| o.data.len() as u64 <= *len) =>
+                {
+                    self.unreadable.remove(object);
                 }
                 _ => {}
             }

@@ -157,7 +157,7 @@ impl Pg {
         }
     }
 
-    /// A member answered.
+    /// A member answered: with a shard, or with a range of its copy.
     pub(crate) fn on_shard_data(
         &mut self,
         from: OsdId,
@@ -165,7 +165,9 @@ impl Pg {
         data: Option<Bytes>,
         view: &dyn ObjectRead,
     ) {
-        if let Some(shard) = self.row.shards.get(&from) {
+        if self.fetches.contains_key(&Ticket(read)) {
+            self.copy_came(Ticket(read), from, data, view);
+        } else if let Some(shard) = self.row.shards.get(&from) {
             self.shard_came(Ticket(read), usize::from(*shard), data, view);
         }
     }

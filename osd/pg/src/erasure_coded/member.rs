@@ -91,7 +91,7 @@ impl Pg {
         }
     }
 
-    /// Whether our shard of the object is of this version and has this range.
+    /// Whether our copy or shard of the object is of this version and has this range.
     pub(crate) fn holds(
         &self,
         object: &ObjectId,
@@ -100,10 +100,11 @@ impl Pg {
         len: u64,
         view: &dyn ObjectRead,
     ) -> bool {
-        let (Ok(Some(meta)), Ok(Some(tag))) = (view.meta(object), Tag::of(view, object)) else {
-            return false;
-        };
+        let Ok(Some(meta)) = view.meta(object) else { return false };
+        let shard = self.info.shard;
+        let tagged =
+            || Tag::of(view, object).is_ok_and(|tag| tag.is_some_and(|tag| Some(tag.shard) == shard));
         let within = len > 0 && offset.checked_add(len).is_some_and(|end| end <= meta.size);
-        meta.version == version && within && Some(tag.shard) == self.info.shard
+        meta.version == version && within && (self.shape.is_none() || tagged())
     }
 }

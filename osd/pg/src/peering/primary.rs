@@ -5,6 +5,7 @@ use super::propose::Proposal;
 use crate::durability::Then;
 use crate::machine::Pg;
 use crate::ops::replies::Replies;
+use crate::repair::damage::Damage;
 use crate::replicated::write::InFlight;
 use crate::sabotage::Bug;
 use osd_object::ObjectId;
@@ -47,8 +48,8 @@ pub(crate) struct Primary {
     pub(crate) replies: Replies,
     /// The revision of the row from which an activation was proposed.
     pub(crate) proposed_at: Option<u64>,
-    /// Objects of which a shard could not be read.
-    pub(crate) damaged: BTreeSet<ObjectId>,
+    /// Copies and shards that could not be read.
+    pub(crate) damage: Damage,
     /// Objects that could not be read to be copied.
     pub(crate) unreadable: BTreeSet<ObjectId>,
     pub(crate) attempts: u64,
@@ -105,7 +106,7 @@ impl Pg {
             uncommitted: BTreeMap::new(),
             replies: Replies::default(),
             proposed_at: None,
-            damaged: BTreeSet::new(),
+            damage: Damage::default(),
             unreadable: BTreeSet::new(),
             attempts: 0,
             pushes: 0,
@@ -129,6 +130,7 @@ impl Pg {
         }
         self.reads.clear();
         self.gathers.clear();
+        self.fetches.clear();
         self.turn_away();
     }
 

@@ -4,6 +4,7 @@ use crate::effect::Effect;
 use crate::erasure_coded::gather::{Gather, GatherFor};
 use crate::erasure_coded::tag::{TAG, Tag};
 use crate::machine::{Pg, ReadFor};
+use crate::repair::fetch::FetchFor;
 use crate::sabotage::Bug;
 use bytes::Bytes;
 use erasure::ChunkSet;
@@ -125,6 +126,32 @@ impl Pg {
         self.effect(Effect::Read { ticket, object, offset, len });
     }
 
+    /// A read of our own copy for a piece ended. What cannot be read here is fetched from another member, even
+    /// though its copy is as old as ours: the receiver must not get less than what is there.
+    pub(crate) fn push_read(
+        &mut self,
+        osd: OsdId,
+        attempt: u64,
+        push: u64,
+        result: Result<Bytes, Errno>,
+        view: &dyn ObjectRead,
+    ) {
+        let current = self.primary.as_ref().and_then(|p| p.peers.get(&osd)).map(|peer| peer.attempt);
+        let max = u64::from(self.config.push_bytes_max);
+        let fetches =
+            result.is_err() && current == Some(attempt) && !self.breaks(Bug::PushUnreadableAsAbsent);
+        let wanted = self.pushing(osd, push).filter(|_| fetches).map(|pushing| {
+            let len = max.min(pushing.size - pushing.offset);
+            ((pushing.object.clone(), pushing.version), pushing.offset, len)
+        });
+        let Some((object, offset, len)) = wanted else {
+            return self.push_data_read(osd, attempt, push, result, view);
+        };
+        let ticket = self.durability.ticket();
+        let purpose = FetchFor::Push { to: osd, attempt, push, offset, len };
+        self.fetch(ticket, object, (offset, offset + len), purpose, view);
+    }
+
     /// Data for a piece came.
     pub(crate) fn push_data_read(
         &mut self,
@@ -153,7 +180,7 @@ impl Pg {
         }
     }
 
-    /// Our own copy is unreadable: the object cannot be given to anybody.
+    /// Our own copy is unreadable, and everybody else's: the object cannot be given to anybody.
     fn cannot_read(&mut self, osd: OsdId, push: u64) {
         let Some(p) = self.primary.as_mut() else { return };
         let recovery = p.peers.get_mut(&osd).and_then(|peer| peer.recovery_mut());

@@ -154,6 +154,7 @@ impl Pg {
         let pushing = peer.recovery_mut().map(|r| std::mem::take(&mut r.pushing)).unwrap_or_default();
         // What is gathered for them is of no use, and the objects may change from here on.
         self.gathers.retain(|_, gather| !gather.is_for(osd));
+        self.fetches.retain(|_, fetch| !fetch.is_for(osd));
         for (_, push) in pushing {
             self.ops.unlock_shared(&push.object);
         }

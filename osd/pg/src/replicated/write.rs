@@ -128,8 +128,9 @@ impl Pg {
         let p = self.primary.as_mut().expect("only a primary writes");
         if changed {
             p.uncommitted.insert(object.clone(), version.seq);
-            // Perhaps it was written anew; if not, copying it finds out again.
+            // Perhaps it was written anew; if not, copying or reading it finds out again.
             p.unreadable.remove(&object);
+            p.damage.forget(&object);
         }
         let bare: BTreeSet<OsdId> = p
             .peers

@@ -2,6 +2,7 @@
 //! what the monitors say.
 
 mod bench;
+mod repair;
 mod shards;
 
 use bench::{Bench, PG, object, ops_of, osd, row};
@@ -338,18 +339,21 @@ fn a_full_osd_reads_and_deletes_and_takes_nothing() {
 }
 
 #[test]
-fn an_unreadable_object_fails_its_reader_and_nobody_else() {
+fn an_object_that_nobody_can_read_fails_its_reader_and_nobody_else() {
     let mut b = Bench::active();
     for n in ["bad", "good"] {
         b.op(0, n, write("x"));
     }
     b.settle();
-    b.rot(0, "bad");
+    for n in 0..3 {
+        b.rot(n, "bad");
+    }
     let (bad, good) = (b.op(0, "bad", read()), b.op(0, "good", read()));
     b.settle();
     assert!(matches!(b.answer(bad), Some(OsdOutcome::Done { outcome: Err(f), .. }) if f.code == Errno::EIO));
     assert!(matches!(b.answer(good), Some(OsdOutcome::Done { outcome: Ok(_), .. })));
     assert_eq!(b.node(0).pg.status().pg, PG);
+    assert_eq!(b.node(0).pg.status().state, "active+inconsistent+clean");
 }
 
 #[test]
