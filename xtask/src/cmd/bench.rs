@@ -5,12 +5,23 @@ use crate::places::Places;
 use crate::process::{self, cargo};
 use std::path::Path;
 
-/// Benchmarks by name, and the package that has each.
-const BENCHES: &[(&str, &str)] = &[("micro", "benches-micro")];
+/// A package of measurements.
+struct Bench {
+    name: &'static str,
+    package: &'static str,
+    /// Whole clusters: the package has several suites, is told which by its first argument, and needs `nacre`.
+    clusters: bool,
+}
+
+const fn bench(name: &'static str, package: &'static str, clusters: bool) -> Bench {
+    Bench { name, package, clusters }
+}
+
+const BENCHES: &[Bench] = &[bench("micro", "benches-micro", false), bench("block", "benches-macro", true)];
 
 /// Builds the benchmark that the first argument names and hands it the rest.
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
-    let (package, args) = find(args)?;
+    let (bench, args) = find(args)?;
     let places = Places::find()?;
     let args = args.iter().map(|arg| match arg.as_str() {
         // The children run in the checkout, the caller may not.
@@ -22,16 +33,22 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         other => Ok(other.into()),
     });
     let args = args.collect::<Result<Vec<_>, Failure>>()?;
-    process::run(cargo(&places).args(["run", "--quiet", "--release", "-p", package, "--"]).args(args))
+    let mut command = cargo(&places);
+    command.args(["run", "--quiet", "--release", "-p", bench.package, "--"]);
+    if bench.clusters {
+        process::run(cargo(&places).args(["build", "--release", "-p", "nacre"]))?;
+        command.arg(bench.name).env("NACRE_BIN", places.nacre());
+    }
+    process::run(command.args(args))
 }
 
-fn find(args: &[String]) -> Result<(&'static str, &[String]), Failure> {
-    let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+fn find(args: &[String]) -> Result<(&'static Bench, &[String]), Failure> {
+    let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
     let wrong =
         |got: &str| Failure::Usage(format!("cargo xtask bench takes one of: {}{got}", names.join(" ")));
     let (name, rest) = args.split_first().ok_or_else(|| wrong(""))?;
-    let found = BENCHES.iter().find(|(bench, _)| bench == name);
-    Ok((found.ok_or_else(|| wrong(&format!(", not `{name}`")))?.1, rest))
+    let found = BENCHES.iter().find(|bench| bench.name == name);
+    Ok((found.ok_or_else(|| wrong(&format!(", not `{name}`")))?, rest))
 }
 
 #[cfg(test)]
@@ -42,9 +59,10 @@ mod tests {
     fn a_bench_is_found_by_name_and_strangers_are_refused() {
         let args = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let micro = args(&["micro", "crush", "--quick"]);
-        assert_eq!(find(&micro).expect("known"), ("benches-micro", &micro[1..]));
+        let (bench, rest) = find(&micro).map_err(|error| error.to_string()).expect("known");
+        assert_eq!((bench.package, rest), ("benches-micro", &micro[1..]));
         for bad in [args(&[]), args(&["nonsense"])] {
-            assert_eq!(find(&bad).expect_err("refused").exit_code(), 2);
+            assert_eq!(find(&bad).map(|_| ()).expect_err("refused").exit_code(), 2);
         }
     }
 }

@@ -66,8 +66,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        args: "micro [SUITE]... [--quick] [--json FILE]",
-        about: "measurements beside other programs",
+        args: "micro [SUITE]... [--quick] [--json FILE] | block [--against ceph] [--short] [--json FILE]",
+        about: "measurements beside other programs; `block`: a cluster's images through fio",
         run: bench::run,
     },
     Command {

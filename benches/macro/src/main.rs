@@ -1,0 +1,46 @@
+//! Measurements of a whole cluster, beside other systems on the same machine in the same run.
+//!
+//! `cargo xtask bench block [--against ceph] [--short] ...`; `block/mod.rs` says what is measured.
+
+mod block;
+mod ceph;
+mod ceph_conf;
+mod fio;
+mod nacre;
+mod options;
+mod procs;
+mod row;
+
+use options::Options;
+use row::Row;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(rows) => {
+            let missed: Vec<&Row> = rows.iter().filter(|row| !row.holds()).collect();
+            missed.iter().for_each(|row| eprintln!("not reached: {row}"));
+            ExitCode::from(u8::from(!missed.is_empty()))
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn measure() -> Result<Vec<Row>, String> {
+    let mut args = std::env::args().skip(1);
+    let suite = args.next().unwrap_or_default();
+    let options = Options::parse(args)?;
+    let rows = match suite.as_str() {
+        "block" => block::run(&options)?,
+        other => return Err(format!("no measurement is called {other:?}; there is: block")),
+    };
+    println!("\nin short:");
+    rows.iter().for_each(|row| println!("{row}"));
+    if let Some(file) = &options.json {
+        std::fs::write(file, row::to_json(&rows)).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(rows)
+}
