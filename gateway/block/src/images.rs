@@ -11,7 +11,7 @@ use crate::object::Objects;
 use crate::tenure::LockObject;
 use gateway_client::{OpError, Rados};
 use osd_class::lock::{Holder, assert_held};
-use osd_object::{ObjectName, OmapRange, Op, OpResult};
+use osd_object::{AllocHint, ObjectName, OmapRange, Op, OpResult};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -226,6 +226,7 @@ impl<R: Rados> Images<R> {
             prefix: header.data_prefix.clone(),
             tenure,
             marked: Marked::default(),
+            hint: AllocHint { expected_object_bytes: header.layout.object_bytes(), ..AllocHint::default() },
             loose_ends: AtomicBool::new(false),
         };
         Arc::new(Image::new(objects, self.lock(id, image), header))

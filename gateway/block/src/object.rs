@@ -6,7 +6,7 @@ use crate::name;
 use crate::tenure::Tenure;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
-use osd_object::{ObjectName, Op, OpResult};
+use osd_object::{AllocHint, ObjectName, Op, OpResult};
 use std::sync::atomic::{AtomicBool, Ordering};
 use stdx::Errno;
 
@@ -19,6 +19,8 @@ pub(crate) struct Objects<R> {
     /// None: opened for reading only.
     pub(crate) tenure: Option<Tenure>,
     pub(crate) marked: Marked,
+    /// What is known of its data objects beforehand.
+    pub(crate) hint: AllocHint,
     /// Something was sent of which we do not know whether it ended.
     pub(crate) loose_ends: AtomicBool,
 }
@@ -86,7 +88,12 @@ impl<R: Rados> Objects<R> {
 
     /// Writes into an object.
     pub(crate) async fn write(&self, object: u64, offset: u64, data: Bytes) -> Result<(), BlockError> {
-        Ok(self.change(object, &[Op::Write { offset, data }]).await??)
+        let write = Op::Write { offset, data };
+        if self.marked.holds(object) {
+            return Ok(self.change(object, &[write]).await??);
+        }
+        // It may not be there yet.
+        Ok(self.change(object, &[Op::SetAllocHint { hint: self.hint }, write]).await??)
     }
 
     /// Whether late writes of an earlier holder are possible, so that what is absent must be marked too.

@@ -248,6 +248,10 @@ fn extents(examiner: &mut Examiner, o: &ObjectView) -> Result<Shown, StoreError>
             json!({
                 "offset": e.offset, "unit": e.unit, "device_offset": e.device_offset, "shared": e.shared,
                 "units": e.units.iter().map(unit).collect::<Vec<_>>(),
+                "packed": e.packed.as_ref().map(|p| json!({
+                    "algorithm": p.algorithm.to_string(), "bytes": p.bytes,
+                    "unpacked_bytes": p.unpacked_bytes, "live_bytes": p.live_bytes,
+                })),
             })
         })
         .collect();
@@ -260,10 +264,13 @@ fn extents(examiner: &mut Examiner, o: &ObjectView) -> Result<Shown, StoreError>
             e.device_offset.to_string(),
             if e.shared { "shared" } else { "own" }.to_string(),
             bad.to_string(),
+            e.packed
+                .as_ref()
+                .map_or("-".to_string(), |p| format!("{} {}->{}", p.algorithm, p.unpacked_bytes, p.bytes)),
             e.units.iter().map(|(crc, _)| format!("{crc:08x}")).collect::<Vec<_>>().join(" "),
         ]
     };
-    let heading = ["OFFSET", "UNITS", "UNIT", "DEVICE_OFFSET", "OWNERS", "BAD", "CRC32C"];
+    let heading = ["OFFSET", "UNITS", "UNIT", "DEVICE_OFFSET", "OWNERS", "BAD", "PACKED", "CRC32C"];
     let text = table::render(&heading, &extents.iter().map(row).collect::<Vec<_>>());
     Ok((
         json!({ "id": o.id.to_string(), "extents": values }),

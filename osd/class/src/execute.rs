@@ -4,6 +4,7 @@ use crate::registry::{Access, MethodContext, Registry};
 use crate::snapped::Snapped;
 use bytes::Bytes;
 use osd_object::draft::{Draft, is_internal_xattr};
+use osd_object::hint::HINT_XATTR;
 use osd_object::op::{OpFailure, OpOutcome, Snaps};
 use osd_object::view::ObjectMeta;
 use osd_object::{
@@ -283,6 +284,11 @@ impl Step<'_, '_> {
                     return Err(Errno::EEXIST);
                 }
                 draft.touch();
+            }
+            Op::SetAllocHint { hint } => {
+                if !draft.exists() {
+                    draft.set_xattr(HINT_XATTR, hint.to_value());
+                }
             }
             Op::Write { offset, data } => draft.write(*offset, data.clone())?,
             Op::WriteFull { data } => {

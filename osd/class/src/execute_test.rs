@@ -3,9 +3,10 @@
 use super::*;
 use crate::memory::apply_op;
 use crate::registry::{ClassError, Method, ObjectClass};
-use osd_object::ObjectName;
+use osd_object::hint::HINT_XATTR;
 use osd_object::model::Model;
 use osd_object::op::Compare;
+use osd_object::{AllocHint, ObjectName};
 use placement_map::PoolId;
 
 /// A class for these tests: a counter in the omap.
@@ -86,6 +87,20 @@ fn writes_create_and_reads_see_the_state_before() {
     assert_eq!(w.run(&[Op::Read { offset: 0, len: 0 }]), Ok(vec![OpResult::Data(b("x"))]));
     let meta = w.model.meta(&id()).unwrap().unwrap();
     assert_eq!((meta.version, meta.mtime, meta.size), (Version { interval: 1, seq: 3 }, WallTime(9), 1));
+}
+
+#[test]
+fn a_hint_is_taken_by_what_makes_the_object_and_never_shown() {
+    let mut w = world();
+    let hint = |bytes| AllocHint { expected_object_bytes: bytes, ..AllocHint::default() };
+    let set = |bytes| Op::SetAllocHint { hint: hint(bytes) };
+    w.run(&[set(5), Op::Append { data: b("x") }]).unwrap();
+    let kept = |w: &World| w.model.xattr(&id(), HINT_XATTR).unwrap();
+    assert_eq!(kept(&w), Some(hint(5).to_value()));
+    w.run(&[set(6), Op::Append { data: b("y") }]).unwrap();
+    assert_eq!(kept(&w), Some(hint(5).to_value()), "it exists already");
+    assert_eq!(w.run(&[Op::GetXattrs]), Ok(vec![OpResult::Xattrs(Vec::new())]));
+    assert_eq!(w.code(&[Op::GetXattr { name: HINT_XATTR.into() }]), (Errno::EINVAL, 0));
 }
 
 #[test]

@@ -194,6 +194,7 @@ impl Registry {
             | Op::WriteFull { .. }
             | Op::Append { .. }
             | Op::WriteSame { .. }
+            | Op::SetAllocHint { .. }
             | Op::Rollback { .. }
             | Op::Zero { .. }
             | Op::Truncate { .. }

@@ -3,6 +3,7 @@
 
 pub mod draft;
 pub mod extents;
+pub mod hint;
 pub mod model;
 pub mod name;
 pub mod op;
@@ -12,6 +13,7 @@ pub mod transaction;
 pub mod view;
 
 pub use extents::Extents;
+pub use hint::{AllocHint, Compressible};
 pub use name::{ObjectId, ObjectName};
 pub use op::{Op, OpResult, RequestId};
 pub use snap::{SnapContext, SnapId};

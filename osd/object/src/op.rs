@@ -1,5 +1,6 @@
 //! Operations: what a client asks of one object, as a list applied atomically.
 
+use crate::hint::AllocHint;
 use crate::snap::SnapId;
 use crate::snapset::SnapSet;
 use crate::view::{ObjectMeta, OmapPage, OmapRange};
@@ -183,6 +184,12 @@ pub enum Op {
         /// What is repeated; not empty.
         data: Bytes,
     },
+    /// What is known of a new object. Taken only by the operation that makes the object, and then its first step: on one
+    /// that exists it does nothing.
+    SetAllocHint {
+        /// What is known.
+        hint: AllocHint,
+    },
     /// The object becomes what it was at a snapshot; absent if it did not exist then. The last step of its operation.
     Rollback {
         /// The snapshot.
@@ -227,6 +234,7 @@ stdx::codec_enum!(Op {
     43 => OmapRmRange { start, end },
     44 => WriteSame { offset, len, data },
     45 => Rollback { snap },
+    46 => SetAllocHint { hint },
     64 => Call { class, method, input },
 });
 

@@ -1,6 +1,8 @@
 //! Keys and values of index rows (docs/formats/store.md).
 
-use osd_object::{ObjectMeta, Version};
+use crate::layout::UNIT;
+use osd_object::draft::OBJECT_BYTES_MAX;
+use osd_object::{AllocHint, Compressible, ObjectMeta, Version};
 use stdx::time::WallTime;
 
 /// What a row of the family `Rows` is.
@@ -52,17 +54,48 @@ pub(crate) struct ObjectRow {
     pub(crate) meta: ObjectMeta,
     /// Whether it may have attributes or omap rows.
     pub(crate) has_rows: bool,
+    pub(crate) hint: RowHint,
+}
+
+/// What the writes of an object are planned by, of the hint that is an attribute of it (`osd_object::hint`): in the row,
+/// as no write should look up an attribute first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowHint {
+    pub(crate) compressible: Compressible,
+    /// Units that the object will have, rounded up to a power of two: its exponent and 1; 0: unknown. At most 31.
+    expected: u8,
+}
+
+impl RowHint {
+    pub(crate) fn of(hint: &AllocHint) -> RowHint {
+        let units = hint.expected_object_bytes.min(OBJECT_BYTES_MAX).div_ceil(UNIT);
+        let expected = if units == 0 { 0 } else { units.next_power_of_two().trailing_zeros() as u8 + 1 };
+        RowHint { compressible: hint.compressible, expected }
+    }
+    /// Units that the object will have, if that is known.
+    pub(crate) fn expected_units(self) -> Option<u64> {
+        self.expected.checked_sub(1).map(|exponent| 1 << exponent)
+    }
 }
 
 const VERSION: u8 = 1;
 const ROW_BYTES: usize = 42;
+const HAS_ROWS: u8 = 1;
+const COMPRESSIBLE: u8 = 2;
+const INCOMPRESSIBLE: u8 = 4;
+const EXPECTED_SHIFT: u32 = 3;
 
 impl ObjectRow {
     /// `{version u8, flags u8, number u64, size u64, interval u64, seq u64, mtime u64}`
     pub(crate) fn encode(&self) -> [u8; ROW_BYTES] {
         let mut out = [0; ROW_BYTES];
         out[0] = VERSION;
-        out[1] = u8::from(self.has_rows);
+        out[1] = (u8::from(self.has_rows) * HAS_ROWS) | (self.hint.expected << EXPECTED_SHIFT);
+        out[1] |= match self.hint.compressible {
+            Compressible::Unknown => 0,
+            Compressible::Yes => COMPRESSIBLE,
+            Compressible::No => INCOMPRESSIBLE,
+        };
         let m = &self.meta;
         let words = [self.number, m.size, m.version.interval, m.version.seq, m.mtime.0];
         for (slot, word) in out[2..].chunks_exact_mut(8).zip(words) {
@@ -73,9 +106,17 @@ impl ObjectRow {
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<ObjectRow> {
         let bytes: &[u8; ROW_BYTES] = bytes.try_into().ok()?;
-        if bytes[0] != VERSION || bytes[1] > 1 {
+        if bytes[0] != VERSION {
             return None;
         }
+        let flags = bytes[1];
+        let compressible = match flags & (COMPRESSIBLE | INCOMPRESSIBLE) {
+            0 => Compressible::Unknown,
+            COMPRESSIBLE => Compressible::Yes,
+            INCOMPRESSIBLE => Compressible::No,
+            _ => return None,
+        };
+        let hint = RowHint { compressible, expected: flags >> EXPECTED_SHIFT };
         let word = |i: usize| {
             let mut w = [0; 8];
             w.copy_from_slice(&bytes[2 + i * 8..10 + i * 8]);
@@ -83,7 +124,7 @@ impl ObjectRow {
         };
         let version = Version { interval: word(2), seq: word(3) };
         let meta = ObjectMeta { size: word(1), version, mtime: WallTime(word(4)) };
-        Some(ObjectRow { number: word(0), meta, has_rows: bytes[1] == 1 })
+        Some(ObjectRow { number: word(0), meta, has_rows: flags & HAS_ROWS != 0, hint })
     }
 }
 
@@ -94,8 +135,19 @@ mod tests {
     #[test]
     fn rows_come_back() {
         let meta = ObjectMeta { size: 5, version: Version { interval: 6, seq: 7 }, mtime: WallTime(8) };
-        let row = ObjectRow { number: 4, meta, has_rows: true };
+        let mut row = ObjectRow { number: 4, meta, has_rows: true, hint: RowHint::default() };
         assert_eq!(ObjectRow::decode(&row.encode()), Some(row));
+        for (bytes, units) in
+            [(0, None), (1, Some(1)), (4 << 20, Some(1024)), (5 << 20, Some(2048)), (u64::MAX, Some(1 << 15))]
+        {
+            for compressible in [Compressible::Unknown, Compressible::Yes, Compressible::No] {
+                let hint = AllocHint { expected_object_bytes: bytes, expected_write_bytes: 0, compressible };
+                row.hint = RowHint::of(&hint);
+                row.has_rows = !row.has_rows;
+                assert_eq!(row.hint.expected_units(), units);
+                assert_eq!(ObjectRow::decode(&row.encode()), Some(row));
+            }
+        }
         assert_eq!(ObjectRow::decode(&row.encode()[1..]), None);
         assert_eq!(chunk_of_key(&chunk_key(3, 9)), Some((3, 9)));
         assert_eq!(chunk_of_key(&[0; 11]), None);

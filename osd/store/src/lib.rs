@@ -31,6 +31,7 @@ const _: () = assert!(
 mod blocking;
 mod buf;
 mod chunk;
+mod compress;
 mod config;
 pub mod device;
 mod error;
@@ -47,6 +48,7 @@ mod superblock;
 mod wal;
 
 pub use buf::AlignedBuf;
+pub use compress::{Algorithm, Compression, PackWhich};
 pub use config::{CacheMode, DiscardMode, Identity, StoreConfig, Uuid16};
 pub use error::StoreError;
 pub use layout::{STORE_BYTES_MIN, UNIT_BYTES};
@@ -54,6 +56,6 @@ pub use layout::{STORE_BYTES_MIN, UNIT_BYTES};
 pub use store::harness;
 pub use store::{
     Completion, CopyView, Examiner, ExtentView, FsckReport, Limits, LogBatchView, LogView, ObjectView,
-    Problem, Repaired, ScrubBudget, ScrubCursor, ScrubObject, ScrubPage, Store, SuperblockView, Usage, fsck,
-    repair,
+    PackedView, Problem, Repaired, ScrubBudget, ScrubCursor, ScrubObject, ScrubPage, Store, SuperblockView,
+    Usage, fsck, repair,
 };

@@ -55,6 +55,17 @@ impl Overlay {
         (at < data.len()).then(|| data.slice(at..at + UNIT_BYTES))
     }
 
+    /// The newest bytes of a run that was written as a whole and never in part, if they are in memory.
+    pub(crate) fn get_run(&self, run: Run) -> Option<Bytes> {
+        if run.len == 1 {
+            return self.get(run.start);
+        }
+        let (start, data) = self.fresh.range(..=run.start).next_back()?;
+        let at = (run.start - start) as usize * UNIT_BYTES;
+        let end = at + run.len as usize * UNIT_BYTES;
+        (end <= data.len()).then(|| data.slice(at..end))
+    }
+
     /// Whether any unit of a run may have newer bytes in memory.
     pub(crate) fn touches(&self, run: Run) -> bool {
         let fresh = self.fresh.range(..run.end()).next_back();

@@ -59,6 +59,7 @@ sabotages! {
         "Trim the log before the superblock that says so is durable.";
     OverwriteSuperblockInForce, "overwrite-superblock-in-force", "Rewrite the superblock pair in force.";
     SkipReadChecksum, "skip-read-checksum", "Return what the device returns.";
+    FreePackedEarly, "free-packed-early", "Free a packed extent when the first of its units is overwritten.";
     OverwriteShared, "overwrite-shared", "Overwrite in place what a clone shares.";
     RetryFailedFlush, "retry-failed-flush", "Flush again after a failed flush, and go on if that succeeds.";
     IgnoreFailedWrite, "ignore-failed-write", "Go on after a failed write in place.";

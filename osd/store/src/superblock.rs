@@ -18,8 +18,10 @@ const VERSION: u16 = 1;
 /// Feature: writes that had been acknowledged are missing. Set when an open finds damage below what the log promised;
 /// taken back when the cluster has noted it. Incompatible, so that no build that would overlook it opens the store.
 pub(crate) const LOST_WRITES: u64 = 1;
+/// Feature: extent rows may have packed extents, object rows hints. Set by mkfs, and in an older store before the first of them.
+pub(crate) const PACKED_EXTENTS: u64 = 2;
 /// Incompatible features this build knows.
-const FEATURES_KNOWN: u64 = LOST_WRITES;
+const FEATURES_KNOWN: u64 = LOST_WRITES | PACKED_EXTENTS;
 
 /// What the superblock says.
 #[derive(Clone, Debug, PartialEq, Eq)]

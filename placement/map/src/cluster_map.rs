@@ -137,7 +137,12 @@ impl ClusterMap {
         self.pools.get(&pg.pool).is_some_and(|pool| pg.seed < pool.pg_num)
     }
 
-    /// The setting in force for a daemon such as `osd.3`; see [`config::effective`].
+    /// What somebody set for a daemon such as `osd.3`, its role or all; see [`config::set_value`].
+    pub fn set_value(&self, daemon: &str, key: &str) -> Option<&str> {
+        config::set_value(&self.config, daemon, key)
+    }
+
+    /// The setting in force for a daemon; see [`config::effective`].
     pub fn setting(&self, daemon: &str, key: &str) -> Option<&str> {
         config::effective(&self.config, daemon, key)
     }

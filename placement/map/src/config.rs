@@ -81,7 +81,12 @@ pub const SETTINGS: &[Setting] = &[
         "a peer that does not answer for this long is reported",
     ),
     setting("osd_max_backfills", Kind::Count, "2", "PGs that one OSD backfills at once, as their primary"),
-    setting("osd_memory_target", Kind::Size, "1G", "memory an OSD's caches aim to stay within"),
+    setting(
+        "osd_memory_target",
+        Kind::Size,
+        "1G",
+        "memory an OSD's caches aim to stay within, 128M at least; until it is set, what the OSD's own settings file says",
+    ),
     setting("osd_pool_default_pg_num", Kind::Count, "32", "PGs of a new pool"),
     setting("osd_pool_default_size", Kind::Count, "3", "copies in a new pool"),
     setting(
@@ -173,13 +178,19 @@ pub fn effective<'a>(
     daemon: &str,
     key: &str,
 ) -> Option<&'a str> {
+    set_value(values, daemon, key).or_else(|| find(key).map(|s| s.default))
+}
+
+/// The same without the default: what somebody set.
+pub fn set_value<'a>(
+    values: &'a BTreeMap<(String, String), String>,
+    daemon: &str,
+    key: &str,
+) -> Option<&'a str> {
     let role = daemon.split('.').next().unwrap_or_default();
-    for section in [daemon, role, "global"] {
-        if let Some(value) = values.get(&(section.to_owned(), key.to_owned())) {
-            return Some(value);
-        }
-    }
-    find(key).map(|s| s.default)
+    [daemon, role, "global"]
+        .into_iter()
+        .find_map(|section| values.get(&(section.to_owned(), key.to_owned())).map(String::as_str))
 }
 
 #[cfg(test)]

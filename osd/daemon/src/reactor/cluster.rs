@@ -7,10 +7,33 @@ use osd_object::ObjectRead;
 use osd_pg::host::Changes;
 use osd_pg::names::meta_object;
 use osd_pg::{Event, Pg, PgConfig};
-use placement_map::{Command, OsdBoot, OsdId, PgId, PoolId, Uuid};
+use osd_store::{Algorithm, Compression, PackWhich};
+use placement_map::config::parse_size;
+use placement_map::{
+    Command, CompressionAlgorithm, CompressionMode, OsdBoot, OsdId, PgId, PoolCompression, PoolId, Uuid,
+};
 use std::collections::BTreeSet;
 use wire_codec::MonMessage;
 use wire_codec::mon::Update;
+
+/// What a pool wants, in the store's terms.
+fn compression(wanted: PoolCompression) -> Compression {
+    Compression {
+        which: match wanted.mode {
+            CompressionMode::Passive => PackWhich::Hinted,
+            CompressionMode::Aggressive => PackWhich::NotRefused,
+            CompressionMode::Force => PackWhich::All,
+        },
+        algorithm: match wanted.algorithm {
+            CompressionAlgorithm::Lz4 => Algorithm::Lz4,
+            CompressionAlgorithm::Zstd => Algorithm::Zstd,
+        },
+        required_ratio_permille: wanted.required_ratio_permille,
+    }
+}
+
+/// Below this a store does not run well; less is not tried.
+const MEMORY_BYTES_MIN: u64 = 128 << 20;
 
 /// One TiB: the size that has CRUSH weight 1.0.
 const TIB: u128 = 1 << 40;
@@ -57,6 +80,14 @@ impl Reactor {
         // The monitors take no other words; an older map knows none.
         let mode = set.and_then(|word| word.parse().ok()).unwrap_or_default();
         self.store.set_discard(mode);
+        let central = self.view.map().set_value(&self.config.id.to_string(), "osd_memory_target");
+        let own = self.config.store.memory_target_bytes;
+        self.store.set_memory_target(central.and_then(parse_size).unwrap_or(own).max(MEMORY_BYTES_MIN));
+        let pools = self.view.map().pools.iter();
+        let wanted = pools.filter_map(|(id, pool)| Some((*id, compression(pool.compression()?)))).collect();
+        if let Err(source) = self.store.set_compressions(&wanted) {
+            self.fatal.get_or_insert(OsdError::Store { osd: self.config.id, source });
+        }
     }
 
     fn follow_osds(&mut self) {

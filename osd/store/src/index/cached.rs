@@ -36,14 +36,22 @@ fn place(family: Family) -> Option<usize> {
     }
 }
 
+/// The part of a memory target that hot rows take, with what they cost beside their bytes.
+const TARGET_PART: u64 = 24;
+
+/// Of one generation of one family: two of each.
+fn most_bytes(memory_target_bytes: u64) -> usize {
+    usize::try_from(memory_target_bytes / TARGET_PART / 4).unwrap_or(usize::MAX)
+}
+
 impl CachedIndex {
-    /// In front of `inner`, in about `bytes` of memory.
-    pub(crate) fn new(inner: Box<dyn Index>, bytes: u64) -> CachedIndex {
+    /// In front of `inner`, with its part of a memory target.
+    pub(crate) fn new(inner: Box<dyn Index>, memory_target_bytes: u64) -> CachedIndex {
         let hot = || Hot {
             young: HashMap::new(),
             old: HashMap::new(),
             young_bytes: 0,
-            most_bytes: usize::try_from(bytes / 4).unwrap_or(usize::MAX),
+            most_bytes: most_bytes(memory_target_bytes),
         };
         CachedIndex { inner, rows: RefCell::new([hot(), hot()]) }
     }
@@ -64,19 +72,24 @@ impl Hot {
         if let Some(held) = self.young.get_mut(key) {
             self.young_bytes = self.young_bytes + value.len() - held.len();
             *held = value;
-            return;
+            return self.turn();
         }
         self.old.remove(key);
         self.insert(key.into(), value);
     }
 
     fn insert(&mut self, key: Box<[u8]>, value: Bytes) {
+        self.turn();
+        self.young_bytes += key.len() + value.len() + ENTRY_BYTES;
+        self.young.insert(key, value);
+    }
+
+    /// A generation that is full becomes the old one.
+    fn turn(&mut self) {
         if self.young_bytes > self.most_bytes {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
-        self.young_bytes += key.len() + value.len() + ENTRY_BYTES;
-        self.young.insert(key, value);
     }
 
     fn remove(&mut self, key: &[u8]) {
@@ -151,6 +164,14 @@ impl Index for CachedIndex {
     fn flush_wait(&mut self, lsn: u64) -> Result<(), IndexError> {
         self.inner.flush_wait(lsn)
     }
+    fn set_memory_target(&mut self, bytes: u64) {
+        for hot in self.rows.get_mut() {
+            hot.most_bytes = most_bytes(bytes);
+            hot.turn();
+        }
+        self.inner.set_memory_target(bytes);
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.inner.disk_bytes()
     }
@@ -170,7 +191,7 @@ mod tests {
         for most in [0u64, 2_000, 1 << 20] {
             let (bare_disk, disk) = (MapDisk::new(), MapDisk::new());
             let mut bare = MapIndex::open(&bare_disk);
-            let mut cached = CachedIndex::new(Box::new(MapIndex::open(&disk)), most);
+            let mut cached = CachedIndex::new(Box::new(MapIndex::open(&disk)), most * TARGET_PART);
             for _ in 0..3_000 {
                 let mut batch = IndexBatch::new();
                 for _ in 0..rng.below(4) {

@@ -92,6 +92,9 @@ pub trait Index {
     fn flush_wait(&mut self, lsn: u64) -> Result<(), IndexError>;
     /// Bytes it takes on its file system.
     fn disk_bytes(&self) -> u64;
+    /// What it may use for caches from now on, as its part of a memory target of so many bytes. Nothing to one that has
+    /// none.
+    fn set_memory_target(&mut self, _bytes: u64) {}
 }
 
 /// The decoded `APPLIED_KEY` row.

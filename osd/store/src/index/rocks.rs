@@ -19,6 +19,7 @@ const STOP_FILES: i32 = 128;
 /// A RocksDB database under the index contract.
 pub struct RocksIndex {
     db: DB,
+    cache: Cache,
     path: PathBuf,
     unlogged: WriteOptions,
 }
@@ -50,7 +51,7 @@ impl RocksIndex {
         memory_bytes: u64,
         read_only: bool,
     ) -> Result<RocksIndex, IndexError> {
-        let cache = Cache::new_lru_cache((memory_bytes / 4) as usize);
+        let cache = Cache::new_lru_cache(cache_bytes(memory_bytes));
         let names = Family::ALL.map(Family::name).into_iter().chain(["default"]);
         let families = names.map(|name| ColumnFamilyDescriptor::new(name, family_options(&cache)));
         let db = match read_only {
@@ -60,7 +61,7 @@ impl RocksIndex {
         let db = db.map_err(|e| IndexError::new("open the index", e))?;
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
-        Ok(RocksIndex { db, path: path.to_path_buf(), unlogged })
+        Ok(RocksIndex { db, cache, path: path.to_path_buf(), unlogged })
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -146,10 +147,19 @@ impl Index for RocksIndex {
         self.flush(lsn, true)
     }
 
+    fn set_memory_target(&mut self, bytes: u64) {
+        self.cache.set_capacity(cache_bytes(bytes));
+    }
+
     fn disk_bytes(&self) -> u64 {
         let Ok(files) = std::fs::read_dir(&self.path) else { return 0 };
         files.flatten().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum()
     }
+}
+
+/// Of a memory target, what blocks of the index may take.
+fn cache_bytes(memory_bytes: u64) -> usize {
+    (memory_bytes / 4) as usize
 }
 
 fn options(memory_bytes: u64) -> Result<Options, IndexError> {

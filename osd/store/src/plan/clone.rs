@@ -18,12 +18,13 @@ impl<'a> Planner<'a> {
         let mut row = self.touch(to)?;
         row.meta = source.meta;
         row.has_rows = source.has_rows;
+        row.hint = source.hint;
         self.set(to, Some(row));
         for c in self.chunks_with_data(source.number, &all_units())? {
             let shared = self.chunk(source.number, c)?.chunk.clone();
-            for piece in shared.pieces() {
-                self.from.space.shared.add(piece.run);
-                self.plan.undo.push(Undo::Share(piece.run));
+            for run in shared.runs() {
+                self.from.space.shared.add(run);
+                self.plan.undo.push(Undo::Share(run));
             }
             let state = self.chunk(row.number, c)?;
             state.chunk = shared;

@@ -2,7 +2,7 @@
 
 use super::{FreshWrite, Planner, Run};
 use crate::buf::{AlignedBuf, is_direct};
-use crate::chunk::{CHUNK_BYTES, CHUNK_UNITS};
+use crate::chunk::{CHUNK_BYTES, CHUNK_UNITS, Slot};
 use crate::error::StoreError;
 use crate::index::Family;
 use crate::keys::{ObjectRow, chunk_key, chunk_of_key};
@@ -18,7 +18,7 @@ use stdx::checksum::crc32c;
 /// it, the second write costs less than the extra device operation on the way to the acknowledgement.
 pub(crate) const FRESH_BYTES_MIN: usize = 32 << 10;
 
-fn place(unit: u64) -> (u32, usize) {
+pub(super) fn place(unit: u64) -> (u32, usize) {
     ((unit / CHUNK_UNITS as u64) as u32, (unit % CHUNK_UNITS as u64) as usize)
 }
 
@@ -54,11 +54,14 @@ impl<'a> Planner<'a> {
     ) -> Result<(), StoreError> {
         let units = range.start / UNIT..units_for(range.end);
         // Units that cannot be overwritten in place are taken together, so that they lie together.
-        let mut wanted = 0;
+        let (mut wanted, mut first) = (0, units.start);
         for unit in units.clone() {
-            wanted += u64::from(!self.in_place(row.number, unit)?);
+            if !self.in_place(row.number, unit)? {
+                first = if wanted == 0 { unit } else { first };
+                wanted += 1;
+            }
         }
-        let taken = if wanted > 0 { self.take(wanted, self.from.spare_units)? } else { Vec::new() };
+        let taken = if wanted > 0 { self.take_near(row, first, wanted)? } else { Vec::new() };
         let mut taken = taken.into_iter().flat_map(|r| r.start..r.end());
         for unit in units {
             let (lo, hi) = (range.start.max(unit * UNIT), range.end.min((unit + 1) * UNIT));
@@ -72,13 +75,13 @@ impl<'a> Planner<'a> {
                 content.freeze()
             };
             let target = match self.in_place(row.number, unit)? {
-                true => self.slot(row.number, unit)?.map(|(place, _)| place),
+                true => self.plain_place(row.number, unit)?,
                 false => taken.next(),
             };
             let target = target.expect("a unit was taken for each that is not overwritten in place");
             self.put_inline(row.number, unit, target, content)?;
         }
-        Ok(())
+        self.unpack_sparse(object, row.number, range.start / UNIT..units_for(range.end))
     }
 
     fn write_fresh(
@@ -105,8 +108,22 @@ impl<'a> Planner<'a> {
             }
             Bytes::from_owner(buf)
         };
+        match self.from.compressions.get(&object.pool) {
+            Some(c) if c.wants(row.hint.compressible) => self.write_packed(row, first, &content, *c)?,
+            _ => self.write_plain(row, first, &content)?,
+        }
+        self.unpack_sparse(object, row.number, first..last)
+    }
+
+    /// Puts whole units into fresh ones, as they are.
+    pub(super) fn write_plain(
+        &mut self,
+        row: &ObjectRow,
+        first: u64,
+        content: &Bytes,
+    ) -> Result<(), StoreError> {
         let mut unit = first;
-        for run in self.take(last - first, self.from.spare_units)? {
+        for run in self.take_near(row, first, content.len() as u64 / UNIT)? {
             let at = ((unit - first) * UNIT) as usize;
             let data = content.slice(at..at + (run.len * UNIT) as usize);
             let crcs: Vec<u32> = data.chunks_exact(UNIT_BYTES).map(crc32c).collect();
@@ -164,7 +181,8 @@ impl<'a> Planner<'a> {
         if range.end % UNIT != 0 {
             self.clear_part(object, row.number, last, 0..range.end % UNIT)?;
         }
-        self.drop_units(row.number, whole)
+        self.drop_units(row.number, whole)?;
+        self.unpack_sparse(object, row.number, first..last + 1)
     }
 
     fn clear_part(
@@ -174,13 +192,13 @@ impl<'a> Planner<'a> {
         unit: u64,
         part: Range<u64>,
     ) -> Result<(), StoreError> {
-        let Some((place, _)) = self.slot(number, unit)? else { return Ok(()) };
+        let Some(slot) = self.slot(number, unit)? else { return Ok(()) };
         let mut content = BytesMut::from(&self.content(object, number, unit)?[..]);
         content[part.start as usize..part.end as usize].fill(0);
         // Clearing may use the spare units: it is how deletes go on when the store is full.
-        let target = match self.from.space.shared.is_shared(place) {
-            true => self.take(1, 0)?[0].start,
-            false => place,
+        let target = match slot {
+            Slot::Plain { unit: place, .. } if !self.from.space.shared.is_shared(place) => place,
+            _ => self.take(1, 0)?[0].start,
         };
         self.put_inline(number, unit, target, content.freeze())
     }
@@ -191,11 +209,15 @@ impl<'a> Planner<'a> {
             let base = u64::from(c) * CHUNK_UNITS as u64;
             let (lo, hi) = (units.start.max(base) - base, (units.end - base).min(CHUNK_UNITS as u64));
             let state = self.chunk(number, c)?;
-            let gone: Vec<Run> = state.chunk.pieces_in(lo as usize, hi as usize).map(|p| p.run).collect();
-            for at in lo..hi {
-                state.chunk.clear(at as usize);
+            let mut gone: Vec<Run> = Vec::new();
+            for at in lo as usize..hi as usize {
+                state.dirty |= state.chunk.get(at).is_some();
+                let Some(run) = state.chunk.clear(at) else { continue };
+                match gone.last_mut() {
+                    Some(last) if last.end() == run.start => last.len += run.len,
+                    _ => gone.push(run),
+                }
             }
-            state.dirty |= !gone.is_empty();
             gone.into_iter().for_each(|run| self.release(run));
         }
         Ok(())
@@ -225,30 +247,40 @@ impl<'a> Planner<'a> {
         Ok(found)
     }
 
-    /// Whether a unit may be overwritten where it is.
-    fn in_place(&mut self, number: u64, unit: u64) -> Result<bool, StoreError> {
-        let slot = self.slot(number, unit)?;
-        Ok(slot.is_some_and(|(place, _)| !self.from.space.shared.is_shared(place)))
+    /// Where a unit lies that may be overwritten in place; `None` if it must go elsewhere.
+    fn plain_place(&mut self, number: u64, unit: u64) -> Result<Option<u64>, StoreError> {
+        Ok(match self.slot(number, unit)? {
+            Some(Slot::Plain { unit: place, .. }) if !self.from.space.shared.is_shared(place) => Some(place),
+            _ => None,
+        })
     }
 
-    fn slot(&mut self, number: u64, unit: u64) -> Result<Option<(u64, u32)>, StoreError> {
+    fn in_place(&mut self, number: u64, unit: u64) -> Result<bool, StoreError> {
+        Ok(self.plain_place(number, unit)?.is_some())
+    }
+
+    fn slot(&mut self, number: u64, unit: u64) -> Result<Option<Slot>, StoreError> {
         let (chunk, at) = place(unit);
         Ok(self.chunk(number, chunk)?.chunk.get(at))
     }
 
-    fn point(&mut self, number: u64, unit: u64, target: u64, crc: u32) -> Result<(), StoreError> {
+    pub(super) fn point(&mut self, number: u64, unit: u64, target: u64, crc: u32) -> Result<(), StoreError> {
         let (chunk, at) = place(unit);
         let state = self.chunk(number, chunk)?;
         state.dirty = true;
-        if let Some(old) = state.chunk.set(at, target, crc)
-            && old != target
-        {
-            self.release(Run { start: old, len: 1 });
+        if let Some(gone) = state.chunk.set(at, target, crc) {
+            self.release(gone);
         }
         Ok(())
     }
 
-    fn put_inline(&mut self, number: u64, unit: u64, target: u64, content: Bytes) -> Result<(), StoreError> {
+    pub(super) fn put_inline(
+        &mut self,
+        number: u64,
+        unit: u64,
+        target: u64,
+        content: Bytes,
+    ) -> Result<(), StoreError> {
         self.point(number, unit, target, crc32c(&content))?;
         self.plan.inline.insert(target, content);
         Ok(())
@@ -257,26 +289,38 @@ impl<'a> Planner<'a> {
     /// A unit's bytes at this point of the transaction; zeros for a hole.
     fn content(&mut self, object: &ObjectId, number: u64, unit: u64) -> Result<Bytes, StoreError> {
         static ZEROS: [u8; UNIT_BYTES] = [0; UNIT_BYTES];
-        let Some((place, crc)) = self.slot(number, unit)? else { return Ok(Bytes::from_static(&ZEROS)) };
-        if let Some(content) = self.plan.inline.get(&place) {
+        match self.slot(number, unit)? {
+            None => Ok(Bytes::from_static(&ZEROS)),
+            Some(Slot::Packed { .. }) => self.packed_content(object, number, unit),
+            Some(Slot::Plain { unit: place, crc }) => {
+                let content = self.stored(object, unit, Run { start: place, len: 1 })?;
+                if crc32c(&content) != crc && !sabotage::is(Sabotage::TrustPartialOverwrite) {
+                    return Err(StoreError::DamagedUnit { object: Box::new(object.clone()), unit });
+                }
+                Ok(content)
+            }
+        }
+    }
+
+    /// What a run of the device holds at this point of the transaction; never compared with any checksum. `unit` is the
+    /// object's unit that it is wanted for.
+    pub(super) fn stored(&mut self, object: &ObjectId, unit: u64, run: Run) -> Result<Bytes, StoreError> {
+        if let Some(content) = self.plan.inline.get(&run.start) {
             return Ok(content.clone());
         }
-        if let Some(f) = self.plan.fresh.iter().find(|f| (f.run.start..f.run.end()).contains(&place)) {
-            let at = ((place - f.run.start) * UNIT) as usize;
-            return Ok(f.data.slice(at..at + UNIT_BYTES));
+        let covers = |f: &&FreshWrite| f.run.start <= run.start && run.end() <= f.run.end();
+        if let Some(f) = self.plan.fresh.iter().find(covers) {
+            let at = ((run.start - f.run.start) * UNIT) as usize;
+            return Ok(f.data.slice(at..at + (run.len * UNIT) as usize));
         }
-        if let Some(content) = self.from.overlay.get(place) {
+        if let Some(content) = self.from.overlay.get_run(run) {
             return Ok(content);
         }
-        let mut buf = AlignedBuf::zeroed(UNIT_BYTES);
-        let damaged = || StoreError::DamagedUnit { object: Box::new(object.clone()), unit };
-        if let Err(e) = self.from.device.read_now(self.from.geometry.unit_offset(place), &mut buf) {
+        let mut buf = AlignedBuf::zeroed((run.len * UNIT) as usize);
+        if let Err(e) = self.from.device.read_now(self.from.geometry.unit_offset(run.start), &mut buf) {
             // One bad place is no reason to stop: the other replicas have this unit.
             tracing::error!(%object, unit, error = %e, "a unit to be overwritten in part cannot be read");
-            return Err(damaged());
-        }
-        if crc32c(&buf) != crc && !sabotage::is(Sabotage::TrustPartialOverwrite) {
-            return Err(damaged());
+            return Err(StoreError::DamagedUnit { object: Box::new(object.clone()), unit });
         }
         Ok(Bytes::from_owner(buf))
     }

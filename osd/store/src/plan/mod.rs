@@ -5,13 +5,16 @@
 
 mod clone;
 mod data;
+mod near;
+mod packed;
 mod rows;
 
 use crate::chunk::Chunk;
+use crate::compress::Compressions;
 use crate::device::Device;
 use crate::error::StoreError;
 use crate::index::{Family, Index, IndexBatch};
-use crate::keys::{ObjectRow, chunk_key};
+use crate::keys::{ObjectRow, RowHint, chunk_key};
 use crate::overlay::Overlay;
 use crate::sabotage::{self, Sabotage};
 use crate::space::{Run, Space};
@@ -77,6 +80,9 @@ pub(crate) struct Sources<'a> {
     pub(crate) lsn: u64,
     /// Units that ordinary writes must leave free.
     pub(crate) spare_units: u64,
+    pub(crate) compressions: &'a Compressions,
+    /// Whether rows may have hints: an older build would not read them.
+    pub(crate) hints: bool,
 }
 
 /// A plan in the making.
@@ -183,7 +189,7 @@ impl<'a> Planner<'a> {
         }
         let number = self.from.lsn * NUMBERS_PER_LSN + self.created;
         self.created += 1;
-        let row = ObjectRow { number, meta: ObjectMeta::empty(), has_rows: false };
+        let row = ObjectRow { number, meta: ObjectMeta::empty(), has_rows: false, hint: RowHint::default() };
         self.set(object, Some(row));
         Ok(row)
     }

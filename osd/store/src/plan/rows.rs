@@ -4,9 +4,10 @@ use super::Planner;
 use super::data::all_units;
 use crate::error::StoreError;
 use crate::index::{Family, IndexOp};
-use crate::keys::{ObjectRow, RowKind, row_end, row_key};
+use crate::keys::{ObjectRow, RowHint, RowKind, row_end, row_key};
 use bytes::Bytes;
-use osd_object::ObjectId;
+use osd_object::hint::HINT_XATTR;
+use osd_object::{AllocHint, ObjectId};
 use std::collections::BTreeMap;
 
 /// Up to this many rows are removed one by one; more, by one range tombstone, which every later read of
@@ -20,8 +21,12 @@ impl<'a> Planner<'a> {
         name: &str,
         value: &Bytes,
     ) -> Result<(), StoreError> {
-        let row = self.touch_rows(object)?;
+        let mut row = self.touch_rows(object)?;
         self.plan.index.put(Family::Rows, &row_key(row.number, RowKind::Xattr, name.as_bytes()), value);
+        if name == HINT_XATTR && self.from.hints {
+            row.hint = AllocHint::from_value(value).map(|h| RowHint::of(&h)).unwrap_or_default();
+            self.set(object, Some(row));
+        }
         Ok(())
     }
 

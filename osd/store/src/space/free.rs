@@ -3,6 +3,9 @@
 use super::Run;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Runs that are looked at for an aligned stretch; one of twice its length has one for certain.
+const RUNS_LOOKED_AT: usize = 16;
+
 /// Which units are free.
 #[derive(Debug, Default)]
 pub(crate) struct FreeMap {
@@ -15,6 +18,11 @@ impl FreeMap {
     /// Units free in all.
     pub(crate) fn units(&self) -> u64 {
         self.units
+    }
+
+    /// Units of the longest run.
+    pub(crate) fn longest(&self) -> u64 {
+        self.by_len.last().map_or(0, |(len, _)| *len)
     }
 
     /// Frees a run, which must not be free already.
@@ -52,6 +60,34 @@ impl FreeMap {
         Some(Run { start, len: taken })
     }
 
+    /// Takes up to `units` from `start` on; `None` if that one is not free.
+    pub(crate) fn take_at(&mut self, start: u64, units: u64) -> Option<Run> {
+        assert!(units > 0);
+        let (s, l) = self.by_start.range(..=start).next_back().map(|(s, l)| (*s, *l))?;
+        if s + l <= start {
+            return None;
+        }
+        self.remove(s, l);
+        let taken = Run { start, len: units.min(s + l - start) };
+        for rest in [Run { start: s, len: start - s }, Run { start: taken.end(), len: s + l - taken.end() }] {
+            if rest.len > 0 {
+                self.insert(rest.start, rest.len);
+            }
+        }
+        Some(taken)
+    }
+
+    /// A free stretch of `units`, a power of two, at a multiple of them, in one of the smallest runs that have one: two
+    /// that are asked for one after the other, and used in part only, do not lie in each other's way.
+    pub(crate) fn aligned(&self, units: u64) -> Option<u64> {
+        let runs = self.by_len.range((units, 0)..).take(RUNS_LOOKED_AT);
+        let within = |(len, start): &(u64, u64)| {
+            let at = start.next_multiple_of(units);
+            (at + units <= start + len).then_some(at)
+        };
+        runs.into_iter().find_map(within).or_else(|| within(self.by_len.last()?))
+    }
+
     fn insert(&mut self, start: u64, len: u64) {
         self.by_start.insert(start, len);
         self.by_len.insert((len, start));
@@ -78,7 +114,12 @@ mod tests {
         let mut used = [false; 1000];
         for _ in 0..20_000 {
             if rng.chance(1, 2) {
-                if let Some(run) = free.take(1 + rng.below(20)) {
+                let units = 1 + rng.below(20);
+                let taken = match rng.chance(1, 3) {
+                    true => free.take_at(1 + rng.below(999), units),
+                    false => free.take(units),
+                };
+                if let Some(run) = taken {
                     for u in run.start..run.end() {
                         assert!(!std::mem::replace(&mut used[u as usize], true), "unit {u} given out twice");
                     }

@@ -5,13 +5,15 @@
 use super::problem::Owner;
 use super::{FsckReport, Problem, Store};
 use crate::buf::AlignedBuf;
-use crate::chunk::{CHUNK_BYTES, CHUNK_UNITS, Chunk};
+use crate::chunk::{CHUNK_BYTES, CHUNK_UNITS, Chunk, Packed, Slot};
 use crate::device::Device;
 use crate::error::StoreError;
 use crate::index::{Family, Index};
 use crate::keys::{ObjectRow, chunk_of_key};
 use crate::layout::{Geometry, UNIT, UNIT_BYTES};
 use crate::overlay::Overlay;
+use crate::space::Run;
+use bytes::Bytes;
 use osd_object::ObjectId;
 use std::collections::BTreeMap;
 use stdx::checksum::crc32c;
@@ -129,8 +131,8 @@ impl Store {
                 return report.problem(Problem::ExtentRow { key: key.to_vec(), owner });
             };
             let mut units = 0;
-            for piece in chunk.pieces() {
-                for unit in piece.run.start..piece.run.end() {
+            for run in chunk.runs() {
+                for unit in run.start..run.end() {
                     units += 1;
                     if used.set(unit) {
                         shared.set(unit);
@@ -142,17 +144,21 @@ impl Store {
                 return report.problem(Problem::OrphanExtents { key: key.to_vec(), units });
             };
             let base = u64::from(c) * CHUNK_BYTES;
-            let end = chunk.pieces().last().map_or(0, |p| base + (p.at as u64 + p.run.len) * UNIT);
+            let last = (0..CHUNK_UNITS).rev().find(|at| chunk.get(*at).is_some());
+            let end = last.map_or(0, |at| base + (at as u64 + 1) * UNIT);
             if end > size.next_multiple_of(UNIT) {
                 let owner = unnamed(number);
                 report.problem(Problem::BehindEnd { owner, key: key.to_vec(), size });
             }
             if data {
                 for at in 0..CHUNK_UNITS {
-                    if let Some((place, crc)) = chunk.get(at) {
+                    if let Some(Slot::Plain { unit, crc }) = chunk.get(at) {
                         let offset = base + at as u64 * UNIT;
-                        reader.expect(report, place, Expected { crc, number, offset, size });
+                        reader.expect(report, unit, Expected { crc, number, offset, size });
                     }
+                }
+                for packed in chunk.packed() {
+                    reader.unpack(report, &chunk, packed, Expected { crc: 0, number, offset: base, size });
                 }
             }
         });
@@ -263,6 +269,22 @@ impl Reader<'_> {
         self.expected.push(expected);
     }
 
+    /// A packed extent, and each unit that lives in it. `whole` tells of the chunk.
+    fn unpack(&mut self, report: &mut FsckReport, chunk: &Chunk, packed: &Packed, whole: Expected) {
+        let stored = read_run(&mut *self.device, self.overlay, self.geometry, packed.run);
+        let unpacked = stored.filter(|s| packed.matches(s)).and_then(|s| packed.unpack(&s));
+        for at in chunk.live(packed) {
+            let (offset, crc) = (whole.offset + at as u64 * UNIT, chunk.get(at).map_or(0, Slot::crc));
+            let data = match &unpacked {
+                Some(unpacked) => Ok(packed.unit(unpacked, at)),
+                None => Err("the packed extent that it is in cannot be read or unpacked".to_string()),
+            };
+            compare(report, packed.run.start, &Expected { crc, offset, ..whole }, data);
+        }
+        report.bytes_read += packed.run.len * UNIT;
+        (self.progress)(report.bytes_read, self.total_bytes.max(report.bytes_read));
+    }
+
     fn read(&mut self, report: &mut FsckReport) {
         let expected = std::mem::take(&mut self.expected);
         if expected.is_empty() {
@@ -287,6 +309,21 @@ impl Reader<'_> {
         report.bytes_read += expected.len() as u64 * UNIT;
         (self.progress)(report.bytes_read, self.total_bytes.max(report.bytes_read));
     }
+}
+
+/// A run that is written as a whole only, from memory if that has it; `None` if it cannot be read.
+pub(super) fn read_run(
+    device: &mut dyn Device,
+    overlay: &Overlay,
+    geometry: Geometry,
+    run: Run,
+) -> Option<Bytes> {
+    if let Some(stored) = overlay.get_run(run) {
+        return Some(stored);
+    }
+    let mut buf = AlignedBuf::zeroed((run.len * UNIT) as usize);
+    let read = device.read_now(geometry.unit_offset(run.start), &mut buf);
+    read.is_ok().then(|| Bytes::from_owner(buf))
 }
 
 fn compare(report: &mut FsckReport, place: u64, expected: &Expected, data: Result<&[u8], String>) {

@@ -5,11 +5,13 @@ use super::mkfs::read_copies;
 use super::open::Opening;
 use super::{FsckReport, Problem, Store};
 use crate::buf::AlignedBuf;
+use crate::compress::Algorithm;
 use crate::config::{Identity, StoreConfig, uuid_text};
 use crate::error::StoreError;
 use crate::index::Family;
 use crate::layout::{UNIT, UNIT_BYTES, WAL_OFFSET};
 use crate::plan::read_chunk;
+use crate::space::Run;
 use crate::superblock::Superblock;
 use osd_object::{ObjectId, ObjectMeta, ObjectRead, OmapRange};
 use std::collections::BTreeMap;
@@ -136,6 +138,21 @@ pub struct ExtentView {
     pub units: Vec<(u32, bool)>,
     /// Whether another object refers to any of them too.
     pub shared: bool,
+    /// How it is packed; `units` are those on the device then.
+    pub packed: Option<PackedView>,
+}
+
+/// What a packed extent holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedView {
+    /// How.
+    pub algorithm: Algorithm,
+    /// Packed bytes.
+    pub bytes: u64,
+    /// Bytes of the object that were packed.
+    pub unpacked_bytes: u64,
+    /// Of these, still read from here.
+    pub live_bytes: u64,
 }
 
 fn unreadable(what: &str, object: &ObjectId) -> StoreError {
@@ -296,11 +313,33 @@ impl Examiner {
                     unit: piece.run.start,
                     device_offset: geometry.unit_offset(piece.run.start),
                     units,
-                    shared: (piece.run.start..piece.run.end()).any(|u| self.store.space.shared.is_shared(u)),
+                    shared: self.is_shared(piece.run),
+                    packed: None,
+                });
+            }
+            for p in chunk.packed() {
+                let units = (p.run.start..).zip(&p.crcs).map(|(unit, crc)| (*crc, self.matches(unit, *crc)));
+                extents.push(ExtentView {
+                    offset: u64::from(c) * crate::chunk::CHUNK_BYTES + p.at as u64 * UNIT,
+                    unit: p.run.start,
+                    device_offset: geometry.unit_offset(p.run.start),
+                    units: units.collect(),
+                    shared: self.is_shared(p.run),
+                    packed: Some(PackedView {
+                        algorithm: p.algorithm,
+                        bytes: p.bytes as u64,
+                        unpacked_bytes: p.units as u64 * UNIT,
+                        live_bytes: chunk.live(p).count() as u64 * UNIT,
+                    }),
                 });
             }
         }
+        extents.sort_by_key(|e| e.offset);
         Ok(extents)
+    }
+
+    fn is_shared(&self, run: Run) -> bool {
+        (run.start..run.end()).any(|unit| self.store.space.shared.is_shared(unit))
     }
 
     fn matches(&mut self, unit: u64, crc: u32) -> bool {

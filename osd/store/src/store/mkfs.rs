@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::index::{Family, Index, IndexBatch, UUID_KEY};
 use crate::layout::{Geometry, SUPERBLOCK_COPIES, WAL_OFFSET};
 use crate::sabotage::{self, Sabotage};
-use crate::superblock::{Found, Superblock};
+use crate::superblock::{Found, PACKED_EXTENTS, Superblock};
 use crate::wal::Position;
 use bytes::Bytes;
 use std::path::Path;
@@ -67,7 +67,7 @@ impl Store {
             sequence: 0,
             identity,
             geometry,
-            features: 0,
+            features: PACKED_EXTENTS,
             incarnation: 0,
             trim: Position { at: 0, sequence: 1, previous_crc: 0 },
             trim_lsn: 0,

@@ -9,6 +9,9 @@ mod apply;
 mod check;
 mod checkpoint;
 mod commit;
+mod compression;
+#[cfg(test)]
+mod compression_test;
 mod discard;
 mod examine;
 mod fsck;
@@ -19,7 +22,10 @@ pub mod harness;
 mod host;
 #[cfg(test)]
 mod host_test;
+mod memory_target;
 mod mkfs;
+#[cfg(test)]
+mod near_test;
 mod open;
 #[cfg(test)]
 mod order_test;
@@ -40,13 +46,16 @@ mod submit;
 mod usage;
 mod view;
 
-pub use examine::{CopyView, Examiner, ExtentView, LogBatchView, LogView, ObjectView, SuperblockView};
+pub use examine::{
+    CopyView, Examiner, ExtentView, LogBatchView, LogView, ObjectView, PackedView, SuperblockView,
+};
 pub use fsck::{FsckReport, fsck};
 pub use problem::Problem;
 pub use repair::{Repaired, repair};
 pub use scrub::{ScrubBudget, ScrubCursor, ScrubObject, ScrubPage};
 pub use usage::Usage;
 
+use crate::compress::Compressions;
 use crate::config::{CacheMode, Identity};
 use crate::device::{Device, Event};
 use crate::error::StoreError;
@@ -124,6 +133,7 @@ pub struct Store {
     superblock: Superblock,
     limits: Limits,
     space: Space,
+    compressions: Compressions,
     overlay: Overlay,
     ring: Ring,
     /// The latest incarnation that superblock or log show.

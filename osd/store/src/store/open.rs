@@ -17,9 +17,6 @@ use crate::wal::ring::Ring;
 use std::collections::VecDeque;
 use std::path::Path;
 
-/// The part of the memory target that hot index rows may take.
-const HOT_ROWS_PART: u64 = 24;
-
 /// What an open may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opening {
@@ -77,6 +74,7 @@ impl Store {
             index,
             limits,
             space: Space::default(),
+            compressions: Default::default(),
             overlay: Overlay::default(),
             ring: Ring { bytes: superblock.geometry.wal_bytes, head: trim, tail: trim },
             next_lsn: superblock.trim_lsn + 1,
@@ -129,7 +127,7 @@ impl Store {
                 damaged = true;
                 return lenient;
             };
-            for unit in chunk.pieces().flat_map(|p| p.run.start..p.run.end()) {
+            for unit in chunk.runs().flat_map(|run| run.start..run.end()) {
                 let (word, bit) = (&mut used[unit as usize / 64], 1 << (unit % 64));
                 if *word & bit != 0 {
                     space.shared.add(Run { start: unit, len: 1 });
@@ -158,7 +156,7 @@ impl Store {
 
 /// An index with its hot rows in front of it.
 pub(super) fn with_hot_rows(index: Box<dyn Index>, limits: &Limits) -> Box<dyn Index> {
-    Box::new(CachedIndex::new(index, limits.memory_target_bytes / HOT_ROWS_PART))
+    Box::new(CachedIndex::new(index, limits.memory_target_bytes))
 }
 
 fn check_index(index: &dyn Index, superblock: &Superblock) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 //! next newer state of its object, told here from the extent maps, so that it can never be out of date.
 
 use super::Store;
-use crate::chunk::{CHUNK_UNITS, Chunk};
+use crate::chunk::{CHUNK_UNITS, Chunk, Slot};
 use crate::index::Family;
 use crate::keys::{chunk_key, chunk_of_key};
 use crate::layout::UNIT;
@@ -28,7 +28,10 @@ impl Store {
         for c in numbers {
             let (ours, theirs) = (ours.get(&c).unwrap_or(&none), theirs.get(&c).unwrap_or(&none));
             for at in 0..CHUNK_UNITS {
-                let place = |chunk: &Chunk| chunk.get(at).map(|(place, _)| place);
+                let place = |chunk: &Chunk| match chunk.get(at)? {
+                    Slot::Plain { unit, .. } => Some((unit, None)),
+                    Slot::Packed { .. } => chunk.packed_of(at).map(|p| (p.run.start, Some(at - p.at))),
+                };
                 if place(ours) != place(theirs) {
                     let start = (u64::from(c) * CHUNK_UNITS as u64 + at as u64) * UNIT;
                     match apart.last_mut() {
@@ -49,6 +52,13 @@ impl Store {
             from = gap.end;
         }
         Ok(same)
+    }
+
+    /// Runs on the device that an object's data lies in.
+    #[cfg(test)]
+    pub(super) fn pieces_of(&self, object: &ObjectId) -> usize {
+        let row = self.object_row(object).unwrap().unwrap();
+        self.chunks_of(row.number).unwrap().values().map(|c| c.runs().count()).sum()
     }
 
     fn chunks_of(&self, number: u64) -> Result<BTreeMap<u32, Chunk>, Errno> {

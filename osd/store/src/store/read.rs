@@ -3,7 +3,7 @@
 
 use super::{Completion, Operation, Store};
 use crate::buf::AlignedBuf;
-use crate::chunk::CHUNK_UNITS;
+use crate::chunk::{CHUNK_UNITS, Chunk, Packed, Slot};
 use crate::device::DeviceError;
 use crate::error::StoreError;
 use crate::layout::{UNIT, UNIT_BYTES, units_for};
@@ -12,6 +12,7 @@ use crate::sabotage::{self, Sabotage};
 use crate::space::Run;
 use bytes::Bytes;
 use osd_object::ObjectId;
+use std::ops::Range;
 use stdx::Errno;
 use stdx::checksum::crc32c;
 
@@ -50,6 +51,39 @@ struct Segment {
 enum Source {
     Memory(Bytes),
     Device { run: Run, crcs: Vec<u32>, buf: Option<AlignedBuf> },
+    Packed(Box<PackedRead>),
+}
+
+/// Units that are in a packed extent.
+struct PackedRead {
+    packed: Packed,
+    /// Which units of the chunk, ascending neighbours, and what they must read as.
+    first: usize,
+    crcs: Vec<u32>,
+    /// The extent's own bytes, if memory has them; then the units.
+    stored: Option<Bytes>,
+    units: Option<AlignedBuf>,
+}
+
+impl PackedRead {
+    /// Unpacks what the device or memory gave; false if that is damaged.
+    fn take(&mut self, stored: &[u8]) -> bool {
+        let trust = sabotage::is(Sabotage::SkipReadChecksum);
+        if !trust && !self.packed.matches(stored) {
+            return false;
+        }
+        let Some(unpacked) = self.packed.unpack(stored) else { return false };
+        let mut units = AlignedBuf::with_capacity(self.crcs.len() * UNIT_BYTES);
+        for (at, crc) in (self.first..).zip(&self.crcs) {
+            let unit = self.packed.unit(&unpacked, at);
+            if !trust && crc32c(unit) != *crc {
+                return false;
+            }
+            units.extend_from_slice(unit);
+        }
+        self.units = Some(units);
+        true
+    }
 }
 
 impl Layout {
@@ -58,6 +92,7 @@ impl Layout {
         let device = |l: &'_ Layout| -> Vec<(Run, Vec<u32>)> {
             let of = |s: &Segment| match &s.source {
                 Source::Device { run, crcs, .. } => Some((*run, crcs.clone())),
+                Source::Packed(p) => Some((p.packed.run, p.crcs.clone())),
                 Source::Memory(_) => None,
             };
             l.segments.iter().filter_map(of).collect()
@@ -88,6 +123,9 @@ impl Layout {
                     return Bytes::from_owner(buf.take().expect("read")).slice(window);
                 }
                 Source::Memory(unit) if self.units == 1 => return unit.slice(window),
+                Source::Packed(p) if p.crcs.len() == self.units => {
+                    return Bytes::from_owner(p.units.take().expect("unpacked")).slice(window);
+                }
                 _ => {}
             }
         }
@@ -96,6 +134,7 @@ impl Layout {
             let data: &[u8] = match &s.source {
                 Source::Memory(unit) => unit,
                 Source::Device { buf, .. } => buf.as_ref().expect("read"),
+                Source::Packed(p) => p.units.as_ref().expect("unpacked"),
             };
             let at = s.at * UNIT_BYTES;
             out[at..at + data.len()].copy_from_slice(data);
@@ -161,8 +200,41 @@ impl Store {
                     }
                 }
             }
+            if !chunk.packed().is_empty() {
+                self.lay_out_packed(
+                    &mut layout,
+                    &chunk,
+                    lo as usize..hi as usize,
+                    base as i64 - first as i64,
+                );
+            }
         }
         Ok(layout)
+    }
+
+    /// Adds the units of a chunk's range that are packed, each run of neighbours by itself. `shift`: from the chunk's
+    /// units to the read's.
+    fn lay_out_packed(&self, layout: &mut Layout, chunk: &Chunk, range: Range<usize>, shift: i64) {
+        let mut at = range.start;
+        while at < range.end {
+            let Some((Slot::Packed { .. }, packed)) = chunk.get(at).zip(chunk.packed_of(at)) else {
+                at += 1;
+                continue;
+            };
+            let end = range.end.min(packed.at + packed.units);
+            let live = |at: &usize| matches!(chunk.get(*at), Some(Slot::Packed { .. }));
+            let units = (at..end).take_while(live).count();
+            let read = PackedRead {
+                stored: self.overlay.get_run(packed.run),
+                packed: packed.clone(),
+                first: at,
+                crcs: chunk.crcs(at, units).to_vec(),
+                units: None,
+            };
+            let place = (at as i64 + shift) as usize;
+            layout.segments.push(Segment { at: place, source: Source::Packed(Box::new(read)) });
+            at += units;
+        }
     }
 
     fn read_failed(&self, object: &ObjectId, e: &StoreError) -> Errno {
@@ -174,12 +246,21 @@ impl Store {
         let geometry = self.superblock.geometry;
         let op = self.reads.get_mut(read);
         self.reads_waiting += op.layout.segments.len();
-        for (segment, s) in op.layout.segments.iter().enumerate() {
-            if let Source::Device { run, .. } = &s.source {
-                let tag = self.operations.insert(Operation::Read { read, segment });
-                self.device.read(tag, geometry.unit_offset(run.start), (run.len * UNIT) as usize);
-                op.waiting += 1;
-            }
+        for (segment, s) in op.layout.segments.iter_mut().enumerate() {
+            let run = match &mut s.source {
+                Source::Memory(_) => continue,
+                Source::Device { run, .. } => *run,
+                Source::Packed(p) => match p.stored.take() {
+                    Some(stored) => {
+                        op.damaged |= !p.take(&stored);
+                        continue;
+                    }
+                    None => p.packed.run,
+                },
+            };
+            let tag = self.operations.insert(Operation::Read { read, segment });
+            self.device.read(tag, geometry.unit_offset(run.start), (run.len * UNIT) as usize);
+            op.waiting += 1;
         }
         if self.reads_waiting >= EARLY_READS {
             self.reads_waiting = 0;
@@ -198,17 +279,25 @@ impl Store {
     ) {
         let op = self.reads.get_mut(read);
         op.waiting -= 1;
-        let Source::Device { crcs, buf, run } = &mut op.layout.segments[segment].source else {
-            panic!("only device segments are read");
-        };
+        let source = &mut op.layout.segments[segment].source;
         match (result, data) {
-            (Ok(()), Some(data)) => {
-                let good = data.chunks_exact(UNIT_BYTES).zip(&*crcs).all(|(unit, crc)| crc32c(unit) == *crc);
-                op.damaged |= !good && !sabotage::is(Sabotage::SkipReadChecksum);
-                *buf = Some(data);
-            }
+            (Ok(()), Some(data)) => match source {
+                Source::Device { crcs, buf, .. } => {
+                    let good =
+                        data.chunks_exact(UNIT_BYTES).zip(&*crcs).all(|(unit, crc)| crc32c(unit) == *crc);
+                    op.damaged |= !good && !sabotage::is(Sabotage::SkipReadChecksum);
+                    *buf = Some(data);
+                }
+                Source::Packed(p) => op.damaged |= !p.take(&data),
+                Source::Memory(_) => panic!("what memory has is not read"),
+            },
             (Err(e), _) => {
-                tracing::error!(object = %op.object, unit = run.start, error = %e, "a device read failed");
+                let unit = match source {
+                    Source::Device { run, .. } => run.start,
+                    Source::Packed(p) => p.packed.run.start,
+                    Source::Memory(_) => panic!("what memory has is not read"),
+                };
+                tracing::error!(object = %op.object, unit, error = %e, "a device read failed");
                 op.damaged = true;
             }
             (Ok(()), None) => panic!("a read returns its buffer"),

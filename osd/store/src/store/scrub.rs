@@ -13,8 +13,9 @@
 //! A step blocks for what it reads, so its budget is what decides how long the caller waits.
 
 use super::Store;
+use super::check::read_run;
 use crate::buf::AlignedBuf;
-use crate::chunk::{CHUNK_UNITS, Chunk};
+use crate::chunk::{CHUNK_UNITS, Chunk, Packed, Slot};
 use crate::device::Device;
 use crate::error::StoreError;
 use crate::index::{Family, Index};
@@ -232,16 +233,21 @@ impl Reader<'_> {
         match Chunk::decode(value, self.geometry.data_units) {
             None => part.found.bad.push(base * UNIT),
             Some(chunk) => {
-                for piece in chunk.pieces() {
-                    let first = base + piece.at as u64;
-                    let crcs = chunk.crcs(piece.at, piece.run.len as usize);
-                    for (unit, crc) in (first..).zip(crcs).filter(|(_, crc)| **crc != *ZERO_UNIT_CRC) {
-                        let item = [&unit.to_le_bytes()[..], &crc.to_le_bytes()[..]];
+                for (unit, slot) in (0..CHUNK_UNITS).filter_map(|at| Some((base + at as u64, chunk.get(at)?)))
+                {
+                    if slot.crc() != *ZERO_UNIT_CRC {
+                        let item = [&unit.to_le_bytes()[..], &slot.crc().to_le_bytes()[..]];
                         part.found.data_digest = fold(part.found.data_digest, &item);
                     }
-                    if self.deep {
-                        cost += piece.run.len * UNIT;
-                        self.compare(part, first, piece.run.start, crcs);
+                }
+                if self.deep {
+                    cost += chunk.runs().map(|run| run.len * UNIT).sum::<u64>();
+                    for piece in chunk.pieces() {
+                        let crcs = chunk.crcs(piece.at, piece.run.len as usize);
+                        self.compare(part, base + piece.at as u64, piece.run.start, crcs);
+                    }
+                    for packed in chunk.packed() {
+                        self.compare_packed(part, base, &chunk, packed);
                     }
                 }
             }
@@ -266,6 +272,18 @@ impl Reader<'_> {
             };
             if !good {
                 part.found.bad.push((first + at) * UNIT);
+            }
+        }
+    }
+
+    /// A packed extent that cannot be read or unpacked is bad as a whole.
+    fn compare_packed(&mut self, part: &mut Part, base: u64, chunk: &Chunk, packed: &Packed) {
+        let stored = read_run(&mut *self.device, self.overlay, self.geometry, packed.run);
+        let unpacked = stored.filter(|s| packed.matches(s)).and_then(|s| packed.unpack(&s));
+        for at in chunk.live(packed) {
+            let crc = chunk.get(at).map(Slot::crc);
+            if unpacked.as_ref().map(|u| crc32c(packed.unit(u, at))) != crc {
+                part.found.bad.push((base + at as u64) * UNIT);
             }
         }
     }

@@ -4,6 +4,7 @@ use super::{Operation, Store};
 use crate::error::StoreError;
 use crate::layout::UNIT;
 use crate::plan::{Plan, Planner, Sources};
+use crate::superblock::PACKED_EXTENTS;
 use crate::wal::{batch, record};
 use osd_object::Transaction;
 
@@ -60,6 +61,8 @@ impl Store {
     fn plan(&mut self, transaction: &Transaction) -> Result<Plan, StoreError> {
         let sources = Sources {
             spare_units: self.spare_units(),
+            compressions: &self.compressions,
+            hints: self.superblock.features & PACKED_EXTENTS != 0,
             geometry: self.geometry(),
             space: &mut self.space,
             index: &*self.index,

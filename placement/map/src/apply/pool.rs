@@ -6,6 +6,7 @@ use super::pool_rule::{Wish, check_id, rule_for};
 use super::{Answer, ec};
 use crate::ids::PoolId;
 use crate::pool::{Pool, default_min_size};
+use crate::pool_compression;
 use crate::pool_placement::PoolPlacement;
 use crate::refusal::{Refusal, RefusalKind};
 use crush::Mode;
@@ -64,6 +65,12 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
             );
             return Err(Refusal::new(RefusalKind::Impossible, text));
         }
+        _ if pool_compression::OPTIONS.contains(&key) => {
+            pool_compression::check(key, value).map_err(|wanted| {
+                Refusal::invalid(format!("{key} of pool {name} is {wanted}, not {value:?}"))
+            })?;
+            pool(draft, id)?.options.insert(key.to_owned(), value.to_owned());
+        }
         _ if OPTIONS.iter().any(|(option, _)| *option == key) => {
             number()?;
             pool(draft, id)?.options.insert(key.to_owned(), value.to_owned());
@@ -72,6 +79,7 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
             let known = OPTIONS.iter().map(|(option, _)| *option);
             let known: Vec<&str> = ["size", "min_size", "failure_domain", "crush_rule", "application"]
                 .into_iter()
+                .chain(pool_compression::OPTIONS)
                 .chain(known)
                 .collect();
             return Err(Refusal::not_found(format!(

@@ -2,6 +2,7 @@
 
 use super::machine::LOG_BYTES;
 use super::op::{OBJECTS, Op};
+use crate::compress::Algorithm;
 use crate::device::faulty::{CrashMode, Fault, Injection};
 use crate::layout::{Geometry, UNIT, WAL_OFFSET};
 use std::fmt::{Display, Formatter};
@@ -38,6 +39,8 @@ pub(super) struct Config {
     pub(super) volatile_cache: bool,
     /// Whether the device is told of space that holds nothing.
     pub(super) discards: bool,
+    /// How large writes are packed.
+    pub(super) packing: Option<Algorithm>,
 }
 
 /// From an open to a crash, and the recovery from it.
@@ -105,6 +108,7 @@ impl Config {
             index_slowness: rng.below(6) as u32,
             volatile_cache: !rng.chance(1, 10),
             discards: rng.chance(1, 3),
+            packing: [None, Some(Algorithm::Lz4), Some(Algorithm::Zstd)][rng.below(3) as usize],
         }
     }
 
@@ -251,6 +255,10 @@ impl Display for Case {
         let c = &self.config;
         let cache = if c.volatile_cache { "volatile cache" } else { "no volatile cache" };
         let cache = format!("{cache}{}", if c.discards { " and discards" } else { "" });
+        let cache = match c.packing {
+            Some(algorithm) => format!("{cache}, large writes packed by {algorithm}"),
+            None => cache,
+        };
         writeln!(
             f,
             "store: {} data units, {cache}, {} units in memory at most, index flushed from {} bytes on, in {} turns",

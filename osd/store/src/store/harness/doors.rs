@@ -2,17 +2,19 @@
 
 use super::machine::IDENTITY;
 use crate::buf::AlignedBuf;
-use crate::chunk::{CHUNK_UNITS, Chunk};
+use crate::chunk::{CHUNK_UNITS, Chunk, Packed, WINDOW_UNITS};
+use crate::compress::Algorithm;
 use crate::index::batch::Ops;
 use crate::index::{Family, IndexBatch};
-use crate::keys::{ObjectRow, chunk_of_key};
+use crate::keys::{ObjectRow, RowHint, chunk_of_key};
 use crate::layout::{Geometry, UNIT, UNIT_BYTES};
+use crate::space::Run;
 use crate::superblock::Superblock;
 use crate::wal::Position;
 use crate::wal::batch::{self, BatchHeader, HEADER_BYTES};
 use crate::wal::record::{self, Record};
 use bytes::Bytes;
-use osd_object::{ObjectMeta, Version};
+use osd_object::{AllocHint, Compressible, ObjectMeta, Version};
 use stdx::Rng;
 use stdx::checksum::crc32c;
 use stdx::time::WallTime;
@@ -86,9 +88,15 @@ impl Decoded {
                 if Chunk::decode(&chunk.encode(), UNITS).as_ref() != Some(&**chunk) {
                     return Err("its own bytes decode to another chunk".to_string());
                 }
-                let outside = |p: &crate::chunk::Piece| p.run.start == 0 || p.run.end() > UNITS;
-                if chunk.pieces().any(|p| outside(&p) || p.at + p.run.len as usize > CHUNK_UNITS) {
+                if chunk.runs().any(|run| run.start == 0 || run.end() > UNITS) {
                     return Err("it points outside".to_string());
+                }
+                for p in chunk.packed() {
+                    // Whatever lies there: unpacking is an answer or a refusal, and never larger than the extent says.
+                    let noise = vec![0x5a; p.run.len as usize * UNIT_BYTES];
+                    if p.unpack(&noise).is_some_and(|u| u.len() != p.units * UNIT_BYTES) {
+                        return Err("it unpacks to another size".to_string());
+                    }
                 }
             }
             What::ObjectRow(row) => {
@@ -203,6 +211,21 @@ fn sound_chunk(rng: &mut Rng) -> Vec<u8> {
             chunk.set((at + i) as usize, start + i, rng.next_u64() as u32);
         }
     }
+    for window in (0..CHUNK_UNITS).step_by(WINDOW_UNITS).filter(|_| rng.chance(1, 3)).collect::<Vec<_>>() {
+        let units = 2 + rng.below(WINDOW_UNITS as u64 - 2);
+        let stored = 1 + rng.below(units - 1);
+        let packed = Packed {
+            at: window,
+            units: units as usize,
+            run: Run { start: 1 + rng.below(UNITS - 100), len: stored },
+            bytes: stored as usize * UNIT_BYTES - rng.below(UNIT) as usize,
+            algorithm: if rng.chance(1, 2) { Algorithm::Lz4 } else { Algorithm::Zstd },
+            crcs: (0..stored).map(|_| rng.next_u64() as u32).collect(),
+        };
+        let crcs: Vec<u32> = (0..units).map(|_| rng.next_u64() as u32).collect();
+        chunk.pack(packed, &crcs);
+        chunk.clear(window + rng.below(units) as usize);
+    }
     chunk.encode()
 }
 
@@ -213,7 +236,10 @@ fn decode_chunk(input: &[u8]) -> Option<Decoded> {
 fn sound_object_row(rng: &mut Rng) -> Vec<u8> {
     let version = Version { interval: rng.below(99), seq: rng.next_u64() };
     let meta = ObjectMeta { size: rng.next_u64(), version, mtime: WallTime(rng.next_u64()) };
-    ObjectRow { number: rng.next_u64(), meta, has_rows: rng.chance(1, 2) }.encode().to_vec()
+    let compressible = [Compressible::Unknown, Compressible::Yes, Compressible::No][rng.below(3) as usize];
+    let hint = AllocHint { expected_object_bytes: rng.below(9 << 20), expected_write_bytes: 0, compressible };
+    let (number, hint) = (rng.next_u64(), RowHint::of(&hint));
+    ObjectRow { number, meta, has_rows: rng.chance(1, 2), hint }.encode().to_vec()
 }
 
 fn decode_object_row(input: &[u8]) -> Option<Decoded> {

@@ -3,10 +3,12 @@
 use super::super::{Completion, Store};
 use super::judge::compare;
 use super::op::{Op, transaction};
+use crate::compress::{Algorithm, Compression, PackWhich};
 use crate::config::{CacheMode, StoreConfig};
 use crate::error::StoreError;
 use osd_object::Transaction;
 use osd_object::model::Model;
+use placement_map::PoolId;
 use std::path::Path;
 use stdx::Rng;
 
@@ -112,6 +114,15 @@ impl Host<'_> {
             match Store::open(&self.config) {
                 Ok(mut store) => {
                     self.settle(&mut store)?;
+                    let packing = Compression {
+                        which: PackWhich::All,
+                        algorithm: Algorithm::Lz4,
+                        required_ratio_permille: 875,
+                    };
+                    let packing = self.rng.chance(1, 2).then_some(packing);
+                    store
+                        .set_compressions(&packing.map(|c| (PoolId(1), c)).into_iter().collect())
+                        .map_err(|e| e.to_string())?;
                     return Ok(store);
                 }
                 Err(_) if self.power.has_failed() => self.report.failures[OPEN] += 1,

@@ -2,6 +2,7 @@
 
 use super::super::open::Opening;
 use super::super::{Completion, Limits, Store};
+use crate::compress::{Algorithm, Compression, PackWhich};
 use crate::config::{DiscardMode, Identity};
 use crate::device::faulty::{CrashMode, FaultyDevice, FaultyDisk};
 use crate::error::StoreError;
@@ -48,6 +49,8 @@ pub(in crate::store) struct Machine {
     pub(in crate::store) disk: FaultyDisk,
     pub(in crate::store) index: MapDisk,
     pub(in crate::store) limits: Limits,
+    /// How large writes are packed.
+    pub(in crate::store) packing: Option<Algorithm>,
     /// The last acknowledged ticket; tickets are LSNs.
     pub(in crate::store) acknowledged: u64,
 }
@@ -59,7 +62,7 @@ impl Machine {
         let index = MapDisk::new();
         let mut device = FaultyDevice::new(&disk);
         Store::mkfs_on(&mut device, || open_map(&index), IDENTITY, Path::new("faulty")).expect("it is blank");
-        Machine { disk, index, limits: Limits::new(256 << 20, true), acknowledged: 0 }
+        Machine { disk, index, limits: Limits::new(256 << 20, true), packing: None, acknowledged: 0 }
     }
 
     /// A store with a small log and so many data units. Copied from one that was made before, as a case takes less time
@@ -72,13 +75,14 @@ impl Machine {
             let (disk, index) = made.entry(data_units).or_insert_with(|| make(data_units));
             (disk.copy(seed), index.copy())
         });
-        Machine { disk, index, limits: small_limits(), acknowledged: 0 }
+        Machine { disk, index, limits: small_limits(), packing: None, acknowledged: 0 }
     }
 
     pub(in crate::store) fn open(&self) -> Result<Store, StoreError> {
         let device = Box::new(FaultyDevice::new(&self.disk));
         let mut store = Store::open_on(device, || open_map(&self.index), self.limits, Path::new("faulty"))?;
         store.set_discard(DiscardMode::Auto);
+        self.pack(&mut store)?;
         Ok(store)
     }
 
@@ -86,7 +90,16 @@ impl Machine {
     pub(super) fn salvage(&self) -> Result<Store, StoreError> {
         let device = Box::new(FaultyDevice::new(&self.disk));
         let mut open_index = || open_map(&self.index);
-        Store::open_as(Opening::Salvage, device, &mut open_index, self.limits, Path::new("faulty"))
+        let mut store =
+            Store::open_as(Opening::Salvage, device, &mut open_index, self.limits, Path::new("faulty"))?;
+        self.pack(&mut store)?;
+        Ok(store)
+    }
+
+    fn pack(&self, store: &mut Store) -> Result<(), StoreError> {
+        let packing =
+            |algorithm| Compression { which: PackWhich::All, algorithm, required_ratio_permille: 875 };
+        store.set_compressions(&self.packing.map(packing).map(|c| (PoolId(1), c)).into_iter().collect())
     }
 
     /// Takes what the store finished; the completions that are no acknowledgements.

@@ -3,7 +3,8 @@
 use super::machine::object;
 use crate::buf::AlignedBuf;
 use bytes::Bytes;
-use osd_object::{Mutation, Transaction, Version};
+use osd_object::hint::HINT_XATTR;
+use osd_object::{AllocHint, Compressible, Mutation, Transaction, Version};
 use std::collections::BTreeSet;
 use stdx::Rng;
 use stdx::time::WallTime;
@@ -29,19 +30,24 @@ pub(super) enum Op {
 
 /// Objects of a case.
 pub(super) const OBJECTS: u64 = 6;
+/// The number of the attribute that is the object's hint.
+const HINT: u64 = 5;
 /// Omap keys of an object.
 const KEYS: u64 = 90;
 
 fn content(len: u64, fill: u64) -> Bytes {
-    // Half of it as the network hands it over: aligned, so that it is not copied on its way to the device.
     let mut rng = Rng::new(fill);
+    // Noise up to a point, and behind it what can be packed: to nearly nothing, or hardly.
+    let noise = if rng.chance(1, 3) { len } else { rng.below(len + 1) } as usize;
+    // Half of it as the network hands it over: aligned, so that it is not copied on its way to the device.
     if fill.is_multiple_of(2) {
         let mut buf = AlignedBuf::zeroed(len as usize);
-        rng.fill(&mut buf);
+        buf.fill(fill as u8 | 1);
+        rng.fill(&mut buf[..noise]);
         return Bytes::from_owner(buf);
     }
-    let mut out = vec![0; len as usize];
-    rng.fill(&mut out);
+    let mut out = vec![fill as u8; len as usize];
+    rng.fill(&mut out[..noise]);
     out.into()
 }
 
@@ -70,7 +76,7 @@ impl Op {
             19..=20 => Op::Zero { o, offset, len: rng.below(30_000) },
             21..=22 => Op::Truncate { o, size: rng.below(70_000) },
             23..=24 => Op::Remove { o },
-            25 => Op::SetXattr { o, name: rng.below(5), len: rng.below(60), fill },
+            25 => Op::SetXattr { o, name: rng.below(1 + HINT), len: rng.below(60), fill },
             26 => Op::RmXattr { o, name: rng.below(5) },
             27..=28 => {
                 Op::OmapSet { o, first: rng.below(KEYS), rows: 1 + rng.below(6), len: rng.below(40), fill }
@@ -97,6 +103,13 @@ impl Op {
             Op::Zero { o, offset, len } => Mutation::Zero { object: object(o), offset, len },
             Op::Truncate { o, size } => Mutation::Truncate { object: object(o), size },
             Op::Remove { o } => Mutation::Remove { object: object(o) },
+            Op::SetXattr { o, name: HINT, len, fill } => {
+                let compressible =
+                    [Compressible::Unknown, Compressible::Yes, Compressible::No][fill as usize % 3];
+                let hint =
+                    AllocHint { expected_object_bytes: len << 12, expected_write_bytes: 0, compressible };
+                Mutation::SetXattr { object: object(o), name: HINT_XATTR.to_string(), value: hint.to_value() }
+            }
             Op::SetXattr { o, name, len, fill } => Mutation::SetXattr {
                 object: object(o),
                 name: format!("x{name}"),

@@ -89,6 +89,7 @@ pub fn run(case: &Case) -> Result<Report, String> {
     machine.limits.index_dirty_bytes_max = config.index_dirty_bytes;
     machine.limits.overlay_bytes_max = config.overlay_units * crate::layout::UNIT;
     machine.limits.volatile_cache = config.volatile_cache;
+    machine.packing = config.packing;
     if config.discards {
         machine.disk.announce_discards();
     }

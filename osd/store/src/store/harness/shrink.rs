@@ -86,6 +86,7 @@ fn candidates(case: &Case) -> impl Iterator<Item = Case> {
         }
     }
     with(&|c| c.config.discards = false);
+    with(&|c| c.config.packing = None);
     with(&|c| c.config.index_slowness = 0);
     with(&|c| c.config.data_units = 400);
     with(&|c| c.config.overlay_units = 64);
