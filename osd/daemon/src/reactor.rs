@@ -121,7 +121,10 @@ impl Reactor {
         let total = store.usage().total_bytes;
         tracing::info!(%osd, %addr, uuid = %Uuid(identity.uuid), "store opened");
         Ok(Reactor {
-            clients: Clients::new(under_way_bytes_max(total), inbound_sender.clone()),
+            clients: Clients::new(
+                under_way_bytes_max(total, config.store.memory_target_bytes),
+                inbound_sender.clone(),
+            ),
             config,
             clock,
             nonce,

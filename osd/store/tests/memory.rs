@@ -70,9 +70,13 @@ impl Loader {
     }
 
     fn submit(&mut self, mutations: Vec<Mutation>) {
+        self.submit_at(DEPTH, mutations);
+    }
+
+    fn submit_at(&mut self, depth: u64, mutations: Vec<Mutation>) {
         self.store.submit(self.submitted, Transaction { mutations }).expect("there is space");
         self.submitted += 1;
-        self.drive(DEPTH - 1);
+        self.drive(depth - 1);
         if self.submitted.is_multiple_of(200) {
             self.most_kib = self.most_kib.max(rss_kib());
         }
@@ -116,7 +120,9 @@ fn load(target_mib: u64) -> u64 {
     l.phase("small objects");
     for n in 0..150 {
         let data = bytes(&mut rng, 4 << 20);
-        l.submit(vec![Mutation::Write { object: head(100_000 + n), offset: 0, data }]);
+        // As many as the OSD takes in at once (`osd/daemon/src/fullness.rs`): on a slow disk they are all in memory.
+        let depth = (target_mib / 6 / 4).max(1);
+        l.submit_at(depth, vec![Mutation::Write { object: head(100_000 + n), offset: 0, data }]);
     }
     l.phase("large objects");
     for n in 0..300_000 / 50 {

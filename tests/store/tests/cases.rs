@@ -8,7 +8,7 @@ use store_under_test::harness::hunt::{Plan, hunt, stories};
 /// Cases of `cargo xtask test --full`.
 const CASES_FULL: u64 = 100_000;
 /// How long a plain run tries to get there.
-const TIME: Duration = Duration::from_secs(20);
+const TIME: Duration = Duration::from_secs(45);
 /// Cases within which each sabotage must be caught.
 const BUDGET: u64 = 20_000;
 

@@ -11,6 +11,10 @@ use osd_object::Transaction;
 /// Memory that one index change takes beyond its bytes, roughly.
 const INDEX_CHANGE_BYTES: u64 = 64;
 
+/// Changes that gather in memory while earlier ones are flushed, in units of what begins a flush; more are waited for, or
+/// the memory target would be no bound.
+const INDEX_DIRTY_TIMES_MAX: u64 = 2;
+
 /// Fresh data from this size on goes to the device at once.
 const EARLY_FRESH_BYTES: usize = 256 << 10;
 
@@ -26,6 +30,10 @@ impl Store {
 
     fn try_submit(&mut self, ticket: u64, transaction: &Transaction) -> Result<(), StoreError> {
         self.admit(transaction)?;
+        if self.index_dirty_bytes > INDEX_DIRTY_TIMES_MAX * self.limits.index_dirty_bytes_max {
+            // The flush that is under way does not keep up (its thread finds no processor, say).
+            self.checkpoint_now()?;
+        }
         let mut plan = self.plan(transaction);
         if matches!(plan, Err(StoreError::NoSpace { .. })) && self.space.discards.units() > 0 {
             self.end_discards()?;
