@@ -29,11 +29,13 @@ pub struct Options {
     pub pool_size: u32,
     /// Further words for `nacre up`.
     pub extra: Vec<String>,
+    /// A folder that outlives the test, for whoever keeps what failed; none: one that is gone with the cluster.
+    pub dir: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { osds: 3, mons: 1, osd_size: "1G", pool_size: 3, extra: Vec::new() }
+        Options { osds: 3, mons: 1, osd_size: "1G", pool_size: 3, extra: Vec::new(), dir: None }
     }
 }
 
@@ -56,7 +58,7 @@ impl Cluster {
 
     /// Decides where and how, and starts nothing.
     pub fn prepare(name: &str, options: Options) -> Cluster {
-        let scratch = Scratch::new(name);
+        let scratch = options.dir.map_or_else(|| Scratch::new(name), Scratch::kept);
         let mut words =
             vec!["up".to_string(), "--data".into(), scratch.path().join("data").display().to_string()];
         let (osds, mons, size) =

@@ -10,6 +10,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// The folder.
 pub struct Scratch {
     path: PathBuf,
+    kept: bool,
 }
 
 impl Scratch {
@@ -21,7 +22,11 @@ impl Scratch {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = root.join(format!("{name}-{number}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        Scratch { path }
+        Scratch { path, kept: false }
+    }
+    /// A folder that is there already and stays.
+    pub fn kept(path: PathBuf) -> Scratch {
+        Scratch { path, kept: true }
     }
     /// Where it is.
     pub fn path(&self) -> &Path {
@@ -31,6 +36,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         if settings::keep() {
             crate::say!("  kept: {}", self.path.display());
         } else {

@@ -56,11 +56,12 @@ pub fn scratch_root() -> PathBuf {
     release_folder().join("cluster-tests")
 }
 
-/// TARGET/release, from this program's own place TARGET/release/deps/NAME-HASH.
+/// TARGET/release, from this program's own place: TARGET/release/deps/NAME-HASH for a test, TARGET/release/NAME else.
 fn release_folder() -> PathBuf {
     let exe = std::env::current_exe().unwrap_or_else(|e| panic!("this program's own path is unknown: {e}"));
-    let folder = exe.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    folder.to_path_buf()
+    let folder = exe.parent().unwrap_or(Path::new("."));
+    let is_test = folder.file_name().is_some_and(|name| name == "deps");
+    if is_test { folder.parent().unwrap_or(folder).to_path_buf() } else { folder.to_path_buf() }
 }
 
 /// The checkout.

@@ -8,6 +8,7 @@ mod s3_tests;
 mod setup;
 mod sim;
 mod test;
+mod thrash;
 mod tidy;
 mod up;
 
@@ -57,6 +58,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         args: "[--seeds N] [--seed S] [--minutes M] [--sabotage NAME] [--trace FILE] [--list-sabotages]",
         about: "whole clusters under hostile simulation, from a seed (a slice of it is in `test`)",
         run: sim::run,
+    },
+    Command {
+        name: "thrash",
+        args: "--minutes M [--seed S] [--data DIR] [--ec] [--only FAULT,...]",
+        about: "a real cluster mistreated under a load that checks it (2 minutes of it are in `test`)",
+        run: thrash::run,
     },
     Command {
         name: "s3-tests",

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything CI runs, step by step, up to the first failure.
 
+use super::thrash;
 use crate::failure::Failure;
 use crate::packages;
 use crate::places::Places;
@@ -62,6 +63,15 @@ const STEPS: &[Step] = &[
         run: |p, _| process::run(cargo(p).args(["build", "--release", "-p", "nacre"])),
     },
     Step { name: "cluster", about: "real clients against real daemons", run: cluster },
+    Step {
+        name: "thrash",
+        about: "a cluster mistreated for two minutes (--full: ten)",
+        run: |p, options| {
+            process::run(cargo(p).args(["build", "--release", "-p", "tests-thrash"]))?;
+            let minutes = if options.full { "10" } else { "2" };
+            thrash::thrash(p, &["--minutes".to_string(), minutes.to_string()])
+        },
+    },
 ];
 
 /// The package of tests that start whole clusters.
