@@ -7,6 +7,7 @@ use crate::noun::fsck::FsckArgs;
 use crate::noun::osd_inspect::InspectArgs;
 use crate::noun::osd_members::{AddArgs, RmArgs};
 use crate::noun::pool::PoolShape;
+use crate::noun::s3::S3Command;
 use crate::noun::user::words::UserCommand;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
@@ -89,6 +90,9 @@ pub(crate) enum Command {
     /// S3 buckets.
     #[command(subcommand)]
     Bucket(BucketCommand),
+    /// What the S3 gateways share.
+    #[command(subcommand)]
+    S3(S3Command),
     /// Block images.
     #[command(subcommand)]
     Image(ImageCommand),

@@ -70,6 +70,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Config(command) => one_thread()?.block_on(noun::config::run(global, command)),
         Command::Object(command) => one_thread()?.block_on(noun::object::run(global, command)),
         Command::User(command) => one_thread()?.block_on(noun::user::run(global, command)),
+        Command::S3(command) => one_thread()?.block_on(noun::s3::run(global, command)),
         Command::Bucket(command) => one_thread()?.block_on(noun::bucket::run(global, command)),
     }
 }

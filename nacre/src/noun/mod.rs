@@ -23,6 +23,7 @@ mod osd_map;
 pub(crate) mod osd_members;
 pub(crate) mod pg;
 pub(crate) mod pool;
+pub(crate) mod s3;
 pub(crate) mod status;
 mod stopped_store;
 pub(crate) mod user;

@@ -1,6 +1,6 @@
 //! Lifecycle rules as documents, with S3's limits. Source: S3 API reference, `PutBucketLifecycleConfiguration`.
 
-use super::{Expiration, Filter, Noncurrent, Rule, Terms};
+use super::{Expiration, Filter, NEWER_MAX, Noncurrent, Rule, Terms, transition};
 use crate::dates;
 use crate::error::{Code, S3Error};
 use crate::tags::Tag;
@@ -11,9 +11,8 @@ const RULES_MAX: usize = 1000;
 const ID_CHARS_MAX: usize = 255;
 /// 1000 rules of some tens of elements each.
 const ELEMENTS_MAX: usize = 64_000;
-const NEWER_MAX: u32 = 100;
 
-fn malformed() -> S3Error {
+pub(super) fn malformed() -> S3Error {
     Code::MalformedXML.into()
 }
 
@@ -33,9 +32,11 @@ struct Reading {
     newer: Option<u32>,
     tag_key: Option<String>,
     tag_value: Option<String>,
+    transition: transition::Reading,
+    noncurrent_transition: transition::Reading,
 }
 
-/// Reads the rules. `MalformedXML`, `InvalidArgument`, `InvalidRequest`, `InvalidStorageClass`. A rule without an id is
+/// Reads the rules. `MalformedXML`, `InvalidArgument`, `InvalidRequest`. A rule without an id is
 /// given one by `new_id`.
 pub(crate) fn of_document(
     document: &[u8],
@@ -66,12 +67,12 @@ pub(crate) fn of_document(
     if rules.is_empty() { Err(malformed()) } else { Ok(rules) }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, S3Error> {
+pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, S3Error> {
     text.trim().parse().map_err(|_| malformed())
 }
 
 /// A number of days; S3 wants at least one.
-fn days(text: &str, what: &'static str) -> Result<u32, S3Error> {
+pub(super) fn days(text: &str, what: &'static str) -> Result<u32, S3Error> {
     let n: i64 = number(text)?;
     u32::try_from(n)
         .ok()
@@ -79,7 +80,7 @@ fn days(text: &str, what: &'static str) -> Result<u32, S3Error> {
         .ok_or_else(|| S3Error::invalid_argument(format!("{what} must be a positive integer"), "Days", text))
 }
 
-fn date(text: &str) -> Result<u64, S3Error> {
+pub(super) fn date(text: &str) -> Result<u64, S3Error> {
     let text = text.trim();
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_string() };
     let seconds = dates::parse_http(&whole).ok_or_else(malformed)?;
@@ -160,14 +161,9 @@ impl Reading {
                 let what = "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action";
                 rule.abort_days = Some(days(text, what)?);
             }
-            // There is no other class to go to: a rule that never did anything would look like one that does.
-            ["Transition" | "NoncurrentVersionTransition", "StorageClass"] => {
-                return Err(S3Error::new(Code::InvalidStorageClass).field("StorageClassRequested", text));
-            }
-            ["Transition", "Date"] => _ = date(text)?,
-            ["Transition", "Days"] => _ = number::<u32>(text)?,
-            ["NoncurrentVersionTransition", "NoncurrentDays" | "NewerNoncurrentVersions"] => {
-                _ = number::<u32>(text)?;
+            ["Transition", rest @ ..] => self.transition.current(rule, rest, text)?,
+            ["NoncurrentVersionTransition", rest @ ..] => {
+                self.noncurrent_transition.noncurrent(rule, rest, text)?;
             }
             _ => return Err(malformed()),
         }
@@ -180,7 +176,8 @@ impl Reading {
         if !self.status || rule.prefix.is_some() == rule.filter.is_some() {
             return Err(malformed());
         }
-        if rule.expiration.is_none() && rule.noncurrent.is_none() && rule.abort_days.is_none() {
+        let ends = rule.expiration.is_some() || rule.noncurrent.is_some() || rule.abort_days.is_some();
+        if !ends && !rule.has_transitions() {
             return Err(refused("At least one action needs to be specified in a rule"));
         }
         if rule.has_tags() && matches!(rule.expiration, Some(Expiration::Marker(_))) {
@@ -189,6 +186,7 @@ impl Reading {
         if rule.has_tags() && rule.abort_days.is_some() {
             return Err(refused("AbortIncompleteMultipartUpload cannot be specified with Tags."));
         }
+        rule.check_transitions()?;
         for terms in rule.terms() {
             if let (Some(larger), Some(smaller)) = (terms.larger, terms.smaller)
                 && larger >= smaller
@@ -267,6 +265,7 @@ pub(crate) fn to_document(rules: &[Rule]) -> Document {
             d.leaf_if("NewerNoncurrentVersions", noncurrent.newer.map(|n| n.to_string()).as_deref());
             d.close();
         }
+        rule.write_transitions(&mut d);
         if let Some(days) = rule.abort_days {
             d.open("AbortIncompleteMultipartUpload").leaf("DaysAfterInitiation", &days.to_string()).close();
         }
@@ -304,7 +303,7 @@ mod tests {
 
     #[test]
     fn refusals_have_their_codes() {
-        use Code::{InvalidArgument, InvalidRequest, InvalidStorageClass, MalformedXML};
+        use Code::{InvalidArgument, InvalidRequest, MalformedXML};
         let filter = "<Filter/>";
         for (inner, code) in [
             (format!("{filter}<Expiration><Days>0</Days></Expiration>"), InvalidArgument),
@@ -317,12 +316,6 @@ mod tests {
             (DAYS.to_string(), MalformedXML),
             (filter.to_string(), InvalidRequest),
             (format!("{filter}<Status>enabled</Status>{DAYS}"), MalformedXML),
-            (
-                format!(
-                    "{filter}<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"
-                ),
-                InvalidStorageClass,
-            ),
             (
                 "<Filter><Tag><Key>k</Key><Value>v</Value></Tag></Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>".to_string(),
                 InvalidRequest,

@@ -13,7 +13,7 @@ pub(super) struct Calendar {
 
 impl Calendar {
     /// When something is due that is so many days after `from_ms`.
-    fn after(&self, from_ms: u64, days: u32) -> u64 {
+    pub(super) fn after(&self, from_ms: u64, days: u32) -> u64 {
         match self.day_ms {
             Some(day_ms) => from_ms.saturating_add(u64::from(days).saturating_mul(day_ms)),
             None => midnight_after(from_ms, days),
@@ -73,7 +73,7 @@ impl Rule {
     pub(super) fn fits_tags(&self, tags: &[Tag]) -> bool {
         self.terms().all(|terms| terms.tags.iter().all(|tag| tags.contains(tag)))
     }
-    fn fits(&self, key: &str, size: Option<u64>) -> bool {
+    pub(super) fn fits(&self, key: &str, size: Option<u64>) -> bool {
         self.enabled
             && self.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix))
             && self.terms().all(|terms| terms.fit(key, size))

@@ -5,10 +5,12 @@
 
 mod document;
 mod judge;
+mod transition;
 mod worker;
 
 pub(crate) use document::{of_document, to_document};
 pub(crate) use judge::{abort_of, expiration_of};
+use transition::{NoncurrentTransition, Transition};
 pub(crate) use worker::keep;
 #[cfg(test)]
 pub(crate) use worker::look;
@@ -21,6 +23,8 @@ use stdx::codec::{from_bytes, to_bytes};
 
 const KEPT_AS: &str = "lifecycle";
 
+/// The most newer versions that a rule can make stay.
+const NEWER_MAX: u32 = 100;
 /// A day, milliseconds.
 pub(crate) const DAY_MS: u64 = 86_400_000;
 
@@ -78,8 +82,11 @@ pub(crate) struct Rule {
     noncurrent: Option<Noncurrent>,
     /// Uploads are aborted so many days after they began.
     abort_days: Option<u32>,
+    transitions: Vec<Transition>,
+    noncurrent_transitions: Vec<NoncurrentTransition>,
 }
-stdx::codec_versioned!(Rule, 1 { id, enabled, prefix, filter, expiration, noncurrent, abort_days });
+stdx::codec_versioned!(Rule, 2 { id, enabled, prefix, filter, expiration, noncurrent, abort_days }
+    since 2 { transitions, noncurrent_transitions });
 
 /// The rules that are kept in a bucket's settings. What cannot be read is an internal error.
 pub(crate) fn of(kept: &BTreeMap<String, Bytes>) -> Result<Vec<Rule>, S3Error> {

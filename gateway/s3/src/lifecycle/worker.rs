@@ -5,7 +5,8 @@ use super::judge::{Calendar, Item, Wanted};
 use super::{DAY_MS, Rule};
 use crate::error::{Code, S3Error};
 use crate::storage::{
-    Bucket, Deletion, LifecycleRow, Seen, Stage, Storage, UploadQuery, VersionEntry, VersionQuery, Which,
+    Bucket, Deletion, LifecycleRow, ListEntry, Seen, Stage, Storage, UploadQuery, VersionEntry, VersionQuery,
+    Which,
 };
 use crate::tags;
 use futures_util::StreamExt;
@@ -152,11 +153,11 @@ impl<R: Rados> Round<'_, R> {
             if !page.truncated {
                 due.extend(walk.end().and_then(|ready| self.judge(ready)));
             }
-            let removed = self.remove(due).await;
+            let done = self.carry_out(due).await;
             if !page.truncated {
                 return Ok(true);
             }
-            pace(since, removed).await;
+            pace(since, done).await;
             query.key_marker = page.next_key_marker;
             query.version_marker = page.next_version_marker.map(|v| v.which());
             // Keys before the one that is being looked at are done for good.
@@ -167,38 +168,37 @@ impl<R: Rados> Round<'_, R> {
         }
     }
 
-    /// What is to be removed, and whether its tags have to be looked at first.
-    fn judge(&self, ready: Ready) -> Option<(Ready, bool)> {
-        let entry = &ready.entry;
-        let item = Item {
-            key: &entry.object.key,
-            size: entry.object.size,
-            mtime_ms: entry.object.mtime.millis(),
-            marker: entry.marker,
-            superseded: ready.superseded,
-            alone: ready.alone,
-        };
-        let mut if_tagged = false;
+    /// What is due of a version, if anything is.
+    fn judge(&self, ready: Ready) -> Option<(Ready, Due)> {
+        let class = &ready.entry.object.storage_class;
+        let item = ready.item(&ready.entry.object);
+        let mut looks = false;
         for rule in &self.rules {
             match rule.wants(&item, self.calendar) {
-                Wanted::Gone => return Some((ready, false)),
-                Wanted::IfTagged => if_tagged = true,
+                Wanted::Gone => return Some((ready, Due::Gone)),
+                Wanted::IfTagged => looks = true,
                 Wanted::Nothing => {}
             }
+            looks |= rule.moves(&item, self.calendar).is_some_and(|(_, wanted)| wanted != class);
         }
-        if_tagged.then_some((ready, true))
+        looks.then_some((ready, Due::Looked))
     }
 
-    /// Removes what is due; how many it were. What cannot be removed is tried again in the next round.
-    async fn remove(&self, due: Vec<(Ready, bool)>) -> u32 {
-        let work = due.into_iter().map(|(ready, if_tagged)| async move {
-            match self.remove_one(&ready, if_tagged).await {
-                Ok(removed) => u32::from(removed),
+    /// Does what is due; how many versions were changed or removed. What cannot be done is tried again in the next
+    /// round.
+    async fn carry_out(&self, due: Vec<(Ready, Due)>) -> u32 {
+        let work = due.into_iter().map(|(ready, due)| async move {
+            let done = match due {
+                Due::Gone => self.remove(&ready).await,
+                Due::Looked => self.look_closer(&ready).await,
+            };
+            match done {
+                Ok(done) => u32::from(done),
                 // Locked, or replaced meanwhile: as it should be.
                 Err(e) if matches!(e.code(), Code::AccessDenied | Code::OperationAborted) => 0,
                 Err(e) => {
                     let (bucket, key) = (&self.bucket.name, &ready.entry.object.key);
-                    tracing::warn!(bucket, key, "what a lifecycle rule ends could not be removed: {e}");
+                    tracing::warn!(bucket, key, "what a lifecycle rule wants could not be done: {e}");
                     0
                 }
             }
@@ -207,38 +207,37 @@ impl<R: Rados> Round<'_, R> {
         counts.into_iter().sum()
     }
 
-    async fn remove_one(&self, ready: &Ready, if_tagged: bool) -> Result<bool, S3Error> {
+    async fn remove(&self, ready: &Ready) -> Result<bool, S3Error> {
         let entry = &ready.entry;
-        if if_tagged && !self.tags_fit(ready).await? {
-            return Ok(false);
-        }
         // A current object is deleted as by its owner: hidden, where the bucket keeps versions.
         let hides = entry.latest && !entry.marker;
         let deletion = Deletion {
             key: entry.object.key.clone(),
             which: if hides { Which::Current } else { entry.version.which() },
-            if_seen: Some(Seen { version: entry.version, mtime: entry.object.mtime }),
+            if_seen: Some(ready.seen()),
             ..Deletion::default()
         };
         Ok(self.storage.delete(&self.bucket, &deletion).await?.existed)
     }
 
-    async fn tags_fit(&self, ready: &Ready) -> Result<bool, S3Error> {
+    /// Decides with the version's tags at hand, and does it.
+    async fn look_closer(&self, ready: &Ready) -> Result<bool, S3Error> {
         let entry = &ready.entry;
         let found = self.storage.find(&self.bucket, &entry.object.key, entry.version.which(), false).await?;
         let Some(found) = found.object() else { return Ok(false) };
         let tags = tags::of(&found.attrs.extra)?;
-        let item = Item {
-            key: &found.key,
-            size: found.size,
-            mtime_ms: found.mtime.millis(),
-            marker: false,
-            superseded: ready.superseded,
-            alone: ready.alone,
-        };
-        let ends =
-            |rule: &Rule| rule.wants(&item, self.calendar) == Wanted::IfTagged && rule.fits_tags(&tags);
-        Ok(self.rules.iter().any(ends))
+        let object = ListEntry { size: found.size, mtime: found.mtime, ..entry.object.clone() };
+        let item = Item { marker: false, ..ready.item(&object) };
+        let fitting = || self.rules.iter().filter(|rule| rule.fits_tags(&tags));
+        if fitting().any(|rule| rule.wants(&item, self.calendar) == Wanted::IfTagged) {
+            return self.remove(ready).await;
+        }
+        match fitting().filter_map(|rule| rule.moves(&item, self.calendar)).max() {
+            Some((_, class)) if class != found.attrs.storage_class => {
+                self.storage.change_class(&self.bucket, item.key, &ready.seen(), class).await
+            }
+            _ => Ok(false),
+        }
     }
 
     async fn uploads(&mut self, begun_ms: u64) -> Result<bool, S3Error> {
@@ -277,11 +276,35 @@ async fn pace(since: Instant, done: u32) {
     tokio::time::sleep(least.saturating_sub(since.elapsed())).await;
 }
 
+/// What is due of a version.
+enum Due {
+    /// It goes.
+    Gone,
+    /// Something, depending on its tags; or another storage class.
+    Looked,
+}
+
 /// A version with what its neighbours are.
 struct Ready {
     entry: VersionEntry,
     superseded: Option<(u64, u32)>,
     alone: bool,
+}
+
+impl Ready {
+    fn item<'a>(&self, object: &'a ListEntry) -> Item<'a> {
+        Item {
+            key: &object.key,
+            size: object.size,
+            mtime_ms: object.mtime.millis(),
+            marker: self.entry.marker,
+            superseded: self.superseded,
+            alone: self.alone,
+        }
+    }
+    fn seen(&self) -> Seen {
+        Seen { version: self.entry.version, mtime: self.entry.object.mtime }
+    }
 }
 
 /// Goes through a listing of versions, one behind: whether a version is alone shows only at the next one.

@@ -8,6 +8,7 @@ use super::background::IntentRow;
 use super::encryption::{CHUNK_BYTES, TAG_BYTES};
 use super::manifest::Run;
 use super::names;
+use super::placement::{Slot, number_of};
 use super::types::{Bucket, BucketId};
 use crate::error::S3Error;
 use bytes::Bytes;
@@ -74,7 +75,7 @@ fn named(row: Bytes, value: Bytes) -> Result<Option<Named>, S3Error> {
             let number = |at: usize| row[at..at + 8].try_into().map(u64::from_be_bytes).unwrap_or_default();
             let tag = Tag { instance: number(row.len() - 16), seq: number(row.len() - 8) };
             let object_bytes = u64::from(garbage.object_bytes.max(1));
-            (vec![Run { tag, size: garbage.size, object_bytes }], true)
+            (vec![Run::new(tag, garbage.size, object_bytes)], true)
         }
         _ => return Ok(None),
     };
@@ -152,18 +153,21 @@ impl<R: Rados> Storage<R> {
     /// and more for each object that has data.
     pub async fn leaked_data(&self) -> Result<Vec<String>, S3Error> {
         let mut unknown: BTreeMap<Tag, Vec<String>> = BTreeMap::new();
-        let pool = &self.inner.config.data_pool;
-        let mut after = None;
-        loop {
-            let page = self.inner.rados.list(pool, after, NAMES).await?;
-            for object in page.objects {
-                if let Some(tag) = tag_of(&object.name) {
-                    unknown.entry(tag).or_default().push(object.name);
+        for slot in self.slots().await? {
+            let pool = self.pool_of_slot(slot).await?;
+            let mut after = None;
+            loop {
+                let page = self.inner.rados.list(&pool, after, NAMES).await?;
+                for object in page.objects {
+                    // What is not of this slot was put there by somebody else.
+                    if let Some(tag) = tag_of(&object.name).filter(|tag| Slot::of(*tag) == slot) {
+                        unknown.entry(tag).or_default().push(object.name);
+                    }
                 }
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
+                match page.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
             }
         }
         // After the names and before the indexes: what is settled by now is in an index by now.
@@ -171,7 +175,8 @@ impl<R: Rados> Storage<R> {
             let intent: IntentRow =
                 from_bytes(row).map_err(|e| S3Error::internal(format!("intent {instance:x}: {e}")))?;
             unknown.retain(|tag, _| {
-                tag.instance != instance || !(tag.seq >= intent.next || intent.unsettled.contains(&tag.seq))
+                let number = number_of(*tag);
+                tag.instance != instance || !(number >= intent.next || intent.unsettled.contains(&number))
             });
         }
         let mut known: HashSet<Tag> = HashSet::new();
@@ -191,10 +196,14 @@ impl<R: Rados> Storage<R> {
         }
         unknown.retain(|tag, _| !known.contains(tag));
         let mut leaked = Vec::new();
-        for object in unknown.into_values().flatten() {
+        for (tag, object) in unknown
+            .into_iter()
+            .flat_map(|(tag, objects)| objects.into_iter().map(move |object| (tag, object)))
+        {
             // What was freed meanwhile was garbage.
+            let pool = self.pool_of(tag).await?;
             let ops = vec![Op::Stat];
-            match self.inner.rados.operate(pool, osd_object::ObjectName::new(object.clone()), ops).await {
+            match self.inner.rados.operate(&pool, osd_object::ObjectName::new(object.clone()), ops).await {
                 Ok(_) if leaked.len() < FINDINGS_MAX => leaked.push(object),
                 Ok(_) => break,
                 Err(e) if e.code == Errno::ENOENT && e.step.is_some() => {}
@@ -216,8 +225,8 @@ impl<R: Rados> Storage<R> {
 
     /// Bytes of a data object; none if it is not there.
     async fn data_size(&self, tag: Tag, n: u64) -> Result<Option<u64>, OpError> {
-        let pool = &self.inner.config.data_pool;
-        match self.inner.rados.operate(pool, names::data(tag, n), vec![Op::Stat]).await {
+        let pool = self.pool_of(tag).await?;
+        match self.inner.rados.operate(&pool, names::data(tag, n), vec![Op::Stat]).await {
             Ok(reply) => match reply.results.first() {
                 Some(OpResult::Meta(meta)) => Ok(Some(meta.size)),
                 _ => Err(OpError::new(Errno::EIO).with_context("an answer to Stat makes no sense")),
@@ -291,7 +300,7 @@ mod tests {
         for stranger in ["", "a", "a.b", "a.b.c.d", "x.y.z"] {
             assert_eq!(tag_of(stranger), None, "{stranger}");
         }
-        let run = Run { tag, size: 25, object_bytes: 10 };
+        let run = Run::new(tag, 25, 10);
         assert_eq!(sizes(&run).collect::<Vec<_>>(), [(0, 10), (1, 10), (2, 5)]);
     }
 }

@@ -1,5 +1,6 @@
 //! Between what verbs see and what rows hold.
 
+use super::encryption::Sealing;
 use super::manifest::{Manifest, Run};
 use super::types::{
     BucketId, Conditions, ETag, Entry, ListEntry, Match, ObjectAttrs, ObjectChecksum, PartInfo, UploadId,
@@ -119,6 +120,19 @@ pub(crate) fn change_attrs(
     Ok(to_bytes(&stored))
 }
 
+/// The same attributes in another storage class.
+pub(crate) fn with_class(old: Bytes, key: &str, class: &str) -> Result<Bytes, S3Error> {
+    let mut stored: StoredAttrs = from_bytes(old).map_err(|e| damaged("metadata", key, &e))?;
+    stored.storage_class = class.to_string();
+    Ok(to_bytes(&stored))
+}
+
+/// Whether attributes say that the bytes are encrypted.
+pub(crate) fn is_sealed(attrs: Bytes, key: &str) -> Result<bool, S3Error> {
+    let (attrs, _) = attrs_from(attrs, key)?;
+    Ok(Sealing::of(&attrs.extra)?.is_some())
+}
+
 pub(crate) fn entry(key: &str, row: GotRow) -> Result<Entry, S3Error> {
     let (mut attrs, value) = attrs_from(row.detail.attrs, key)?;
     attrs.lock = row.detail.lock;
@@ -130,7 +144,11 @@ pub(crate) fn entry(key: &str, row: GotRow) -> Result<Entry, S3Error> {
     let data = if runs.is_empty() {
         Manifest::Inline(row.inline)
     } else {
-        Manifest::Runs(runs.iter().map(Run::of).collect())
+        let mut runs: Vec<Run> = runs.iter().map(Run::of).collect();
+        for (run, sealed_as) in runs.iter_mut().zip(row.detail.sealed_as) {
+            run.sealed_as = sealed_as;
+        }
+        Manifest::Runs(runs)
     };
     Ok(Entry {
         key: key.to_string(),

@@ -12,16 +12,22 @@ pub(crate) struct Run {
     pub size: u64,
     /// Bytes of each data object but the last.
     pub object_bytes: u64,
+    /// The name that the key of encrypted bytes was derived from: its own, unless they were moved here.
+    pub sealed_as: Tag,
 }
 
 impl Run {
+    /// A run whose bytes were written under its name.
+    pub(crate) fn new(tag: Tag, size: u64, object_bytes: u64) -> Run {
+        Run { tag, size, object_bytes, sealed_as: tag }
+    }
     /// Number of data objects.
     pub(crate) fn objects(&self) -> u64 {
         self.size.div_ceil(self.object_bytes.max(1))
     }
     /// The run of a part's row.
     pub(crate) fn of(part: &Part) -> Run {
-        Run { tag: part.tag, size: part.size, object_bytes: u64::from(part.object_bytes).max(1) }
+        Run::new(part.tag, part.size, u64::from(part.object_bytes).max(1))
     }
 }
 
@@ -67,7 +73,7 @@ mod tests {
 
     #[test]
     fn extents_cover_every_byte_once() {
-        let run = |seq, size| Run { tag: Tag { instance: 1, seq }, size, object_bytes: 10 };
+        let run = |seq, size| Run::new(Tag { instance: 1, seq }, size, 10);
         let runs = [run(1, 25), run(2, 0), run(3, 10), run(4, 7)];
         assert_eq!(runs.map(|r| r.objects()), [3, 0, 1, 1]);
         let (mut at, mut got) = (0, Vec::new());

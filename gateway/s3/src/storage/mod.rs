@@ -7,6 +7,7 @@
 mod background;
 mod budget;
 mod check;
+mod class_change;
 mod config;
 mod convert;
 mod data;
@@ -20,6 +21,7 @@ mod multipart;
 mod names;
 mod object_lock;
 mod objects;
+mod placement;
 mod purge;
 pub mod types;
 mod user_types;
@@ -35,6 +37,7 @@ pub(crate) use lifecycle::{LifecycleRow, Stage};
 pub use meta::{BucketStats, check_key_pair};
 pub(crate) use names::random;
 pub use object_lock::*;
+pub use placement::{STANDARD, StorageClass};
 pub use types::*;
 pub use user_types::*;
 pub use version_types::*;
@@ -44,7 +47,8 @@ use budget::Budget;
 use gateway_client::Rados;
 use index::{ShardMap, Splits};
 use meta::{BucketCache, KeyCache, UsageCache, UserCache};
-use std::sync::{Arc, Mutex};
+use placement::PlacementCache;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The handle of the storage side. Cloning is cheap.
 #[derive(Clone)]
@@ -67,6 +71,14 @@ struct Inner<R> {
     lifecycle_day: tokio::sync::watch::Sender<Option<std::time::Duration>>,
     keys_at_rest: encryption::KeyStore,
     usage: UsageCache,
+    placement: PlacementCache,
+    /// The data pool of the settings: slot 0.
+    data_pool: Arc<str>,
+}
+
+/// A lock whose holder may have panicked: what it guards is replaced as a whole, so it is sound all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<R: Rados> Storage<R> {
@@ -74,9 +86,12 @@ impl<R: Rados> Storage<R> {
     pub fn new(rados: R, config: StorageConfig) -> Storage<R> {
         let budget = Budget::new(config.buffer_bytes);
         let pace = Pace::new(config.gc_delay, config.gc_every);
+        let data_pool = Arc::from(config.data_pool.as_str());
         let inner = Inner {
             rados,
             config,
+            placement: PlacementCache::default(),
+            data_pool,
             budget,
             map: Mutex::default(),
             splits: Splits::default(),

@@ -100,21 +100,21 @@ impl<R: Rados> Storage<R> {
         number: u16,
         body: &mut B,
     ) -> Result<PartInfo, S3Error> {
-        self.part_put_sealed(bucket, key, (upload, number), body, None).await
+        self.part_put_in(bucket, key, (upload, number), body, ("", None)).await
     }
 
-    /// The same of an upload whose parts are encrypted.
-    pub(crate) async fn part_put_sealed<B: Body>(
+    /// The same of an upload of that storage class, whose parts may be encrypted.
+    pub(crate) async fn part_put_in<B: Body>(
         &self,
         bucket: &Bucket,
         key: &str,
         (upload, number): (UploadId, u16),
         body: &mut B,
-        seal: Option<&Seal>,
+        place: (&str, Option<&Seal>),
     ) -> Result<PartInfo, S3Error> {
         let owner = Owner::new(bucket.id, key);
         // Parts are always data objects: a row of parts stays small, and nothing has to move on completion.
-        let (collected, summary) = self.collect(&owner, body, 0, seal).await?;
+        let (collected, summary) = self.collect(&owner, body, 0, place).await?;
         let mtime_ms = self.inner.rados.now().millis();
         match collected {
             Collected::Run(writer) => {
@@ -123,7 +123,7 @@ impl<R: Rados> Storage<R> {
                 let (storage, bucket) = (self.clone(), bucket.clone());
                 let name = owner.key.clone();
                 let commit = async move { storage.put_part_row(&bucket, name, upload, part).await };
-                self.commit_run(writer, owner, commit).await?;
+                self.commit_runs(vec![writer], owner, commit).await?;
                 Ok(info)
             }
             Collected::Inline(_) => {

@@ -16,6 +16,9 @@ pub(crate) const LIFECYCLE: &str = "lifecycle";
 /// The object in the meta pool whose omap holds the buckets that are gone but for their garbage, by id.
 pub(crate) const DEAD_BUCKETS: &str = "dead_buckets";
 
+/// The object in the meta pool that holds the storage classes and the pools of data.
+pub(crate) const PLACEMENT: &str = "placement";
+
 /// The record of a bucket.
 pub(crate) fn bucket_record(name: &str) -> ObjectName {
     ObjectName::new(format!("bucket.{name}"))

@@ -61,8 +61,11 @@ impl<R: Rados> Storage<R> {
     ) -> Result<PutDone, S3Error> {
         let owner = Owner::new(bucket.id, key);
         let mut seal = attrs.seal.take();
-        let inline_max = self.inner.config.inline_bytes_max;
-        let (mut collected, summary) = self.collect(&owner, body, inline_max, seal.as_ref()).await?;
+        // The index lies where STANDARD's small objects may; other classes have a place of their own.
+        let standard = attrs.storage_class.is_empty();
+        let inline_max = if standard { self.inner.config.inline_bytes_max } else { 0 };
+        let place = (attrs.storage_class.as_str(), seal.as_ref());
+        let (mut collected, summary) = self.collect(&owner, body, inline_max, place).await?;
         if let Some(seal) = &mut seal {
             if let Collected::Inline(bytes) = &mut collected {
                 *bytes = seal.seal_inline(std::mem::take(bytes));
@@ -93,6 +96,7 @@ impl<R: Rados> Storage<R> {
                 runs: Vec::new(),
                 upload: None,
                 lock: bucket.lock_of_new(attrs.lock, mtime_ms)?,
+                sealed_as: Vec::new(),
             },
             head,
             inline: Bytes::new(),
@@ -118,7 +122,7 @@ impl<R: Rados> Storage<R> {
                 let (storage, bucket) = (self.clone(), bucket.clone());
                 // Whoever waits for it may go away; the commit does not.
                 let commit = async move { storage.put_row(&bucket, row).await };
-                self.commit_run(writer, owner, commit).await?
+                self.commit_runs(vec![writer], owner, commit).await?
             }
         };
         self.count_put(bucket, done.size);
@@ -134,25 +138,25 @@ impl<R: Rados> Storage<R> {
         Ok(reply)
     }
 
-    /// Commits the row that names a run, in a task that outlives its caller, and settles what becomes of the
-    /// run: kept, freed, or asked about until that is known.
-    pub(crate) async fn commit_run<T: Send + 'static>(
+    /// Commits the row that names some runs, in a task that outlives its caller, and settles what becomes of the
+    /// runs: kept, freed, or asked about until that is known.
+    pub(crate) async fn commit_runs<T: Send + 'static>(
         &self,
-        writer: RunWriter<R>,
+        writers: Vec<RunWriter<R>>,
         owner: Owner,
         commit: impl Future<Output = Result<T, IndexError>> + Send + 'static,
     ) -> Result<T, S3Error> {
         let task = tokio::spawn(async move {
             match commit.await {
                 Ok(done) => {
-                    writer.committed();
+                    writers.into_iter().for_each(RunWriter::committed);
                     Ok(done)
                 }
                 Err(e @ IndexError::Failed(_)) => {
-                    writer.resolve(owner);
+                    writers.into_iter().for_each(|writer| writer.resolve(owner.clone()));
                     Err(S3Error::from(e))
                 }
-                // It certainly did not happen: dropping the writer frees the run.
+                // It certainly did not happen: dropping the writers frees the runs.
                 Err(e) => Err(S3Error::from(e)),
             }
         });
@@ -186,7 +190,7 @@ impl<R: Rados> Storage<R> {
         })
     }
 
-    async fn row(
+    pub(crate) async fn row(
         &self,
         bucket: &Bucket,
         key: &str,

@@ -138,3 +138,33 @@ async fn many_buckets_come_in_pages() {
     assert_eq!(rest.one("ContinuationToken"), "");
     w.stop().await;
 }
+
+#[tokio::test]
+async fn figures_that_rgw_tells() {
+    let w = World::start().await;
+    w.put("/bucket/a", b"foo").await;
+    assert_eq!(w.send("HEAD", "/bucket").await.find("x-rgw-object-count"), None);
+    let head = w.send("HEAD", "/bucket?read-stats=true").await;
+    assert_eq!((head.header("x-rgw-object-count"), head.header("x-rgw-bytes-used")), ("1", "3"));
+    assert_eq!(
+        (head.header("x-rgw-quota-max-buckets"), head.header("x-rgw-quota-user-size")),
+        ("1000", "-1")
+    );
+    let usage = w.send("GET", "/?usage").await;
+    assert_eq!((usage.one("QuotaMaxBuckets"), usage.one("QuotaMaxBytes")), ("1000".into(), "-1".into()));
+    assert_eq!((usage.one("TotalBytes"), usage.one("TotalEntries")), ("3".into(), "1".into()));
+    let anonymous = w.call(call("GET", "/?usage").anonymous()).await;
+    assert_eq!(anonymous.refusal(), (403, "AccessDenied".into()));
+    let nobodys = w.call(call("GET", "/").anonymous()).await;
+    assert_eq!(
+        (nobodys.status, nobodys.all("Bucket").len(), nobodys.one("ID")),
+        (200, 0, "anonymous".into())
+    );
+    for listing in ["/bucket?", "/bucket?list-type=2&", "/bucket?versions&"] {
+        let plain = w.send("GET", &format!("{listing}allow-unordered=true")).await;
+        assert_eq!((plain.status, plain.all("Key").len()), (200, 1), "{listing}");
+        let rolled = w.send("GET", &format!("{listing}allow-unordered=true&delimiter=%2F")).await;
+        assert_eq!(rolled.refusal(), (400, "InvalidArgument".into()), "{listing}");
+    }
+    w.stop().await;
+}

@@ -20,6 +20,7 @@ mod object_lock_test;
 mod object_test;
 mod post_test;
 mod slow_test;
+mod storage_class_test;
 mod tagging_test;
 mod tenants_test;
 mod versions_test;

@@ -31,7 +31,8 @@ impl World {
     pub(super) async fn start_with(change: impl FnOnce(&mut StorageConfig)) -> World {
         let mut config = StorageConfig::default();
         change(&mut config);
-        let rados = MemoryRados::new(&[&config.meta_pool, &config.index_pool, &config.data_pool]);
+        let pools = [&config.meta_pool, &config.index_pool, &config.data_pool, "s3.cold", "s3.colder"];
+        let rados = MemoryRados::new(&pools);
         let storage = Storage::new(rados.clone(), config);
         for user in ["alice", "bob"] {
             let key = (format!("{user}-key"), Secret::new(format!("{user}-secret")));

@@ -17,6 +17,9 @@ use http::Method;
 /// Carries out a request.
 pub(crate) async fn dispatch<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     match &rq.target {
+        Target::Service if rq.method == Method::GET && rq.query.has("usage") => {
+            service::usage::run(gw, rq).await
+        }
         Target::Service if rq.method == Method::GET => service::list_buckets::run(gw, rq).await,
         Target::Service => Err(Code::MethodNotAllowed.into()),
         Target::Bucket(_) => on_bucket(gw, rq).await,

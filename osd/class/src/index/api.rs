@@ -12,6 +12,8 @@ pub const CLASS: &str = "index";
 pub const ANY_GENERATION: u64 = 0;
 /// The longest key, bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
+/// No gateway puts more than this inline, whatever its settings, bytes.
+pub const INLINE_BYTES_MAX: usize = 1 << 20;
 /// The most items of one page of a listing.
 pub const PAGE_MAX: u32 = 2000;
 

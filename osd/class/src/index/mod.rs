@@ -10,6 +10,7 @@ mod lifecycle;
 mod list;
 mod object;
 mod object_lock;
+mod placement;
 mod rows;
 mod scan;
 mod shard;
@@ -20,6 +21,8 @@ mod version_api;
 mod version_list;
 
 #[cfg(test)]
+mod placement_test;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod version_test;
@@ -27,6 +30,7 @@ mod version_test;
 pub use api::*;
 pub use key::{after_key, after_prefix};
 pub use object_lock::{LockChange, LockReply, ObjectLock, Retention, RetentionMode, SetLock};
+pub use placement::MoveRow;
 pub use rows::{
     Counters, Detail, GarbageRow, Head, Header, ObjectRow, Part, Split, State, Tag, UploadRow, Version,
     Versioning, Which,
@@ -60,6 +64,7 @@ impl ObjectClass for Index {
             Method::write("delete_row").even_when_full(),
             Method::write("set_attrs"),
             Method::write("set_lock"),
+            Method::write("move_row"),
             Method::read("list"),
             Method::read("list_versions"),
             Method::write("upload_create"),
@@ -97,6 +102,7 @@ impl ObjectClass for Index {
             "delete_row" => to_bytes(&object::delete(ctx, input(bytes)?)?),
             "set_attrs" => to_bytes(&version::set_attrs(ctx, input(bytes)?)?),
             "set_lock" => to_bytes(&object_lock::set_lock(ctx, input(bytes)?)?),
+            "move_row" => to_bytes(&placement::move_row(ctx, input(bytes)?)?),
             "list_versions" => to_bytes(&version_list::versions(ctx, input(bytes)?)?),
             "list" => to_bytes(&list::objects(ctx, input(bytes)?)?),
             "upload_create" => to_bytes(&upload::create(ctx, input(bytes)?)?),

@@ -1,6 +1,6 @@
 //! Methods on objects: put, get, delete, with their conditions.
 
-use super::api::{Conditions, DeleteRow, GetRow, GotRow, PutReply, PutRow, Refusal};
+use super::api::{Conditions, DeleteRow, GetRow, GotRow, INLINE_BYTES_MAX, PutReply, PutRow, Refusal};
 use super::key;
 use super::rows::{Detail, Head, Part, Version, Versioning, Which};
 use super::shard::{Shard, Stored, refuse};
@@ -12,8 +12,6 @@ use stdx::Errno;
 /// Details up to so many bytes lie in the object's row, where listings pass over them; larger ones have a
 /// row of their own, so that a page of a listing never drags manifests and long metadata along.
 pub(super) const DETAIL_EMBEDDED_MAX: usize = 256;
-/// No gateway puts more than this inline, whatever its settings.
-const INLINE_MAX: usize = 1 << 20;
 /// 5 GiB in objects of 4 KiB, and some.
 const RUN_OBJECTS_MAX: u64 = 2 << 20;
 
@@ -41,7 +39,7 @@ pub(super) fn put(ctx: &mut MethodContext<'_, '_>, input: PutRow) -> Result<PutR
     shard.own(&input.key)?;
     let runs = &input.detail.runs;
     let told = if runs.is_empty() {
-        Some(input.inline.len() as u64).filter(|_| input.inline.len() <= INLINE_MAX)
+        Some(input.inline.len() as u64).filter(|_| input.inline.len() <= INLINE_BYTES_MAX)
     } else {
         runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.size)).filter(|_| input.inline.is_empty())
     };

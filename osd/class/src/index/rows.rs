@@ -108,8 +108,10 @@ pub struct Detail {
     pub upload: Option<u128>,
     /// What keeps it from being removed; none: nothing ever did.
     pub lock: Option<ObjectLock>,
+    /// Of encrypted bytes that were moved: for each run the name that its key was derived from. Empty: its own.
+    pub sealed_as: Vec<Tag>,
 }
-stdx::codec_versioned!(Detail, 2 { attrs, runs, upload } since 2 { lock });
+stdx::codec_versioned!(Detail, 3 { attrs, runs, upload } since 2 { lock } since 3 { sealed_as });
 
 /// The row of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

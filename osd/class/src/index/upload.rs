@@ -153,7 +153,13 @@ pub(super) fn complete(
     shard.counters.uploads = shard.counters.uploads.saturating_sub(1);
     let upload_row: Bytes = key::upload_row(key::UPLOAD, &input.key, input.upload).into();
     shard.remove_counted(upload_row, Some(upload_len));
-    let detail = Detail { attrs: input.attrs, runs, upload: Some(input.upload), lock: input.lock };
+    let detail = Detail {
+        attrs: input.attrs,
+        runs,
+        upload: Some(input.upload),
+        lock: input.lock,
+        ..Detail::default()
+    };
     let due_ms = now_ms.saturating_add(input.gc_delay_ms);
     let head = input.head.clone();
     let version = make_room(&mut shard, &input.key, latest, input.versioning, input.nonce, due_ms)?;

@@ -1,6 +1,6 @@
 //! The cluster that the suite runs against: real processes, ports of its own, gone with the run.
 
-use super::conf::{KMS_KEYS, LIFECYCLE_DAY_S, TestUser, USERS};
+use super::conf::{KMS_KEYS, LIFECYCLE_DAY_S, STORAGE_CLASSES, TestUser, USERS};
 use crate::failure::Failure;
 use crate::process;
 use serde_json::Value;
@@ -49,6 +49,11 @@ impl Cluster {
         cluster.wait_until_up(&log)?;
         for user in USERS {
             cluster.make(user)?;
+        }
+        for class in STORAGE_CLASSES {
+            let pool = format!("s3.{}", class.to_lowercase());
+            process::output(&mut cluster.nacre(&["pool", "create", &pool, "--pg-num", "8"]))?;
+            process::output(&mut cluster.nacre(&["s3", "storage-class", "set", class, "--pool", &pool]))?;
         }
         let day = LIFECYCLE_DAY_S.to_string();
         for (key, value) in

@@ -81,6 +81,9 @@ pub(super) const LIFECYCLE_DAY_S: u32 = 10;
 /// The keys that the suite names for encryption by KMS.
 pub(super) const KMS_KEYS: [&str; 2] = ["testkey-1", "testkey-2"];
 
+/// Storage classes beside STANDARD, each with a pool of its own: so that rules have somewhere to move objects.
+pub(super) const STORAGE_CLASSES: [&str; 2] = ["LUKEWARM", "FROZEN"];
+
 /// The settings file.
 pub(super) fn text(s3: SocketAddr, users: &[TestUser]) -> String {
     let mut out = format!(
@@ -102,6 +105,7 @@ pub(super) fn text(s3: SocketAddr, users: &[TestUser]) -> String {
         }
         if u.section == "s3 main" {
             let _ = writeln!(out, "api_name = default\nlc_debug_interval = {LIFECYCLE_DAY_S}");
+            let _ = writeln!(out, "storage_classes = {}", STORAGE_CLASSES.join(" "));
             let _ = writeln!(out, "kms_keyid = {}\nkms_keyid2 = {}", KMS_KEYS[0], KMS_KEYS[1]);
         }
     }

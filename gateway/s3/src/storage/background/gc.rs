@@ -79,11 +79,7 @@ impl<R: Rados> Storage<R> {
         let began = Instant::now();
         let runs: Vec<Run> = due
             .iter()
-            .map(|g| Run {
-                tag: g.tag,
-                size: g.value.size,
-                object_bytes: u64::from(g.value.object_bytes.max(1)),
-            })
+            .map(|g| Run::new(g.tag, g.value.size, u64::from(g.value.object_bytes.max(1))))
             .collect();
         let objects: u64 = runs.iter().map(Run::objects).sum();
         let free = |run: Run| {

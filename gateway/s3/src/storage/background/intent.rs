@@ -7,6 +7,7 @@
 use crate::error::S3Error;
 use crate::storage::Storage;
 use crate::storage::names;
+use crate::storage::placement::{Slot, number_of};
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::Tag;
@@ -74,8 +75,8 @@ impl Intent {
     fn lock(&self) -> MutexGuard<'_, Option<Held>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// The next run number, if one is reserved.
-    fn take(&self) -> Option<Tag> {
+    /// The next run number and its instance, if one is reserved.
+    fn take(&self) -> Option<(u64, u64)> {
         let mut state = self.lock();
         let held = state.as_mut()?;
         if held.next >= held.row.reserved {
@@ -84,11 +85,11 @@ impl Intent {
         let seq = held.next;
         held.next += 1;
         held.unsettled.insert(seq);
-        Some(Tag { instance: held.instance, seq })
+        Some((held.instance, seq))
     }
     fn settle(&self, tag: Tag) {
         if let Some(held) = self.lock().as_mut().filter(|h| h.instance == tag.instance) {
-            held.unsettled.remove(&tag.seq);
+            held.unsettled.remove(&number_of(tag));
         }
     }
     /// The instance that this gateway writes under now.
@@ -128,16 +129,16 @@ pub(crate) fn row_key(instance: u64) -> Bytes {
 
 impl<R: Rados> Storage<R> {
     /// Names a run that nobody ever named before, covered by a durable intent.
-    pub(crate) async fn take_tag(&self) -> Result<TagLease<R>, S3Error> {
+    pub(crate) async fn take_tag(&self, slot: Slot) -> Result<TagLease<R>, S3Error> {
         let intent = &self.inner.intent;
-        let lease = |tag| TagLease { storage: self.clone(), tag };
-        if let Some(tag) = intent.take() {
-            return Ok(lease(tag));
+        let lease = |(instance, number)| TagLease { storage: self.clone(), tag: slot.tag(instance, number) };
+        if let Some(taken) = intent.take() {
+            return Ok(lease(taken));
         }
         let _changing = intent.changing.lock().await;
         for _ in 0..3 {
-            if let Some(tag) = intent.take() {
-                return Ok(lease(tag));
+            if let Some(taken) = intent.take() {
+                return Ok(lease(taken));
             }
             self.reserve().await?;
         }

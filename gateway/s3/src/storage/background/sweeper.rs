@@ -7,7 +7,6 @@ use crate::storage::Storage;
 use crate::storage::names;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
-use osd_class::index::Tag;
 use osd_object::view::OmapRange;
 use osd_object::{ObjectName, Op, OpResult};
 use std::collections::BTreeMap;
@@ -81,12 +80,15 @@ impl<R: Rados> Storage<R> {
     }
 
     async fn sweep_instance(&self, instance: u64, intent: &IntentRow) -> Result<(), S3Error> {
+        let slots = self.slots().await?;
         let begun = intent.unsettled.iter().copied().chain(intent.next..intent.reserved);
-        for seq in begun {
-            let tag = Tag { instance, seq };
-            let Some(owner) = self.run_owner(tag).await? else { continue };
-            if !self.fence(&owner, tag, true).await? {
-                self.free_run_found(tag).await?;
+        for number in begun {
+            // The intent does not say which pool a run went to; it is in at most one of them.
+            for tag in slots.iter().map(|slot| slot.tag(instance, number)) {
+                let Some(owner) = self.run_owner(tag).await? else { continue };
+                if !self.fence(&owner, tag, true).await? {
+                    self.free_run_found(tag).await?;
+                }
             }
         }
         Ok(())

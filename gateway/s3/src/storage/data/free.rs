@@ -38,8 +38,8 @@ impl<R: Rados> Storage<R> {
     }
 
     async fn delete_data(&self, tag: Tag, n: u64) -> Result<(), OpError> {
-        let c = &self.inner.config;
-        match self.inner.rados.operate(&c.data_pool, names::data(tag, n), vec![Op::Delete]).await {
+        let pool = self.pool_of(tag).await?;
+        match self.inner.rados.operate(&pool, names::data(tag, n), vec![Op::Delete]).await {
             Ok(_) => Ok(()),
             Err(e) if e.code == Errno::ENOENT && e.step.is_some() => Ok(()),
             Err(e) => Err(e),
@@ -100,9 +100,9 @@ impl<R: Rados> Storage<R> {
 
     /// Whose a run is, as its first data object says; none if it is not there.
     pub(crate) async fn run_owner(&self, tag: Tag) -> Result<Option<Owner>, OpError> {
-        let c = &self.inner.config;
+        let pool = self.pool_of(tag).await?;
         let ops = vec![Op::GetXattr { name: OWNER_XATTR.into() }];
-        match self.inner.rados.operate(&c.data_pool, names::data(tag, 0), ops).await {
+        match self.inner.rados.operate(&pool, names::data(tag, 0), ops).await {
             Ok(reply) => {
                 let owner = from_bytes(reply.data(0)?);
                 let damaged = |e| OpError::new(Errno::EIO).with_context(format!("owner of {tag:?}: {e}"));
@@ -115,17 +115,17 @@ impl<R: Rados> Storage<R> {
 
     /// Frees a run of unknown length.
     pub(crate) async fn free_run_found(&self, tag: Tag) -> Result<(), OpError> {
-        let c = &self.inner.config;
+        let pool = self.pool_of(tag).await?;
         let (mut end, mut missed, mut n) = (1, 0, 1);
         while missed < GAP_MAX {
             let probe = vec![Op::AssertExists];
-            match self.inner.rados.operate(&c.data_pool, names::data(tag, n), probe).await {
+            match self.inner.rados.operate(&pool, names::data(tag, n), probe).await {
                 Ok(_) => (end, missed) = (n + 1, 0),
                 Err(e) if e.code == Errno::ENOENT && e.step.is_some() => missed += 1,
                 Err(e) => return Err(e),
             }
             n += 1;
         }
-        self.free_run(&Run { tag, size: end, object_bytes: 1 }).await
+        self.free_run(&Run::new(tag, end, 1)).await
     }
 }

@@ -1,5 +1,6 @@
 //! Data objects: runs are written, read and freed here. Nothing is ever overwritten.
 
+mod copy;
 mod free;
 mod read;
 mod write;

@@ -44,22 +44,23 @@ impl<R: Rados> Reader<R> {
     /// Begins to read the next extent.
     fn fetch(&mut self, extent: Extent, share: Option<Share>) -> Fetch {
         self.at += extent.len;
-        let inner = self.storage.inner.clone();
+        let storage = self.storage.clone();
         let sealed = self.seal.as_ref().map(|seal| {
             let run = self.runs.iter().find(|run| run.tag == extent.tag);
             let object_len = run.map_or(0, |run| {
                 run.size.saturating_sub(extent.n.saturating_mul(run.object_bytes)).min(run.object_bytes)
             });
-            (seal.of_run(extent.tag), SealedSpan::around(extent.offset, extent.len, object_len))
+            let sealed_as = run.map_or(extent.tag, |run| run.sealed_as);
+            (seal.of_run(sealed_as), SealedSpan::around(extent.offset, extent.len, object_len))
         });
         let task = tokio::spawn(async move {
             let object = names::data(extent.tag, extent.n);
-            let pool = &inner.config.data_pool;
+            let pool = storage.pool_of(extent.tag).await?;
             let (offset, len) = match &sealed {
                 Some((_, span)) => span.sealed(),
                 None => (extent.offset, extent.len),
             };
-            let data = inner.rados.read(pool, object.clone(), offset, len).await?;
+            let data = storage.inner.rados.read(&pool, object.clone(), offset, len).await?;
             if data.len() as u64 != len {
                 let what = format!("{pool}/{} holds {} of {len} bytes", object.name, data.len());
                 return Err(OpError::new(Errno::EIO).with_context(what));

@@ -14,12 +14,14 @@ use crate::storage::convert::Owner;
 use crate::storage::encryption::{CHUNK_BYTES, ChunkKey, Seal, TAG_BYTES, sealed_offset};
 use crate::storage::manifest::Run;
 use crate::storage::names;
+use crate::storage::placement::Slot;
 use crate::storage::types::{Body, BodySummary};
 use bytes::{Bytes, BytesMut};
 use gateway_client::{OpError, Rados};
 use osd_object::Op;
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use stdx::Errno;
 use stdx::codec::to_bytes;
@@ -44,6 +46,7 @@ pub(crate) enum Collected<R: Rados> {
 pub(crate) struct RunWriter<R: Rados> {
     storage: Storage<R>,
     lease: Option<TagLease<R>>,
+    pool: Arc<str>,
     owner: Bytes,
     object_bytes: u64,
     written: u64,
@@ -58,15 +61,23 @@ struct Sealer {
 }
 
 impl<R: Rados> RunWriter<R> {
-    async fn new(storage: &Storage<R>, owner: &Owner, seal: Option<&Seal>) -> Result<RunWriter<R>, S3Error> {
-        let lease = storage.take_tag().await?;
+    pub(super) async fn new(
+        storage: &Storage<R>,
+        owner: &Owner,
+        seal: Option<&Seal>,
+        slot: Slot,
+        object_bytes: u64,
+    ) -> Result<RunWriter<R>, S3Error> {
+        let pool = storage.pool_of_slot(slot).await?;
+        let lease = storage.take_tag(slot).await?;
         let sealer = seal.map(|seal| Sealer { key: seal.of_run(lease.tag()), rest: BytesMut::new() });
         Ok(RunWriter {
             sealer,
             storage: storage.clone(),
             lease: Some(lease),
+            pool,
             owner: to_bytes(owner),
-            object_bytes: storage.inner.config.object_bytes,
+            object_bytes,
             written: 0,
             in_flight: VecDeque::new(),
         })
@@ -75,11 +86,16 @@ impl<R: Rados> RunWriter<R> {
     /// The run as far as it is written.
     pub(crate) fn run(&self) -> Run {
         let tag = self.lease.as_ref().expect("a writer has its tag until it is committed").tag();
-        Run { tag, size: self.written, object_bytes: self.object_bytes }
+        Run::new(tag, self.written, self.object_bytes)
+    }
+
+    /// Of a copy: from now on so many bytes may be there.
+    pub(super) fn begin_object(&mut self, written: u64) {
+        self.written = written;
     }
 
     /// Appends bytes; `share` is given back when they are durable.
-    async fn append(&mut self, mut data: Bytes, share: Option<Share>) -> Result<(), S3Error> {
+    pub(super) async fn append(&mut self, mut data: Bytes, share: Option<Share>) -> Result<(), S3Error> {
         if let Some(sealer) = &mut self.sealer {
             sealer.rest.extend_from_slice(&data);
             return self.append_sealed(share, false).await;
@@ -121,7 +137,7 @@ impl<R: Rados> RunWriter<R> {
     }
 
     /// Begins to write a piece of data object `n`, and waits while too much is under way.
-    async fn write_piece(
+    pub(super) async fn write_piece(
         &mut self,
         (n, offset): (u64, u64),
         piece: Bytes,
@@ -134,9 +150,9 @@ impl<R: Rados> RunWriter<R> {
             ops.push(Op::SetXattr { name: OWNER_XATTR.into(), value: self.owner.clone() });
         }
         ops.push(Op::Write { offset, data: piece });
-        let inner = self.storage.inner.clone();
+        let (inner, pool) = (self.storage.inner.clone(), self.pool.clone());
         self.in_flight.push_back(tokio::spawn(async move {
-            let done = inner.rados.operate(&inner.config.data_pool, names::data(run.tag, n), ops).await;
+            let done = inner.rados.operate(&pool, names::data(run.tag, n), ops).await;
             drop(keep);
             if matches!(&done, Err(e) if e.code == Errno::ENOSPC) {
                 inner.pace.space_is_short();
@@ -148,7 +164,7 @@ impl<R: Rados> RunWriter<R> {
     }
 
     /// Waits until at most so many writes are under way.
-    async fn wait(&mut self, most: usize) -> Result<(), S3Error> {
+    pub(super) async fn wait(&mut self, most: usize) -> Result<(), S3Error> {
         while self.in_flight.len() > most {
             let Some(oldest) = self.in_flight.front_mut() else { break };
             let done = oldest.await;
@@ -167,7 +183,7 @@ impl<R: Rados> RunWriter<R> {
     /// if it was not and now cannot be. In a task of its own.
     pub(crate) fn resolve(mut self, owner: Owner) {
         let Some(lease) = self.lease.take() else { return };
-        let (storage, run) = (self.storage.clone(), Run { tag: lease.tag(), ..self.bare_run() });
+        let (storage, run) = (self.storage.clone(), Run::new(lease.tag(), self.written, self.object_bytes));
         spawn_if_running(async move {
             if !storage.disown_until_sure(&owner, run.tag).await {
                 storage.free_run_until_done(&run).await;
@@ -175,17 +191,12 @@ impl<R: Rados> RunWriter<R> {
             drop(lease);
         });
     }
-
-    fn bare_run(&self) -> Run {
-        let tag = osd_class::index::Tag { instance: 0, seq: 0 };
-        Run { tag, size: self.written, object_bytes: self.object_bytes }
-    }
 }
 
 impl<R: Rados> Drop for RunWriter<R> {
     fn drop(&mut self) {
         let Some(lease) = self.lease.take() else { return };
-        let run = Run { tag: lease.tag(), ..self.bare_run() };
+        let run = Run::new(lease.tag(), self.written, self.object_bytes);
         let in_flight = std::mem::take(&mut self.in_flight);
         let storage = self.storage.clone();
         spawn_if_running(async move {
@@ -213,12 +224,12 @@ impl<R: Rados> Storage<R> {
         owner: &Owner,
         body: &mut B,
         inline_max: usize,
-        seal: Option<&Seal>,
+        (class, seal): (&str, Option<&Seal>),
     ) -> Result<(Collected<R>, BodySummary), S3Error> {
         let config = &self.inner.config;
         let budget = &self.inner.budget;
         let mut intake =
-            Intake { storage: self, owner, buffer: BytesMut::new(), share: None, writer: None, seal };
+            Intake { storage: self, owner, buffer: BytesMut::new(), share: None, writer: None, seal, class };
         let mut taken = 0u64;
         loop {
             let hint = body.length_hint();
@@ -275,6 +286,7 @@ struct Intake<'a, R: Rados> {
     share: Option<Share>,
     writer: Option<RunWriter<R>>,
     seal: Option<&'a Seal>,
+    class: &'a str,
 }
 
 impl<R: Rados> Intake<'_, R> {
@@ -322,7 +334,12 @@ impl<R: Rados> Intake<'_, R> {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(RunWriter::new(self.storage, self.owner, self.seal).await?),
+            None => {
+                let slot = self.storage.slot_of_class(self.class).await?;
+                let object_bytes = self.storage.inner.config.object_bytes;
+                let writer = RunWriter::new(self.storage, self.owner, self.seal, slot, object_bytes).await?;
+                self.writer.insert(writer)
+            }
         };
         writer.append(self.buffer.split().freeze(), self.share.take()).await
     }

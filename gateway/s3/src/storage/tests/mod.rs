@@ -2,6 +2,7 @@
 
 mod basics;
 mod checks;
+mod classes;
 mod crashes;
 mod disconnects;
 mod memory;

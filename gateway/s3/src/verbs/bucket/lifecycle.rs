@@ -30,6 +30,10 @@ pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let document = rq.document(MAX_DOCUMENT_BYTES).await?;
     let new_id = || Ok(hex::encode(&random::<16>()?));
     let rules = lifecycle::of_document(&document, new_id)?;
+    // A rule that never did anything would look like one that does.
+    for class in rules.iter().flat_map(Rule::classes) {
+        gw.storage.check_storage_class(class).await?;
+    }
     // First the note: workers find the rules by it, and forget it only if there are none for long.
     gw.storage.lifecycle_note(&bucket).await?;
     set(gw, &bucket, &rules).await?;

@@ -1,6 +1,6 @@
 //! ListObjects, the first version.
 
-use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
+use super::listing::{Encoding, delimiter, limit, text, write_entry, write_owner, write_prefixes};
 use crate::access::Ask;
 use crate::error::S3Error;
 use crate::people::People;
@@ -19,7 +19,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let max = limit(&rq.query, "max-keys")?;
     let query = ListQuery {
         prefix: rq.query.get("prefix").unwrap_or("").to_string(),
-        delimiter: text(&rq.query, "delimiter"),
+        delimiter: delimiter(&rq.query)?,
         after: text(&rq.query, "marker"),
         max,
     };

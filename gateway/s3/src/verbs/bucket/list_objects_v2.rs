@@ -1,6 +1,6 @@
 //! ListObjectsV2.
 
-use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
+use super::listing::{Encoding, delimiter, limit, text, write_entry, write_owner, write_prefixes};
 use crate::access::Ask;
 use crate::error::S3Error;
 use crate::people::People;
@@ -26,7 +26,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
         _ => start_after.clone(),
     };
     let prefix = rq.query.get("prefix").unwrap_or("").to_string();
-    let query = ListQuery { prefix, delimiter: text(&rq.query, "delimiter"), after, max };
+    let query = ListQuery { prefix, delimiter: delimiter(&rq.query)?, after, max };
     let page = super::page(gw, &bucket, &query).await?;
 
     let people = People::of(gw, [bucket.owner.as_str()]).await?;

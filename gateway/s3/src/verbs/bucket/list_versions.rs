@@ -1,6 +1,6 @@
 //! ListObjectVersions.
 
-use super::listing::{Encoding, limit, text, write_entry, write_owner, write_prefixes};
+use super::listing::{Encoding, delimiter, limit, text, write_entry, write_owner, write_prefixes};
 use crate::access::Ask;
 use crate::dates;
 use crate::error::{Code, S3Error};
@@ -75,7 +75,7 @@ fn query(rq: &Request) -> Result<(VersionQuery, Option<String>), S3Error> {
     };
     let query = VersionQuery {
         prefix: rq.query.get("prefix").unwrap_or("").to_string(),
-        delimiter: text(&rq.query, "delimiter"),
+        delimiter: delimiter(&rq.query)?,
         key_marker,
         version_marker,
         max: limit(&rq.query, "max-keys")?,

@@ -79,6 +79,18 @@ pub(crate) fn text(query: &Query, name: &str) -> Option<String> {
     query.get(name).filter(|t| !t.is_empty()).map(String::from)
 }
 
+/// The delimiter of a listing. `InvalidArgument` together with RGW's `allow-unordered`: what is not in order cannot be
+/// rolled up. (Our listings are always in order, which `allow-unordered` lets us do.)
+pub(super) fn delimiter(query: &Query) -> Result<Option<String>, S3Error> {
+    let delimiter = text(query, "delimiter");
+    let unordered = query.get("allow-unordered").is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    if unordered && let Some(delimiter) = &delimiter {
+        let message = "allow-unordered and delimiter cannot go together";
+        return Err(S3Error::invalid_argument(message, "delimiter", delimiter));
+    }
+    Ok(delimiter)
+}
+
 /// Writes the parts of an entry that all listings of objects have.
 pub(super) fn write_entry(d: &mut Document, entry: &ListEntry, encoding: Encoding) {
     d.leaf("Key", &encoding.of_key(&entry.key))

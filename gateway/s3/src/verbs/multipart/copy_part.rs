@@ -29,7 +29,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     };
     gw.storage.check_quota(&bucket, span.length).await?;
     let mut body = source.body(&gw.storage, span, upload.checksum.map(|(algorithm, _)| algorithm))?;
-    let part = gw.storage.part_put_sealed(&bucket, rq.key(), (id, number), &mut body, seal.as_ref()).await?;
+    let place = (upload.attrs.storage_class.as_str(), seal.as_ref());
+    let part = gw.storage.part_put_in(&bucket, rq.key(), (id, number), &mut body, place).await?;
 
     let mut d = Document::new("CopyPartResult");
     d.leaf("LastModified", &dates::iso(part.mtime)).leaf("ETag", &format!("\"{}\"", part.etag));

@@ -21,6 +21,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let bucket = rq.bucket_for(gw, Ask::PUT).await?;
     refuse_unbuilt(&rq)?;
     let mut attrs = attrs::of_headers(&rq.headers)?;
+    gw.storage.check_storage_class(&attrs.storage_class).await?;
     if rq.headers.contains_key("x-amz-tagging") {
         rq.check_not_denied(gw, &bucket, Wish::new(Ask::PUT_TAGS, Some(rq.key())))?;
     }

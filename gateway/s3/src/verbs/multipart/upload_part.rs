@@ -27,7 +27,8 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         body.also_compute(algorithm);
     }
     gw.storage.check_quota(&bucket, body.length_hint().unwrap_or(0)).await?;
-    let part = gw.storage.part_put_sealed(&bucket, rq.key(), (id, number), &mut body, seal.as_ref()).await?;
+    let place = (upload.attrs.storage_class.as_str(), seal.as_ref());
+    let part = gw.storage.part_put_in(&bucket, rq.key(), (id, number), &mut body, place).await?;
 
     let mut response = response::empty(StatusCode::OK);
     let headers = response.headers_mut();

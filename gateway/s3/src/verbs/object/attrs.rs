@@ -2,7 +2,7 @@
 
 use crate::error::{Code, S3Error};
 use crate::response::text_of_header;
-use crate::storage::ObjectAttrs;
+use crate::storage::{ObjectAttrs, STANDARD};
 use crate::tags;
 use http::HeaderMap;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ const METADATA_PREFIX: &str = "x-amz-meta-";
 /// What S3 says of objects whose type nobody named.
 pub(crate) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
-/// Reads the attributes. `MetadataTooLarge`, `InvalidStorageClass`.
+/// Reads the attributes. `MetadataTooLarge`. Whether there is such a storage class is for storage to say.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
     let mut kept = BTreeMap::new();
     for name in KEPT_HEADERS {
@@ -41,7 +41,7 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
     Ok(ObjectAttrs {
         headers: kept,
         metadata: metadata(headers)?,
-        storage_class: storage_class(headers)?,
+        storage_class: storage_class(headers),
         lock: None,
         seal: None,
         extra,
@@ -67,11 +67,12 @@ fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, S3Error> {
 }
 
 /// The storage class; STANDARD is the empty one.
-fn storage_class(headers: &HeaderMap) -> Result<String, S3Error> {
-    match headers.get("x-amz-storage-class").map(text_of_header).as_deref() {
-        None | Some("STANDARD") => Ok(String::new()),
-        Some(other) => Err(S3Error::new(Code::InvalidStorageClass).field("StorageClassRequested", other)),
-    }
+fn storage_class(headers: &HeaderMap) -> String {
+    headers
+        .get("x-amz-storage-class")
+        .map(text_of_header)
+        .filter(|class| class != STANDARD)
+        .unwrap_or_default()
 }
 
 fn without_aws_chunked(value: &str) -> String {
@@ -106,6 +107,8 @@ mod tests {
         assert_eq!(attrs.headers["content-type"], DEFAULT_CONTENT_TYPE);
         assert_eq!(attrs.headers.len(), 2);
         assert_eq!(attrs.metadata["a"], "1,2");
+        assert_eq!(attrs.storage_class, "");
+        assert_eq!(of(&[("x-amz-storage-class", "COLD")]).unwrap().storage_class, "COLD");
         assert!(
             !of(&[("content-encoding", "aws-chunked")]).unwrap().headers.contains_key("content-encoding")
         );
@@ -115,6 +118,5 @@ mod tests {
     fn limits() {
         assert!(of(&[("x-amz-meta-a", &"x".repeat(2047))]).is_ok());
         assert_eq!(of(&[("x-amz-meta-a", &"x".repeat(2048))]), Err(Code::MetadataTooLarge));
-        assert_eq!(of(&[("x-amz-storage-class", "GLACIER")]), Err(Code::InvalidStorageClass));
     }
 }

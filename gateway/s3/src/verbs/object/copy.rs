@@ -27,12 +27,14 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let replace = replaces(&rq, "x-amz-metadata-directive")?;
     let other_tags = replaces(&rq, "x-amz-tagging-directive")?;
     let fresh = attrs::of_headers(&rq.headers)?;
+    gw.storage.check_storage_class(&fresh.storage_class).await?;
     let source = CopySource::find(gw, &rq).await?;
     // An older version copied onto its key is how it is brought back.
     let same = source.bucket.id == bucket.id && source.entry.key == rq.key();
     let seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
     let encrypts = seal.is_some() || source.entry.seal.is_some();
-    if !replace && same && source.which == Which::Current && !encrypts {
+    let other_class = fresh.storage_class != source.entry.attrs.storage_class;
+    if !replace && same && source.which == Which::Current && !encrypts && !other_class {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(S3Error::with_message(Code::InvalidRequest, message));
     }
@@ -43,7 +45,10 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     if other_tags && !tags.is_empty() {
         rq.check_not_denied(gw, &bucket, wish(Ask::PUT_TAGS))?;
     }
+    // A storage class never goes along with a copy: what names none is STANDARD.
+    let storage_class = fresh.storage_class.clone();
     let mut attrs = if replace { fresh } else { source.entry.attrs.clone() };
+    attrs.storage_class = storage_class;
     tags::keep(&mut attrs.extra, &tags);
     // An ACL never goes along with a copy.
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);

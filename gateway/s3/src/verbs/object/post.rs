@@ -47,6 +47,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     rq.check(gw, &bucket, wish(Ask::PUT))?;
     refuse_unbuilt(&rq)?;
     let mut attrs = attrs::of_headers(&rq.headers)?;
+    gw.storage.check_storage_class(&attrs.storage_class).await?;
     if let Some(tags) = &tags {
         rq.check_not_denied(gw, &bucket, wish(Ask::PUT_TAGS))?;
         tags::keep(&mut attrs.extra, tags);

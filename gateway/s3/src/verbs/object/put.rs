@@ -23,6 +23,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         return Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-write-offset-bytes"));
     }
     let mut attrs = attrs::of_headers(&rq.headers)?;
+    gw.storage.check_storage_class(&attrs.storage_class).await?;
     if rq.headers.contains_key("x-amz-tagging") {
         rq.check_not_denied(gw, &bucket, Wish::new(Ask::PUT_TAGS, Some(rq.key())))?;
     }
