@@ -95,10 +95,7 @@ async fn nobody_else_does_anything_by_default() {
     }
     assert_eq!(status(&w, call("HEAD", "/bucket").anonymous()).await, 403);
     assert_eq!(status(&w, call("HEAD", "/bucket/k").anonymous()).await, 403);
-    for target in ["/", "/new-bucket"] {
-        let method = if target == "/" { "GET" } else { "PUT" };
-        assert_eq!(status(&w, call(method, target).anonymous()).await, 403, "{target}");
-    }
+    assert_eq!(status(&w, call("PUT", "/new-bucket").anonymous()).await, 403);
     let many = "<Delete><Object><Key>k</Key></Object></Delete>";
     let refused = w.call(call("POST", "/bucket?delete").anonymous().body(many)).await;
     assert_eq!((refused.status, refused.one("Code")), (200, "AccessDenied".into()));

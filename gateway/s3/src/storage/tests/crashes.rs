@@ -124,10 +124,10 @@ async fn a_lost_answer_to_a_commit_is_settled_either_way() {
         let s = Storage::new(r.clone(), tiny());
         let b = user_and_bucket(&s).await;
         put(&s, &b, "k", &[1; 250]).await.unwrap();
-        // Three data objects, then the row.
+        // Where data goes, three data objects, then the row.
         let fault =
             if happens { Fault::LoseReply(Errno::ETIMEDOUT) } else { Fault::Refuse(Errno::ETIMEDOUT) };
-        r.inject(3, 1, fault);
+        r.inject(4, 1, fault);
         let e = put(&s, &b, "k", &[2; 250]).await.unwrap_err();
         assert_eq!(e.code(), Code::ServiceUnavailable);
         for _ in 0..200 {
