@@ -37,6 +37,7 @@ pub(crate) fn cluster(hosts: u32, pgs: u32) -> Result<ClusterMap, Error> {
             application: String::new(),
             options: Default::default(),
             created: Epoch(1),
+            snaps: Default::default(),
         };
         map.pools.insert(PoolId(id), pool);
     }

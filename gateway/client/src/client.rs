@@ -7,9 +7,9 @@ use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
 use crate::room::Rooms;
 use gateway_objecter::{Outcome, Request, Target};
-use osd_object::{ObjectName, Op, SnapContext};
+use osd_object::{ObjectName, Op, SnapContext, SnapId};
 use placement_map::status::{Answer, Query};
-use placement_map::{ClusterMap, Command, CommandReply, PoolId};
+use placement_map::{ClusterMap, Command, CommandReply, PoolId, RefusalKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,6 +138,16 @@ impl Client {
         tokio::time::timeout(POOL_APPEARS_WITHIN, appears).await.ok()?.ok()?.pool_id(name)
     }
 
+    /// Gives our map a moment to show a snapshot that somebody else made: OSDs wait for the map that an operation was
+    /// aimed by, and refuse ids that theirs does not show.
+    async fn snaps_appear(&self, pool: PoolId, seq: u64) {
+        let shows = |map: &ClusterMap| map.pool(pool).is_none_or(|pool| pool.snaps.seq >= seq);
+        if !shows(&self.map()) {
+            self.inner.monitors.refresh.notify_one();
+            let _ = tokio::time::timeout(POOL_APPEARS_WITHIN, self.wait_for_map(shows)).await;
+        }
+    }
+
     /// Carries out `ops` on one object, all or nothing, stamped with `mtime`; see `Rados::operate`.
     pub async fn operate(
         &self,
@@ -146,11 +156,24 @@ impl Client {
         ops: Vec<Op>,
         mtime: WallTime,
     ) -> Result<Reply, OpError> {
-        let label = || self.map().pool(pool).map_or_else(|| format!("pool {pool}"), |p| p.name.clone());
-        let room = self.inner.rooms.admit(&ops).await;
         let name = object.clone();
         let target = Target::Object { name: object, ops };
-        match self.send(pool, target, room, mtime).await? {
+        self.run(pool, name, target, (mtime, SnapContext::default())).await
+    }
+
+    async fn run(
+        &self,
+        pool: PoolId,
+        name: ObjectName,
+        target: Target,
+        about: (WallTime, SnapContext),
+    ) -> Result<Reply, OpError> {
+        let label = || self.map().pool(pool).map_or_else(|| format!("pool {pool}"), |p| p.name.clone());
+        let room = match &target {
+            Target::Object { ops, .. } | Target::Snapshot { ops, .. } => self.inner.rooms.admit(ops).await,
+            Target::List { .. } => self.inner.rooms.admit(&[]).await,
+        };
+        match self.send(pool, target, room, about).await? {
             Outcome::Done { version, outcome: Ok(results) } => Ok(Reply { version, results }),
             Outcome::Done { outcome: Err(failure), .. } => Err(OpError::of_step(failure, &label(), &name)),
             Outcome::Failed(Errno::ENOENT) => Err(OpError::no_pool(&label())),
@@ -179,6 +202,7 @@ impl Client {
         let epoch = match &reply {
             CommandReply::Done { epoch }
             | CommandReply::Osd { epoch, .. }
+            | CommandReply::Snap { epoch, .. }
             | CommandReply::Pool { epoch, .. } => *epoch,
             CommandReply::Rows { .. } => return Ok(reply),
         };
@@ -221,7 +245,7 @@ impl Client {
     /// Asks for a page of one PG.
     pub(crate) async fn list_pg(&self, pool: PoolId, target: Target) -> Result<Outcome, OpError> {
         let room = self.inner.rooms.admit(&[]).await;
-        self.send(pool, target, room, self.now()).await
+        self.send(pool, target, room, (self.now(), SnapContext::default())).await
     }
 
     async fn send(
@@ -229,15 +253,27 @@ impl Client {
         pool: PoolId,
         target: Target,
         room: OwnedSemaphorePermit,
-        mtime: WallTime,
+        (mtime, snaps): (WallTime, SnapContext),
     ) -> Result<Outcome, OpError> {
         let stopped = || OpError::new(Errno::EIO).with_context("the client was stopped");
         let (reply, outcome) = oneshot::channel();
-        let request = Request { pool, target, mtime, snaps: SnapContext::default(), deadline: None };
+        let request = Request { pool, target, mtime, snaps, deadline: None };
         let submission = Submission { request, patience: self.patience, reply, room };
         self.inner.submissions.send(submission).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())
     }
+}
+
+/// A monitors' refusal as front ends know failures.
+fn of_monitors(error: ClientError) -> OpError {
+    let code = match &error {
+        ClientError::Refused(refusal) if refusal.kind == RefusalKind::NotFound => Errno::ENOENT,
+        ClientError::Refused(_) => Errno::EOPNOTSUPP,
+        ClientError::Denied(_) => Errno::EPERM,
+        ClientError::NoQuorum | ClientError::TimedOut { .. } => Errno::ETIMEDOUT,
+        ClientError::Unreachable(_) | ClientError::Nonsense | ClientError::Stopped => Errno::EIO,
+    };
+    OpError::new(code).with_context(error.to_string())
 }
 
 /// Names this instance of the client in request ids for ever. From the system's entropy: two instances with
@@ -250,6 +286,46 @@ impl Rados for Client {
     async fn operate(&self, pool: &str, object: ObjectName, ops: Vec<Op>) -> Result<Reply, OpError> {
         let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
         Client::operate(self, id, object, ops, self.now()).await
+    }
+
+    async fn operate_under(
+        &self,
+        pool: &str,
+        object: ObjectName,
+        ops: Vec<Op>,
+        snaps: SnapContext,
+    ) -> Result<Reply, OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        self.snaps_appear(id, snaps.seq).await;
+        let target = Target::Object { name: object.clone(), ops };
+        self.run(id, object, target, (self.now(), snaps)).await
+    }
+
+    async fn read_at(
+        &self,
+        pool: &str,
+        object: ObjectName,
+        snap: SnapId,
+        ops: Vec<Op>,
+    ) -> Result<Reply, OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        self.snaps_appear(id, snap.0).await;
+        let target = Target::Snapshot { name: object.clone(), snap, ops };
+        self.run(id, object, target, (self.now(), SnapContext::default())).await
+    }
+
+    async fn snap_create(&self, pool: &str) -> Result<SnapId, OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        match self.command(Command::SnapCreate { pool: id }).await {
+            Ok(CommandReply::Snap { id, .. }) => Ok(SnapId(id)),
+            Ok(_) => Err(OpError::new(Errno::EIO).with_context("the monitors' answer has the wrong shape")),
+            Err(error) => Err(of_monitors(error)),
+        }
+    }
+
+    async fn snap_remove(&self, pool: &str, snap: SnapId) -> Result<(), OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        self.command(Command::SnapRemove { pool: id, snap: snap.0 }).await.map(drop).map_err(of_monitors)
     }
 
     async fn list(&self, pool: &str, after: Option<ListCursor>, max: u32) -> Result<ListPage, OpError> {

@@ -60,6 +60,7 @@ fn pool(name: &str) -> Pool {
         application: String::new(),
         options: BTreeMap::new(),
         created: Epoch(1),
+        snaps: Default::default(),
     }
 }
 

@@ -104,6 +104,7 @@ mod tests {
                 application: String::new(),
                 options: Default::default(),
                 created: Epoch(1),
+                snaps: Default::default(),
             };
             let mut hashes: Vec<u32> = (0..20_000u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
             hashes.sort_by_key(|h| h.reverse_bits());

@@ -2,10 +2,11 @@
 
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
 use osd_class::Registry;
-use osd_class::memory::apply_op;
+use osd_class::memory::{apply_op_in, trim_all};
+use osd_class::snapped::Snapped;
 use osd_object::model::Model;
-use osd_object::{ObjectId, ObjectName, Op, SnapId};
-use placement_map::PoolId;
+use osd_object::{ObjectId, ObjectName, Op, SnapContext, SnapId};
+use placement_map::{PoolId, PoolSnaps};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,6 +33,8 @@ struct State {
     pools: BTreeMap<String, PoolId>,
     model: Model,
     seq: u64,
+    /// By pool.
+    snaps: BTreeMap<PoolId, PoolSnaps>,
     /// None: the system's clock.
     clock: Option<WallTime>,
     /// Operations so far, listings not counted.
@@ -59,6 +62,7 @@ impl MemoryRados {
             pools,
             model: Model::new(),
             seq: 0,
+            snaps: BTreeMap::new(),
             clock: None,
             operations: 0,
             faults: Vec::new(),
@@ -105,7 +109,14 @@ impl State {
         })
     }
 
-    fn operate(&mut self, pool: &str, name: ObjectName, ops: &[Op]) -> Result<Reply, OpError> {
+    fn operate(
+        &mut self,
+        pool: &str,
+        name: ObjectName,
+        snap: SnapId,
+        ops: &[Op],
+        snaps: &SnapContext,
+    ) -> Result<Reply, OpError> {
         let id = *self.pools.get(pool).ok_or_else(|| OpError::no_pool(pool))?;
         let n = self.operations;
         self.operations += 1;
@@ -115,9 +126,15 @@ impl State {
             return injected(code);
         }
         let mtime = self.now();
-        let object = ObjectId::head(id, hash_of(&name), name);
-        let (version, outcome) =
-            apply_op(&mut self.model, &object, ops, mtime, &self.registry, &mut self.seq);
+        let object = ObjectId { snap, ..ObjectId::head(id, hash_of(&name), name) };
+        let pool_snaps = self.snaps.entry(id).or_default();
+        if snaps.seq > pool_snaps.seq {
+            return Err(OpError::new(Errno::EINVAL).with_context("a snapshot that was never made"));
+        }
+        let live = snaps.snaps.iter().copied().filter(|snap| pool_snaps.is_live(snap.0)).collect();
+        let context = SnapContext { seq: snaps.seq, snaps: live };
+        let at = (&mut self.seq, &context);
+        let (version, outcome) = apply_op_in(&mut self.model, &object, ops, mtime, &self.registry, at);
         if let Some(Fault::LoseReply(code)) = fault {
             return injected(code);
         }
@@ -143,6 +160,7 @@ impl State {
             .range(from..)
             .map(|(o, _)| o)
             .take_while(|o| o.pool == id)
+            .filter(|o| !Snapped::of(&self.model, o).is_ok_and(|snapped| snapped.whiteout))
             .filter(|o| o.snap == SnapId::HEAD && after.as_ref().is_none_or(|ListCursor(a)| *o > a));
         let max = max.max(1) as usize;
         let page: Vec<ObjectId> = live.by_ref().take(max).cloned().collect();
@@ -163,7 +181,56 @@ impl Rados for MemoryRados {
     async fn operate(&self, pool: &str, object: ObjectName, ops: Vec<Op>) -> Result<Reply, OpError> {
         // Lets other tasks in between, as a network would.
         tokio::task::yield_now().await;
-        self.lock().operate(pool, object, &ops)
+        self.lock().operate(pool, object, SnapId::HEAD, &ops, &SnapContext::default())
+    }
+
+    async fn operate_under(
+        &self,
+        pool: &str,
+        object: ObjectName,
+        ops: Vec<Op>,
+        snaps: SnapContext,
+    ) -> Result<Reply, OpError> {
+        tokio::task::yield_now().await;
+        self.lock().operate(pool, object, SnapId::HEAD, &ops, &snaps)
+    }
+
+    async fn read_at(
+        &self,
+        pool: &str,
+        object: ObjectName,
+        snap: SnapId,
+        ops: Vec<Op>,
+    ) -> Result<Reply, OpError> {
+        tokio::task::yield_now().await;
+        self.lock().operate(pool, object, snap, &ops, &SnapContext::default())
+    }
+
+    async fn snap_create(&self, pool: &str) -> Result<SnapId, OpError> {
+        let mut s = self.lock();
+        let id = *s.pools.get(pool).ok_or_else(|| OpError::no_pool(pool))?;
+        let snaps = s.snaps.entry(id).or_default();
+        snaps.seq += 1;
+        Ok(SnapId(snaps.seq))
+    }
+
+    async fn snap_remove(&self, pool: &str, snap: SnapId) -> Result<(), OpError> {
+        let mut s = self.lock();
+        let s = &mut *s;
+        let id = *s.pools.get(pool).ok_or_else(|| OpError::no_pool(pool))?;
+        let snaps = s.snaps.entry(id).or_default();
+        if !(1..=snaps.seq).contains(&snap.0) {
+            return Err(OpError::new(Errno::ENOENT).with_context("a snapshot that was never made"));
+        }
+        snaps.removed.insert(snap.0);
+        let removed = snaps.removed.clone();
+        // Numbers of another pool may be the same, and its objects know nothing of them.
+        let mut others = std::mem::take(&mut s.model.objects);
+        let mine = others.extract_if(.., |o, _| o.pool == id).collect();
+        s.model.objects = mine;
+        trim_all(&mut s.model, |snap| removed.contains(snap.0), &mut s.seq);
+        s.model.objects.append(&mut others);
+        Ok(())
     }
 
     async fn list(&self, pool: &str, after: Option<ListCursor>, max: u32) -> Result<ListPage, OpError> {

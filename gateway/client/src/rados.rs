@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use osd_object::op::OpFailure;
-use osd_object::{ObjectId, ObjectName, Op, OpResult, Version};
+use osd_object::{ObjectId, ObjectName, Op, OpResult, SnapContext, SnapId, Version};
 use std::fmt;
 use std::future::Future;
 use stdx::Errno;
@@ -26,6 +26,43 @@ pub trait Rados: Clone + Send + Sync + 'static {
         object: ObjectName,
         ops: Vec<Op>,
     ) -> impl Future<Output = Result<Reply, OpError>> + Send;
+
+    /// As `operate`, under a snapshot context: what its snapshots have to keep is kept before the object changes. The
+    /// context names every snapshot that was made before this call and still counts, newest first.
+    fn operate_under(
+        &self,
+        pool: &str,
+        object: ObjectName,
+        ops: Vec<Op>,
+        snaps: SnapContext,
+    ) -> impl Future<Output = Result<Reply, OpError>> + Send {
+        let _ = (pool, object, ops, snaps);
+        async { Err(no_snapshots()) }
+    }
+
+    /// Reads one object as it was at a snapshot: `ENOENT` if it was not there then, or if the snapshot is gone.
+    fn read_at(
+        &self,
+        pool: &str,
+        object: ObjectName,
+        snap: SnapId,
+        ops: Vec<Op>,
+    ) -> impl Future<Output = Result<Reply, OpError>> + Send {
+        let _ = (pool, object, snap, ops);
+        async { Err(no_snapshots()) }
+    }
+
+    /// The id of a new snapshot of a pool, for contexts from now on. Given out once and for ever.
+    fn snap_create(&self, pool: &str) -> impl Future<Output = Result<SnapId, OpError>> + Send {
+        let _ = pool;
+        async { Err(no_snapshots()) }
+    }
+
+    /// A snapshot is gone: what objects keep for it is let go of after a while. Harmless if it is gone already.
+    fn snap_remove(&self, pool: &str, snap: SnapId) -> impl Future<Output = Result<(), OpError>> + Send {
+        let _ = (pool, snap);
+        async { Err(no_snapshots()) }
+    }
 
     /// A page of the pool's live objects of all namespaces, in hobject order (by bit-reversed hash, not by
     /// name), starting after `after`. A page shorter than `max` says nothing; `next` being none does.
@@ -63,6 +100,10 @@ pub trait Rados: Clone + Send + Sync + 'static {
         let op = Op::Call { class: class.to_string(), method: method.to_string(), input };
         async move { self.operate(pool, object, vec![op]).await?.data(0) }
     }
+}
+
+fn no_snapshots() -> OpError {
+    OpError::new(Errno::EOPNOTSUPP).with_context("this storage keeps no snapshots")
 }
 
 /// The answer to a compound operation that took place.

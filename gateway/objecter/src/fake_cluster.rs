@@ -28,6 +28,7 @@ pub(crate) fn pool(pg_num: u32) -> Pool {
         application: String::new(),
         options: BTreeMap::new(),
         created: Epoch(1),
+        snaps: Default::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a caller asks for, before it is aimed anywhere.
 
 use osd_object::ObjectId;
-use osd_object::{ObjectName, Op, SnapContext};
+use osd_object::{ObjectName, Op, SnapContext, SnapId};
 use placement_map::{ClusterMap, PgId, PoolId};
 use stdx::Time;
 use stdx::time::WallTime;
@@ -33,6 +33,15 @@ pub enum Target {
         /// Steps, applied atomically.
         ops: Vec<Op>,
     },
+    /// Reading one object as it was at a snapshot.
+    Snapshot {
+        /// Its name.
+        name: ObjectName,
+        /// The snapshot.
+        snap: SnapId,
+        /// Steps that read.
+        ops: Vec<Op>,
+    },
     /// A page of one PG's live objects.
     List {
         /// The PG's seed.
@@ -50,6 +59,11 @@ pub(crate) fn place(map: &ClusterMap, pool: PoolId, target: Target) -> (Placemen
         Target::Object { name, ops } => {
             let hash = map.object_hash(&name.namespace, &name.locator, &name.name);
             (Placement::Hash(hash), OpTarget::Object { object: ObjectId::head(pool, hash, name), ops })
+        }
+        Target::Snapshot { name, snap, ops } => {
+            let hash = map.object_hash(&name.namespace, &name.locator, &name.name);
+            let object = ObjectId { snap, ..ObjectId::head(pool, hash, name) };
+            (Placement::Hash(hash), OpTarget::Object { object, ops })
         }
         Target::List { seed, after, max } => (Placement::Seed(seed), OpTarget::List { after, max }),
     }

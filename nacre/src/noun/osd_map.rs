@@ -66,6 +66,7 @@ mod tests {
             application: String::new(),
             options: Default::default(),
             created: Epoch(1),
+            snaps: Default::default(),
         };
         map.pools.insert(PoolId(2), pool);
         // Ceph's documented example: 'foo' hashes to 7fc1f406.

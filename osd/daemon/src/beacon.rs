@@ -38,6 +38,9 @@ fn stats_of(s: &PgStatus, census: &Census) -> PgStats {
     if s.unreadable > 0 || s.damaged > 0 {
         bits |= doing::INCONSISTENT;
     }
+    if s.snap_trim_backlog > 0 {
+        bits |= doing::SNAPTRIM;
+    }
     PgStats {
         pg: s.pg,
         interval: s.interval,

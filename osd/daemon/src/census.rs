@@ -70,7 +70,8 @@ impl Census {
                 ended = true;
                 break;
             }
-            if !is_internal(object) {
+            // Clones share most of their bytes with what they are clones of.
+            if !is_internal(object) && object.snap == osd_object::SnapId::HEAD {
                 walk.count.objects += 1;
                 let meta = if shards { object_meta(view, object) } else { view.meta(object) };
                 walk.count.bytes += meta.ok().flatten().map_or(0, |m| m.size);

@@ -155,7 +155,7 @@ mod tests {
             row,
             up: vec![other],
             alive: BTreeMap::from([(other, Epoch(1))]),
-            pool: PoolSpec { size: 1, min_size: 1, pg_num: 1, ec: None },
+            pool: PoolSpec { size: 1, min_size: 1, pg_num: 1, ec: None, snaps: Default::default() },
         };
         machine.handle(now, map.clone(), &view);
         assert!(machine.status().removed, "nobody wants it here, and there is nothing of it");

@@ -82,6 +82,8 @@ pub(crate) struct Reactor {
     throttle: Throttle,
     /// Some PG may have something to do for joiners.
     look_for_recovery: bool,
+    /// How fast PGs let go of removed snapshots.
+    trim_pace: osd_pg::TrimPace,
     /// Why this OSD cannot go on, if it cannot.
     fatal: Option<OsdError>,
     /// Whether our own store takes no more.
@@ -152,6 +154,7 @@ impl Reactor {
             full: BTreeMap::new(),
             throttle: Throttle::default(),
             look_for_recovery: false,
+            trim_pace: osd_pg::TrimPace::default(),
             fatal: None,
             self_full: false,
             pinged: Time::ZERO,

@@ -2,8 +2,9 @@
 
 use crate::effect::Ticket;
 use crate::erasure_coded::shape::EcSpec;
+use crate::trim::TrimPace;
 use bytes::Bytes;
-use placement_map::{Epoch, OsdId, PgRow, Pool};
+use placement_map::{Epoch, OsdId, PgRow, Pool, PoolSnaps};
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
 use wire_codec::{OsdOp, PgMessage};
@@ -13,7 +14,7 @@ use wire_codec::{OsdOp, PgMessage};
 pub struct SessionId(pub u64);
 
 /// What of the pool concerns its PGs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSpec {
     /// Copies (or shards) wanted.
     pub size: u32,
@@ -23,13 +24,21 @@ pub struct PoolSpec {
     pub pg_num: u32,
     /// How it codes, if it is erasure-coded.
     pub ec: Option<EcSpec>,
+    /// Its self-managed snapshots.
+    pub snaps: PoolSnaps,
 }
 
 impl PoolSpec {
     /// What of a pool concerns its PGs.
     pub fn of(pool: &Pool) -> PoolSpec {
         let ec = pool.ec_profile().map(|p| EcSpec { profile: p.code(), stripe_unit: p.stripe_unit() });
-        PoolSpec { size: pool.size, min_size: pool.min_size, pg_num: pool.pg_num, ec }
+        PoolSpec {
+            size: pool.size,
+            min_size: pool.min_size,
+            pg_num: pool.pg_num,
+            ec,
+            snaps: pool.snaps.clone(),
+        }
     }
 }
 
@@ -60,6 +69,8 @@ pub enum Event {
     /// clients come first and memory is bounded. True until told otherwise. What a PG needs in order to
     /// serve is never held back.
     MayRecover(bool),
+    /// How fast removed snapshots are let go, from now on.
+    TrimPace(TrimPace),
     /// This process is about to stop in order: serve nobody any more, and let whoever comes next not wait
     /// for our leases to end. Cannot be undone.
     Resign,

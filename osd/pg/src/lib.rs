@@ -30,6 +30,7 @@ mod repair;
 mod replicated;
 pub mod sabotage;
 pub mod status;
+mod trim;
 
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
@@ -41,3 +42,4 @@ pub use machine::Pg;
 pub use recovery::source::Filling;
 pub use sabotage::{Bug, Sabotage};
 pub use status::PgStatus;
+pub use trim::{OWN_CLIENT, TrimPace};

@@ -17,9 +17,10 @@ use crate::recovery::follower::Follower;
 use crate::removal::Removal;
 use crate::repair::fetch::Fetch;
 use crate::sabotage::Bug;
+use crate::trim::TrimPace;
 use osd_class::Registry;
 use osd_object::{ObjectId, ObjectRead, Transaction};
-use placement_map::{Epoch, OsdId, PgId, PgRow};
+use placement_map::{Epoch, OsdId, PgId, PgRow, PoolSnaps, SnapRuns};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::Time;
 use wire_codec::PgMessage;
@@ -52,6 +53,9 @@ pub struct Pg {
     /// The info row as handed to the store.
     pub(crate) info: Info,
     pub(crate) log: Log,
+    /// Removed snapshots for which no object keeps anything any more.
+    pub(crate) purged: SnapRuns,
+    pub(crate) trim_pace: TrimPace,
     /// Objects that recovery touched since the log was last level with them.
     pub(crate) dirty: BTreeSet<ObjectId>,
     pub(crate) granted: Granted,
@@ -154,7 +158,13 @@ impl Pg {
             row: PgRow::default(),
             up: Vec::new(),
             alive: BTreeMap::new(),
-            pool: PoolSpec { size: 0, min_size: 1, pg_num: pg.seed + 1, ec: None },
+            pool: PoolSpec {
+                size: 0,
+                min_size: 1,
+                pg_num: pg.seed + 1,
+                ec: None,
+                snaps: PoolSnaps::default(),
+            },
             full: BTreeSet::new(),
             may_recover: true,
             resigned: false,
@@ -162,6 +172,8 @@ impl Pg {
             former_life: loaded.info.interval,
             info: loaded.info,
             log: loaded.log,
+            purged: loaded.purged,
+            trim_pace: TrimPace::default(),
             dirty: loaded.dirty,
             granted,
             follower: Follower::default(),
@@ -196,6 +208,7 @@ impl Pg {
             Event::Map { epoch, row, up, alive, pool } => self.on_map(epoch, row, up, alive, pool),
             Event::PoolDeleted => self.on_pool_deleted(),
             Event::Full(full) => self.full = full,
+            Event::TrimPace(pace) => self.trim_pace = pace,
             Event::Resign => self.resign(),
             Event::MayRecover(may) => self.may_recover = may,
             Event::ClientOp { session, op } => self.on_client_op(session, op),
@@ -238,6 +251,7 @@ impl Pg {
             self.gathers_timeout(),
             self.fetches_timeout(),
             self.commits_timeout(),
+            self.trim_timeout(),
         ];
         as_primary.into_iter().chain([self.stray_again_at]).flatten().min()
     }
@@ -260,6 +274,7 @@ impl Pg {
         self.advance_fetches(view);
         self.run_ops(view);
         self.advance_peers(view);
+        self.advance_trim(view);
         self.level_shards();
         self.propose();
         self.advertise_stray();

@@ -94,6 +94,7 @@ impl Pg {
         self.info.tail = Version::ZERO;
         self.info.shard = None;
         self.prepared.forget();
+        self.purged = placement_map::SnapRuns::default();
         let mut t = Transaction::new();
         self.meta.clear_log(&mut t);
         self.meta.clear_dirty(&mut t);

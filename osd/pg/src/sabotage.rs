@@ -72,6 +72,10 @@ pub enum Bug {
     TrimEarly,
     /// An object that cannot be read is pushed as absent.
     PushUnreadableAsAbsent,
+    /// The log does not say which clones a write made or removed.
+    ForgetClones,
+    /// Clones of snapshots that are still there are let go with those that are not.
+    TrimWanted,
 }
 
 impl Bug {

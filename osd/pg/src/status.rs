@@ -45,6 +45,8 @@ pub struct PgStatus {
     pub ops: u64,
     /// Bytes carried by those.
     pub op_bytes: u64,
+    /// Removed snapshots that objects may still keep something for.
+    pub snap_trim_backlog: u64,
     /// In an erasure-coded PG: writes that are put aside here until they are known to be certain.
     pub put_aside: u64,
     /// Nothing of the PG is left here, and it is not this OSD's: the shell forgets the machine.
@@ -101,6 +103,7 @@ impl Pg {
             repaired: self.repaired,
             ops: queued + in_flight,
             op_bytes: op_bytes + p.map_or(0, |p| p.in_flight_bytes),
+            snap_trim_backlog: self.trim_backlog(),
             put_aside: self.prepared.objects().count() as u64,
             removed: self.removal.as_ref().is_some_and(|r| r.done),
         }
@@ -159,6 +162,10 @@ impl Pg {
             }
             if p.serving && covered && self.row.copies() >= size && joiners().next().is_none() {
                 words.push("clean");
+            }
+            if p.serving && self.trim_backlog() > 0 {
+                let stands = self.trim_pace.at_once == 0 || !self.writable();
+                words.push(if stands { "snaptrim_wait" } else { "snaptrim" });
             }
         }
         words.join("+")

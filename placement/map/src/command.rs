@@ -83,6 +83,18 @@ pub enum Command {
         /// Its name.
         name: String,
     },
+    /// Gives out the id of a new self-managed snapshot of a pool.
+    SnapCreate {
+        /// The pool.
+        pool: PoolId,
+    },
+    /// Removes a self-managed snapshot: what objects keep for it is let go. Harmless if it is gone already.
+    SnapRemove {
+        /// The pool.
+        pool: PoolId,
+        /// The snapshot.
+        snap: u64,
+    },
     /// Changes of rows, proposed by primaries. Each is taken or refused by itself.
     Rows(Vec<RowChange>),
     /// Gives up what an incomplete PG held and lets it start empty.
@@ -185,6 +197,8 @@ stdx::codec_enum!(Command {
     22 => EcProfileRm { name },
     23 => MonAdd { name, addr },
     24 => MonRm { name },
+    25 => SnapCreate { pool },
+    26 => SnapRemove { pool, snap },
 });
 
 /// How a cluster begins.
@@ -270,6 +284,13 @@ pub enum CommandReply {
         /// The map in which it shows.
         epoch: Epoch,
     },
+    /// The snapshot made.
+    Snap {
+        /// Its id within the pool.
+        id: u64,
+        /// The map in which it shows.
+        epoch: Epoch,
+    },
     /// How many row changes were taken; the others met a newer revision or broke a rule, and the row tells.
     Rows {
         /// Taken.
@@ -281,4 +302,5 @@ stdx::codec_enum!(CommandReply {
     1 => Osd { id, epoch },
     2 => Pool { id, epoch },
     3 => Rows { taken },
+    4 => Snap { id, epoch },
 });

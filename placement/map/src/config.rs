@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub enum Kind {
     /// Whole seconds.
     Seconds,
+    /// Seconds, fractions too.
+    FineSeconds,
     /// A whole number.
     Count,
     /// Bytes: a number with an optional K, M, G or T (powers of 1024).
@@ -87,6 +89,12 @@ pub const SETTINGS: &[Setting] = &[
         "1G",
         "memory an OSD's caches aim to stay within, 128M at least; until it is set, what the OSD's own settings file says",
     ),
+    setting(
+        "osd_pg_max_concurrent_snap_trims",
+        Kind::Count,
+        "2",
+        "objects of one PG that let go of removed snapshots at once; 0: none",
+    ),
     setting("osd_pool_default_pg_num", Kind::Count, "32", "PGs of a new pool"),
     setting("osd_pool_default_size", Kind::Count, "3", "copies in a new pool"),
     setting(
@@ -94,6 +102,12 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Count,
         "8",
         "PGs that one OSD recovers or backfills at once, as their primary; 0: none",
+    ),
+    setting(
+        "osd_snap_trim_sleep",
+        Kind::FineSeconds,
+        "0",
+        "rest of a PG after each object that let go of removed snapshots",
     ),
     setting(
         "rgw_crypt_kms_keys",
@@ -137,6 +151,9 @@ pub fn find(key: &str) -> Option<&'static Setting> {
 pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
     let wanted = match setting.kind {
         Kind::Seconds if value.parse::<u32>().is_err() => "a whole number of seconds",
+        Kind::FineSeconds if !value.parse::<f64>().is_ok_and(|v| (0.0..=86_400.0).contains(&v)) => {
+            "a number of seconds, at most a day"
+        }
         Kind::Count if value.parse::<u32>().is_err() => "a whole number",
         Kind::Size if parse_size(value).is_none() => "a size such as 512M or 4G",
         Kind::Ratio if !value.parse::<f64>().is_ok_and(|v| (0.0..=1.0).contains(&v)) => {

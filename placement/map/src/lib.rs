@@ -32,6 +32,7 @@ pub mod pool_placement;
 pub mod refusal;
 mod rows;
 pub mod shared_crush;
+mod snaps;
 mod source;
 pub mod state;
 pub mod stats;
@@ -55,6 +56,7 @@ pub use pool_compression::{CompressionAlgorithm, CompressionMode, PoolCompressio
 pub use pool_placement::PoolPlacement;
 pub use refusal::{Refusal, RefusalKind};
 pub use shared_crush::SharedCrush;
+pub use snaps::{PoolSnaps, SnapRuns};
 pub use source::{PlacementSource, PoolShape};
 pub use state::ClusterState;
 

@@ -2,6 +2,7 @@
 
 use crate::ec_profile::EcProfile;
 use crate::ids::{Epoch, PgId, PoolId, pg_num_mask, stable_mod};
+use crate::snaps::PoolSnaps;
 use crate::source::PoolShape;
 use std::collections::BTreeMap;
 use stdx::codec::{Decode, DecodeError, Encode, Reader, Writer};
@@ -56,11 +57,13 @@ pub struct Pool {
     pub options: BTreeMap<String, String>,
     /// The epoch in which it was made.
     pub created: Epoch,
+    /// Its self-managed snapshots.
+    pub snaps: PoolSnaps,
 }
 
 impl Encode for Pool {
     fn encode(&self, w: &mut Writer) {
-        w.versioned(1, 1, |w| {
+        w.versioned(2, 1, |w| {
             w.put(&self.name);
             w.put(&self.kind);
             w.put(&(self.size, self.min_size, self.pg_num));
@@ -68,6 +71,7 @@ impl Encode for Pool {
             w.put(&self.application);
             w.put(&self.options);
             w.put(&self.created);
+            w.put(&self.snaps);
         });
     }
 }
@@ -75,11 +79,12 @@ impl Encode for Pool {
 impl Decode for Pool {
     /// Refuses numbers that would make a reader loop over billions of PGs.
     fn decode(r: &mut Reader) -> Result<Pool, DecodeError> {
-        r.versioned(1, |r, _| {
+        r.versioned(2, |r, version| {
             let (name, kind) = r.get()?;
             let (size, min_size, pg_num) = r.get()?;
             let (pgp_num, crush_rule, hashpspool) = r.get()?;
             let (application, options, created) = r.get()?;
+            let snaps = if version >= 2 { r.get()? } else { PoolSnaps::default() };
             if !(1..=PG_NUM_MAX).contains(&pg_num) || !(1..=pg_num).contains(&pgp_num) || size > SHARDS_MAX {
                 return Err(DecodeError::Invalid("pool"));
             }
@@ -95,6 +100,7 @@ impl Decode for Pool {
                 application,
                 options,
                 created,
+                snaps,
             })
         })
     }

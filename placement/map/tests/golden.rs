@@ -28,6 +28,7 @@ fn om48() -> ClusterMap {
             application: "rbd".to_owned(),
             options: Default::default(),
             created: Epoch(1),
+            snaps: Default::default(),
         },
     );
     map

@@ -203,6 +203,7 @@ fn a_cluster_that_ceph_would_place_elsewhere_is_not_converted() {
         application: String::new(),
         options: BTreeMap::new(),
         created: Epoch(1),
+        snaps: Default::default(),
     };
     map.pools.insert(PoolId(1), pool);
     let converted = OsdMap::from_cluster(&map).expect("fits");

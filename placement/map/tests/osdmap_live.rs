@@ -242,6 +242,7 @@ fn cluster() -> ClusterMap {
         application: "rbd".into(),
         options: Default::default(),
         created: Epoch(3),
+        snaps: Default::default(),
     };
     map.pools.insert(PoolId(2), pool("copies", PoolKind::Replicated, 3, 0));
     map.pools.insert(PoolId(5), pool("shards", PoolKind::Erasure { data: 3, parity: 2 }, 5, 1));

@@ -24,7 +24,7 @@ pub(crate) fn command(who: &PeerName, command: &Command) -> Result<(), String> {
         Command::MarkDown { osds } => {
             is_admin(who) || own.is_some() && osds.iter().all(|(id, _)| Some(*id) == own)
         }
-        Command::PoolCreate(_) => own.is_none(),
+        Command::PoolCreate(_) | Command::SnapCreate { .. } | Command::SnapRemove { .. } => own.is_none(),
         _ => is_admin(who),
     };
     if allowed {

@@ -13,9 +13,10 @@ use wire_transport::TransportError;
 
 fn epoch_of(reply: &CommandReply) -> Epoch {
     match reply {
-        CommandReply::Done { epoch } | CommandReply::Osd { epoch, .. } | CommandReply::Pool { epoch, .. } => {
-            *epoch
-        }
+        CommandReply::Done { epoch }
+        | CommandReply::Osd { epoch, .. }
+        | CommandReply::Snap { epoch, .. }
+        | CommandReply::Pool { epoch, .. } => *epoch,
         CommandReply::Rows { .. } => panic!("{reply:?}"),
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn cluster_map(rng: &mut Rng) -> ClusterMap {
             application: "rbd".to_owned(),
             options: Default::default(),
             created: Epoch(2),
+            snaps: Default::default(),
         };
         map.pools.insert(PoolId(id), pool);
         for _ in 0..rng.below(4) {

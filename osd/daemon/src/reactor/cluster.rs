@@ -6,7 +6,7 @@ use osd_class::Registry;
 use osd_object::ObjectRead;
 use osd_pg::host::Changes;
 use osd_pg::names::meta_object;
-use osd_pg::{Event, Pg, PgConfig};
+use osd_pg::{Event, Pg, PgConfig, TrimPace};
 use osd_store::{Algorithm, Compression, PackWhich};
 use placement_map::config::parse_size;
 use placement_map::{
@@ -74,7 +74,7 @@ impl Reactor {
         }
     }
 
-    /// Central settings that the store goes by.
+    /// Central settings that the store and the PGs go by.
     fn follow_settings(&mut self) {
         let set = self.view.map().setting(&self.config.id.to_string(), "osd_discard");
         // The monitors take no other words; an older map knows none.
@@ -87,6 +87,12 @@ impl Reactor {
         let wanted = pools.filter_map(|(id, pool)| Some((*id, compression(pool.compression()?)))).collect();
         if let Err(source) = self.store.set_compressions(&wanted) {
             self.fatal.get_or_insert(OsdError::Store { osd: self.config.id, source });
+        }
+        let pace = TrimPace::of(self.view.map(), &self.config.id.to_string());
+        if std::mem::replace(&mut self.trim_pace, pace) != pace {
+            for pg in self.pgs.ids() {
+                self.events.push_back((pg, Event::TrimPace(pace)));
+            }
         }
     }
 
@@ -137,6 +143,7 @@ impl Reactor {
                 self.pgs.add(pg, machine);
                 // Until it is its turn.
                 self.events.push_back((pg, Event::MayRecover(false)));
+                self.events.push_back((pg, Event::TrimPace(self.trim_pace)));
                 true
             }
             Err(source) => {

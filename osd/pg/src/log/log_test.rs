@@ -15,7 +15,7 @@ fn v(interval: u64, seq: u64) -> Version {
 fn entry(version: Version) -> LogEntry {
     let object = ObjectId::head(PoolId(1), 4, ObjectName::new(version.seq.to_string()));
     let request = RequestId { client: version.interval, seq: version.seq };
-    LogEntry { version, object, request, changed: true, told: version, outcome: Ok(vec![]) }
+    LogEntry { version, object, request, changed: true, told: version, outcome: Ok(vec![]), clones: vec![] }
 }
 
 fn log(tail: Version, intervals: &[u64]) -> Log {

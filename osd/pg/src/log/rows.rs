@@ -4,6 +4,7 @@
 //! "d" + sort key of an object   (empty)     touched by a recovery that did not end
 //! "i"                           Info
 //! "l" + seq u64 big-endian      LogEntry
+//! "p"                           SnapRuns    removed snapshots that nothing is kept for any more
 //! ```
 
 use super::Log;
@@ -11,7 +12,7 @@ use crate::names::meta_object;
 use bytes::Bytes;
 use osd_object::view::prefix_end;
 use osd_object::{Mutation, ObjectId, ObjectRead, OmapRange, Transaction, Version};
-use placement_map::PgId;
+use placement_map::{PgId, SnapRuns};
 use std::collections::BTreeSet;
 use stdx::Errno;
 use stdx::codec::{DecodeError, from_bytes, to_bytes};
@@ -20,6 +21,7 @@ use wire_codec::pg::{Condition, LogEntry};
 const INFO: &[u8] = b"i";
 const LOG: u8 = b'l';
 const DIRTY: u8 = b'd';
+const PURGED: &[u8] = b"p";
 
 /// The one row beside the log and the list of touched objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +80,7 @@ pub(crate) struct Loaded {
     pub(crate) existed: bool,
     pub(crate) log: Log,
     pub(crate) dirty: BTreeSet<ObjectId>,
+    pub(crate) purged: SnapRuns,
 }
 
 /// Whether a PG's bookkeeping, if there is any, can be read: an OSD asks before it says that it serves.
@@ -103,6 +106,9 @@ pub(crate) fn load(view: &dyn ObjectRead, pg: PgId) -> Result<Loaded, LoadError>
     let stored = view.omap_get(&meta, INFO)?;
     let existed = stored.is_some();
     let info: Info = stored.map_or(Ok(Info::default()), from_bytes).map_err(damaged("the info row"))?;
+    let purged = view.omap_get(&meta, PURGED)?;
+    let purged =
+        purged.map_or(Ok(SnapRuns::default()), from_bytes).map_err(damaged("the purged snapshots"))?;
     let mut log = Log::new(info.tail);
     let mut dirty = BTreeSet::new();
     for_each_row(view, &meta, LOG, |_, value| {
@@ -118,7 +124,7 @@ pub(crate) fn load(view: &dyn ObjectRead, pg: PgId) -> Result<Loaded, LoadError>
         dirty.insert(object.ok_or_else(|| damaged("a touched object")(DecodeError::Invalid("sort key")))?);
         Ok(())
     })?;
-    Ok(Loaded { info, existed, log, dirty })
+    Ok(Loaded { info, existed, log, dirty, purged })
 }
 
 fn for_each_row(
@@ -148,7 +154,7 @@ pub(crate) fn bytes_of(entry: &LogEntry) -> usize {
         Ok(results) => results.iter().map(crate::ops::result_bytes).sum(),
         Err(f) => f.detail.len(),
     };
-    160 + n.name.len() + n.namespace.len() + n.locator.len() + results
+    160 + n.name.len() + n.namespace.len() + n.locator.len() + results + 8 * entry.clones.len()
 }
 
 fn log_key(seq: u64) -> Bytes {
@@ -180,6 +186,9 @@ impl MetaRows {
     }
     pub(crate) fn info(&self, t: &mut Transaction, info: &Info) {
         self.set(t, vec![(Bytes::from_static(INFO), to_bytes(info))]);
+    }
+    pub(crate) fn purged(&self, t: &mut Transaction, purged: &SnapRuns) {
+        self.set(t, vec![(Bytes::from_static(PURGED), to_bytes(purged))]);
     }
     pub(crate) fn entries<'a>(&self, t: &mut Transaction, entries: impl IntoIterator<Item = &'a LogEntry>) {
         let rows: Vec<_> = entries.into_iter().map(|e| (log_key(e.version.seq), to_bytes(e))).collect();

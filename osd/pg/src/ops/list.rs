@@ -4,6 +4,7 @@ use super::queue::Queued;
 use super::replies::Pending;
 use crate::machine::Pg;
 use crate::names::{belongs, is_internal, start_of};
+use osd_class::snapped::Snapped;
 use osd_object::op::OpFailure;
 use osd_object::{ObjectId, ObjectRead, SnapId, Version};
 use stdx::Errno;
@@ -66,17 +67,37 @@ impl Pg {
         }
     }
 
+    /// The same without clones and what is left of deleted objects for their sake; empty only if there are no more.
+    fn live_after(
+        &self,
+        mut after: Option<ObjectId>,
+        max: usize,
+        view: &dyn ObjectRead,
+    ) -> Result<Listing, Errno> {
+        loop {
+            let listing = self.objects_after(after.as_ref(), max, view)?;
+            if self.pool.snaps.seq == 0 {
+                return Ok(listing);
+            }
+            let last = listing.objects.last().cloned();
+            let mut objects = Vec::with_capacity(listing.objects.len());
+            for object in listing.objects {
+                if object.snap == SnapId::HEAD && !Snapped::of(view, &object)?.whiteout {
+                    objects.push(object);
+                }
+            }
+            if !objects.is_empty() || !listing.more {
+                return Ok(Listing { objects, more: listing.more });
+            }
+            after = last;
+        }
+    }
+
     /// Answers a listing of live objects.
     pub(crate) fn list(&mut self, queued: Queued, after: Option<ObjectId>, max: u32, view: &dyn ObjectRead) {
         let max = (max as usize).clamp(1, PAGE_MAX);
-        let outcome = match self.objects_after(after.as_ref(), max, view) {
-            Ok(listing) => {
-                let live = |o: &ObjectId| o.snap == SnapId::HEAD;
-                OsdOutcome::Listed {
-                    objects: listing.objects.into_iter().filter(live).collect(),
-                    more: listing.more,
-                }
-            }
+        let outcome = match self.live_after(after, max, view) {
+            Ok(listing) => OsdOutcome::Listed { objects: listing.objects, more: listing.more },
             Err(code) => {
                 let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
                 OsdOutcome::Done { version: Version::ZERO, outcome: Err(failure) }

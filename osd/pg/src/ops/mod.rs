@@ -7,7 +7,7 @@ mod queue;
 pub(crate) mod replies;
 mod start;
 
-pub(crate) use queue::{Ops, Queued};
+pub(crate) use queue::{Ops, Queued, whole};
 
 use osd_object::OpResult;
 

@@ -7,7 +7,8 @@ use crate::machine::Pg;
 use crate::sabotage::Bug;
 use bytes::Bytes;
 use osd_class::{DataRead, Executed};
-use osd_object::{ObjectId, Op, RequestId, Version};
+use osd_object::{ObjectId, Op, RequestId, SnapId, Version};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use stdx::Time;
 use wire_codec::{OpTarget, OsdOp, OsdOutcome};
@@ -28,7 +29,7 @@ pub(crate) struct Ops {
     pub(crate) queue: VecDeque<Queued>,
     /// Writes that wait for enough in-sync members.
     pub(crate) parked: VecDeque<Queued>,
-    /// Objects whose data is being read.
+    /// Objects whose data is being read. An object and its clones are one here.
     busy: BTreeMap<ObjectId, Busy>,
     /// Operations waiting for data.
     pub(crate) reading: BTreeMap<u64, Reading>,
@@ -63,6 +64,16 @@ pub(crate) struct Reading {
     pub(crate) needs: u64,
 }
 
+/// The live object of a clone: what is locked. A write to it may make clones or remove them, so that whoever has one
+/// of them has all.
+pub(crate) fn whole(object: &ObjectId) -> Cow<'_, ObjectId> {
+    if object.snap == SnapId::HEAD {
+        Cow::Borrowed(object)
+    } else {
+        Cow::Owned(ObjectId { snap: SnapId::HEAD, ..object.clone() })
+    }
+}
+
 impl Ops {
     pub(crate) fn push(&mut self, queued: Queued) {
         self.count += 1;
@@ -82,20 +93,24 @@ impl Ops {
     /// Whether an operation on the object has to wait. Nothing overtakes what waits already.
     pub(crate) fn must_wait(&self, object: &ObjectId, write: bool) -> bool {
         self.busy
-            .get(object)
+            .get(&*whole(object))
             .is_some_and(|b| b.exclusive || !b.waiting.is_empty() || (write && b.readers > 0))
     }
     /// Lets an operation wait for the object.
     pub(crate) fn wait(&mut self, object: &ObjectId, queued: Queued) {
-        self.busy.get_mut(object).expect("only a busy object is waited for").waiting.push_back(queued);
+        self.busy
+            .get_mut(&*whole(object))
+            .expect("only a busy object is waited for")
+            .waiting
+            .push_back(queued);
     }
     /// Whether a write waits for data of the object.
     pub(crate) fn is_exclusive(&self, object: &ObjectId) -> bool {
-        self.busy.get(object).is_some_and(|b| b.exclusive)
+        self.busy.get(&*whole(object)).is_some_and(|b| b.exclusive)
     }
     /// Keeps writes away while data is read. False if a write is under way.
     pub(crate) fn lock_shared(&mut self, object: &ObjectId) -> bool {
-        let busy = self.busy.entry(object.clone()).or_default();
+        let busy = self.busy.entry(whole(object).into_owned()).or_default();
         if !busy.exclusive {
             busy.readers += 1;
         }
@@ -103,18 +118,20 @@ impl Ops {
     }
     /// Keeps all others away. The caller saw that nobody is there.
     pub(crate) fn lock_exclusive(&mut self, object: &ObjectId) {
-        let busy = self.busy.entry(object.clone()).or_default();
+        let busy = self.busy.entry(whole(object).into_owned()).or_default();
         assert!(!busy.exclusive && busy.readers == 0, "an exclusive lock needs a free object");
         busy.exclusive = true;
     }
     /// A shared lock ends; those who waited come next.
     pub(crate) fn unlock_shared(&mut self, object: &ObjectId) {
+        let object = &*whole(object);
         let busy = self.busy.get_mut(object).expect("locked");
         busy.readers = busy.readers.checked_sub(1).expect("a reader");
         self.wake(object);
     }
     /// The exclusive lock ends; those who waited come next.
     pub(crate) fn unlock_exclusive(&mut self, object: &ObjectId) {
+        let object = &*whole(object);
         let busy = self.busy.get_mut(object).expect("locked");
         assert!(std::mem::take(&mut busy.exclusive), "held exclusively");
         self.wake(object);

@@ -2,15 +2,17 @@
 
 use super::queue::{Queued, Reading};
 use super::replies::Pending;
+use super::whole;
 use crate::effect::Effect;
 use crate::erasure_coded::tag::Logical;
 use crate::erasure_coded::write_plan::WritePlan;
 use crate::machine::{Pg, ReadFor};
 use crate::names::{belongs, is_internal};
 use crate::sabotage::Bug;
+use osd_class::snapped::{execute_snapped, resolve};
 use osd_class::{Access, Executed, execute};
 use osd_object::op::{OpFailure, OpOutcome};
-use osd_object::{ObjectId, ObjectRead, Op, SnapId, Version};
+use osd_object::{ObjectId, ObjectRead, Op, SnapContext, SnapId, Version};
 use std::collections::BTreeMap;
 use stdx::Errno;
 use wire_codec::pg::LogEntry;
@@ -29,7 +31,7 @@ impl Pg {
             }
             let Some(queued) = self.ops.queue.pop_front() else { return };
             let fresh = match &queued.op.target {
-                OpTarget::Object { object, .. } => !self.written_now.contains(object),
+                OpTarget::Object { object, .. } => !self.written_now.contains(&*whole(object)),
                 OpTarget::List { .. } => self.written_now.is_empty(),
             };
             if !fresh {
@@ -85,11 +87,19 @@ impl Pg {
             self.ops.parked.push_back(queued);
             return;
         }
-        let mut executed = if self.shape.is_some() {
-            execute(&Logical(view), &object, ops, queued.op.mtime, &self.registry)
-        } else {
-            execute(view, &object, ops, queued.op.mtime, &self.registry)
+        // What the object was at a snapshot is in one of its clones, or still in itself.
+        let object = if object.snap == SnapId::HEAD { Ok(object) } else { resolve(view, &object) };
+        let object = match object {
+            Ok(object) => object,
+            Err(code) => {
+                let OpTarget::Object { object, .. } = &queued.op.target else { unreachable!("as above") };
+                let needs = self.seen_uncommitted(object);
+                let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
+                self.answer_read(queued, Version::ZERO, Err(failure), needs);
+                return;
+            }
         };
+        let mut executed = self.execute(&queued, &object, ops, view);
         if write && !self.full.is_empty() && self.registry.takes_space(ops) {
             executed = Executed::refused(Errno::ENOSPC, executed.before);
         }
@@ -106,6 +116,26 @@ impl Pg {
         }
     }
 
+    fn execute(&self, queued: &Queued, object: &ObjectId, ops: &[Op], view: &dyn ObjectRead) -> Executed {
+        let mtime = queued.op.mtime;
+        if self.shape.is_some() {
+            return execute(&Logical(view), object, ops, mtime, &self.registry);
+        }
+        if self.pool.snaps.seq == 0 || object.snap != SnapId::HEAD {
+            return execute(view, object, ops, mtime, &self.registry);
+        }
+        // The client may not have heard yet of snapshots that are gone, and nothing is kept for those.
+        let removed = &self.pool.snaps.removed;
+        let told = &queued.op.snaps;
+        let snaps = told.snaps.iter().copied().filter(|snap| !removed.contains(snap.0)).collect();
+        let context = SnapContext { seq: told.seq, snaps };
+        let mut executed = execute_snapped(view, object, ops, mtime, &self.registry, &context);
+        if self.breaks(Bug::ForgetClones) {
+            executed.clones.clear();
+        }
+        executed
+    }
+
     /// Whether an operation is one that this PG and this build carry out, whatever the state: so a replay is
     /// refused alike and needs no log.
     fn admissible(&self, queued: &Queued, object: &ObjectId, ops: &[Op]) -> Result<(), Errno> {
@@ -117,13 +147,27 @@ impl Pg {
         if longest > Some(osd_object::name::NAME_BYTES_MAX) {
             return Err(Errno::E2BIG);
         }
+        self.fits_snapshots(&queued.op.snaps, object, ops)?;
+        self.fits_shards(ops)
+    }
+
+    /// Whether what an operation says of snapshots makes sense: a context of ids that were given out, newest first, and
+    /// nothing but reads of a snapshot.
+    fn fits_snapshots(&self, told: &SnapContext, object: &ObjectId, ops: &[Op]) -> Result<(), Errno> {
         let of_snapshots = |op: &Op| matches!(op, Op::Rollback { .. } | Op::ListSnaps);
-        let snapshots =
-            object.snap != SnapId::HEAD || !queued.op.snaps.snaps.is_empty() || ops.iter().any(of_snapshots);
-        if snapshots {
+        let snapshot = object.snap != SnapId::HEAD;
+        let any = snapshot || told.seq > 0 || !told.snaps.is_empty() || ops.iter().any(of_snapshots);
+        if any && self.shape.is_some() {
             return Err(Errno::EOPNOTSUPP);
         }
-        self.fits_shards(ops)
+        let newest = told.snaps.first().map_or(0, |snap| snap.0);
+        let in_order = told.snaps.windows(2).all(|w| w[0] > w[1]) && told.snaps.last() != Some(&SnapId(0));
+        let given_out = newest <= told.seq && told.seq <= self.pool.snaps.seq;
+        let listed = snapshot && ops.iter().any(of_snapshots);
+        if !in_order || !given_out || listed || (snapshot && self.registry.access(ops) == Access::Write) {
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
     }
 
     /// The last write of the object that is not yet certain, so that what was read of it is not either.
@@ -131,7 +175,7 @@ impl Pg {
         if self.breaks(Bug::AnswerUncommitted) {
             return 0;
         }
-        self.primary.as_ref().and_then(|p| p.uncommitted.get(object)).copied().unwrap_or(0)
+        self.primary.as_ref().and_then(|p| p.uncommitted.get(&*whole(object))).copied().unwrap_or(0)
     }
 
     /// Answers what changed nothing.

@@ -9,7 +9,7 @@ use osd_object::{ObjectId, Version};
 use placement_map::OsdId;
 use std::collections::BTreeSet;
 use wire_codec::PgMessage;
-use wire_codec::pg::Condition;
+use wire_codec::pg::{Condition, LogEntry};
 
 impl Pg {
     /// A member told where its log stands.
@@ -85,8 +85,8 @@ impl Pg {
             return self.begin_backfill(osd);
         }
         let pg_num = self.pool.pg_num;
-        let changed = self.log.after(common.seq).filter(|e| e.changed);
-        let mut missing: BTreeSet<ObjectId> = changed.map(|e| e.object.clone()).collect();
+        let changed = self.log.after(common.seq).flat_map(LogEntry::changed_objects);
+        let mut missing: BTreeSet<ObjectId> = changed.collect();
         let theirs = if self.breaks(Bug::KeepDivergent) { Vec::new() } else { theirs };
         missing.extend(theirs.into_iter().filter(|o| crate::names::belongs(self.id, pg_num, o)));
         let staged = !activated && !self.breaks(Bug::PeeringPiecemeal);

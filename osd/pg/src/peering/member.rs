@@ -7,7 +7,7 @@ use osd_object::{ObjectId, Version};
 use placement_map::OsdId;
 use std::collections::BTreeSet;
 use wire_codec::PgMessage;
-use wire_codec::pg::Condition;
+use wire_codec::pg::{Condition, LogEntry};
 
 /// Touched objects that are told one by one; beyond this a comparison of everything is cheaper.
 const DIRTY_MAX: usize = 4096;
@@ -71,7 +71,7 @@ impl Pg {
             return;
         }
         let mut objects: BTreeSet<ObjectId> = self.dirty.clone();
-        objects.extend(self.log.after(after.seq).filter(|e| e.changed).map(|e| e.object.clone()));
+        objects.extend(self.log.after(after.seq).flat_map(LogEntry::changed_objects));
         let objects = objects.into_iter().collect();
         self.send(from, PgMessage::Log { interval: self.interval, attempt, after, objects });
     }

@@ -8,6 +8,7 @@ use crate::ops::replies::Replies;
 use crate::repair::damage::Damage;
 use crate::replicated::write::InFlight;
 use crate::sabotage::Bug;
+use crate::trim::Trimming;
 use osd_object::ObjectId;
 use placement_map::{Epoch, OsdId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -54,6 +55,8 @@ pub(crate) struct Primary {
     pub(crate) unreadable: BTreeSet<ObjectId>,
     pub(crate) attempts: u64,
     pub(crate) pushes: u64,
+    /// The walk that lets go of removed snapshots.
+    pub(crate) trimming: Option<Trimming>,
 }
 
 impl Pg {
@@ -110,6 +113,7 @@ impl Pg {
             unreadable: BTreeSet::new(),
             attempts: 0,
             pushes: 0,
+            trimming: None,
         });
         // Noted before anything is proposed: after a restart this OSD must not take the interval for one
         // that it may begin. Also the barrier behind which all of our log is durable.

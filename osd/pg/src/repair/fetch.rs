@@ -5,6 +5,7 @@
 
 use crate::effect::{Effect, Ticket};
 use crate::machine::{Pg, ReadFor};
+use crate::ops::whole;
 use bytes::Bytes;
 use osd_object::{ObjectId, ObjectRead, Version};
 use placement_map::OsdId;
@@ -175,7 +176,7 @@ impl Pg {
         if f.asked == Some(from) {
             f.asked = None;
         }
-        let under_way = self.primary.as_ref().is_some_and(|p| p.uncommitted.contains_key(&f.object));
+        let under_way = self.primary.as_ref().is_some_and(|p| p.uncommitted.contains_key(&*whole(&f.object)));
         if under_way {
             // Perhaps it only lacks the write so far, which is sent again until it has it.
             return;

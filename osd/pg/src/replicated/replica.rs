@@ -71,7 +71,9 @@ impl Pg {
             if !write.transaction.mutations.is_empty() {
                 self.prepared.note(write.entry.version, &write.entry.object, &write.transaction);
                 effects.append(std::mem::take(&mut write.transaction));
-                self.note_touched(effects, &write.entry.object);
+                for object in write.entry.changed_objects() {
+                    self.note_touched(effects, &object);
+                }
             }
         }
         if !effects.mutations.is_empty() {

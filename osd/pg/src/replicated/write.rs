@@ -4,12 +4,13 @@ use crate::durability::Then;
 use crate::erasure_coded::sidecar::sidecar;
 use crate::erasure_coded::write_plan::WritePlan;
 use crate::machine::Pg;
+use crate::names::is_internal;
 use crate::ops::replies::Pending;
 use crate::ops::{Queued, result_bytes};
 use crate::sabotage::Bug;
 use bytes::Bytes;
 use osd_class::Executed;
-use osd_object::{ObjectId, Transaction, Version};
+use osd_object::{Mutation, ObjectId, Transaction, Version};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
@@ -52,6 +53,19 @@ impl Effects {
             (Effects::Shards(_), None) => unreachable!("a member of an erasure-coded PG without a shard"),
         }
     }
+    /// The objects that have to be level at a member for the effects to come out right there.
+    fn on_objects(&self, entry: &LogEntry) -> BTreeSet<ObjectId> {
+        let mut objects = BTreeSet::from([entry.object.clone()]);
+        if let Effects::Same(t) = self {
+            for m in &t.mutations {
+                objects.insert(m.object().clone());
+                if let Mutation::Clone { from, .. } = m {
+                    objects.insert(from.clone());
+                }
+            }
+        }
+        objects
+    }
     fn bytes(&self) -> u64 {
         match self {
             Effects::Same(t) => t.payload_bytes(),
@@ -93,8 +107,7 @@ impl Pg {
         if executed.transaction.encoded_bytes_most() > TRANSACTION_BYTES_MAX {
             executed = Executed::refused(Errno::E2BIG, executed.before);
         }
-        let (interval, prev) = (self.interval, self.log.head());
-        let version = Version { interval, seq: prev.seq + 1 };
+        let version = self.next_version();
         let changed = executed.changed;
         let told = if changed { version } else { executed.before.map_or(Version::ZERO, |m| m.version) };
         let effects = match (&self.shape, plan) {
@@ -108,9 +121,30 @@ impl Pg {
         };
         let request = queued.op.request;
         let outcome = executed.outcome;
-        let entry =
-            LogEntry { version, object: object.clone(), request, changed, told, outcome: outcome.clone() };
+        let clones = std::mem::take(&mut executed.clones);
+        let entry = LogEntry { version, object, request, changed, told, outcome: outcome.clone(), clones };
+        let locked = self.carry_effects(entry, effects);
 
+        self.ops.done(&queued);
+        let outcome = OsdOutcome::Done { version: told, outcome };
+        self.answer_after(version.seq, Pending { session: queued.session, request, outcome, read_at: None });
+        locked
+    }
+
+    /// The version of the next write.
+    pub(crate) fn next_version(&self) -> Version {
+        Version { interval: self.interval, seq: self.log.head().seq + 1 }
+    }
+
+    /// Makes a write of the PG's own happen, the same at each member.
+    pub(crate) fn carry(&mut self, entry: LogEntry, transaction: Transaction) {
+        self.carry_effects(entry, Effects::Same(transaction));
+    }
+
+    /// Makes a logged write happen here and at everybody who follows. True: the object stays locked until it is certain.
+    fn carry_effects(&mut self, entry: LogEntry, effects: Effects) -> bool {
+        let (interval, prev) = (self.interval, self.log.head());
+        let (version, object, changed) = (entry.version, entry.object.clone(), entry.changed);
         let committed_to = self.primary.as_ref().expect("only a primary writes").committed_to;
         let own = effects.on(self.row.shards.get(&self.me).copied());
         let locked = changed && self.shape.is_some();
@@ -129,15 +163,21 @@ impl Pg {
         if changed {
             p.uncommitted.insert(object.clone(), version.seq);
             // Perhaps it was written anew; if not, copying or reading it finds out again.
-            p.unreadable.remove(&object);
-            p.damage.forget(&object);
+            for object in entry.changed_objects() {
+                p.unreadable.remove(&object);
+                p.damage.forget(&object);
+            }
         }
-        let bare: BTreeSet<OsdId> = p
-            .peers
-            .iter()
-            .filter(|(_, peer)| !blind && peer.recovery().is_some_and(|r| !r.covers(&object)))
-            .map(|(osd, _)| *osd)
-            .collect();
+        let mut bare = BTreeSet::new();
+        for (osd, peer) in p.peers.iter_mut().filter(|_| !blind) {
+            let Some(recovery) = peer.recovery_mut() else { continue };
+            if effects.on_objects(&entry).iter().any(|o| is_internal(o) || !recovery.covers(o)) {
+                bare.insert(*osd);
+                // What was level of it is not any more.
+                let behind: Vec<ObjectId> = entry.changed_objects().filter(|o| recovery.covers(o)).collect();
+                recovery.missing.extend(behind);
+            }
+        }
         let bytes = effects.bytes();
         p.in_flight_bytes += bytes;
         p.uncommitted_bytes += bytes;
@@ -149,10 +189,6 @@ impl Pg {
             let index = self.primary.as_ref().expect("as before").in_flight.len() - 1;
             self.send_write(osd, index);
         }
-
-        self.ops.done(&queued);
-        let outcome = OsdOutcome::Done { version: told, outcome };
-        self.answer_after(version.seq, Pending { session: queued.session, request, outcome, read_at: None });
         locked
     }
 

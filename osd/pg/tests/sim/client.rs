@@ -5,8 +5,8 @@ use crate::world::{Happening, Kind, World};
 use bytes::Bytes;
 use osd_class::{ClassError, Method, MethodContext, ObjectClass};
 use osd_object::op::Compare;
-use osd_object::{ObjectId, OmapRange, Op, RequestId, SnapContext};
-use placement_map::{ClusterState, PgId};
+use osd_object::{ObjectId, OmapRange, Op, RequestId, SnapContext, SnapId};
+use placement_map::{ClusterState, PgId, PoolSnaps};
 use std::rc::Rc;
 use std::time::Duration;
 use stdx::time::WallTime;
@@ -155,6 +155,33 @@ fn ops(rng: &mut Rng, kind: Kind) -> Vec<Op> {
     ops
 }
 
+/// What a client that goes by this map says with a write: mostly all snapshots that are there; now and then those of
+/// some time ago, or none.
+fn context(rng: &mut Rng, snaps: &PoolSnaps) -> SnapContext {
+    let seq = match rng.below(10) {
+        0 => 0,
+        1 => rng.below(snaps.seq + 1),
+        _ => snaps.seq,
+    };
+    let live = (1..=seq).rev().filter(|snap| snaps.is_live(*snap));
+    SnapContext { seq, snaps: live.map(SnapId).collect() }
+}
+
+/// Something about a snapshot: it is read, listed, or gone back to.
+fn of_snapshot(rng: &mut Rng, key: &ObjectId, snaps: &PoolSnaps) -> (ObjectId, Vec<Op>) {
+    let snap = SnapId(1 + rng.below(snaps.seq));
+    match rng.below(8) {
+        0 => (key.clone(), vec![Op::ListSnaps]),
+        1 => (key.clone(), vec![Op::Rollback { snap }]),
+        2 => (
+            key.clone(),
+            vec![Op::SetXattr { name: "y".into(), value: bytes(rng, 5) }, Op::Rollback { snap }],
+        ),
+        3 => (ObjectId { snap, ..key.clone() }, vec![Op::Stat, Op::OmapGetRange { range: OmapRange::all() }]),
+        _ => (ObjectId { snap, ..key.clone() }, vec![Op::Read { offset: 0, len: 0 }, Op::GetXattrs]),
+    }
+}
+
 impl World {
     pub(crate) fn client_turn(&mut self, client: usize, turn: u64) {
         if self.clients[client].turn != turn {
@@ -174,8 +201,17 @@ impl World {
         let kind = self.kind;
         let rng = &mut self.rng;
         let key = self.keys[rng.below(self.keys.len() as u64) as usize].clone();
+        let snaps = if self.snapshots {
+            self.clients[n].map.map().pool(self.pool).expect("the pool").snaps.clone()
+        } else {
+            PoolSnaps::default()
+        };
+        let told = if snaps.seq > 0 { context(rng, &snaps) } else { SnapContext::default() };
         let target = if rng.chance(1, 25) {
             OpTarget::List { after: None, max: 1 + rng.below(20) as u32 }
+        } else if snaps.seq > 0 && rng.chance(1, 4) {
+            let (object, ops) = of_snapshot(rng, &key, &snaps);
+            OpTarget::Object { object, ops }
         } else {
             OpTarget::Object { object: key.clone(), ops: ops(rng, kind) }
         };
@@ -184,7 +220,7 @@ impl World {
         c.requests += 1;
         let request = RequestId { client: n as u64, seq: c.requests };
         let (epoch, mtime) = (c.map.map().epoch, WallTime(self.now.0));
-        let op = OsdOp { request, epoch, pg, target, mtime, snaps: SnapContext::default() };
+        let op = OsdOp { request, epoch, pg, target, mtime, snaps: told };
         c.current = Some(Current { op, started: self.now, last_to: None });
     }
 
@@ -234,8 +270,18 @@ impl World {
                 let current = self.clients[n].current.take().expect("just seen");
                 let Current { op, started, .. } = current;
                 if let OpTarget::Object { object, ops } = op.target {
-                    let (pg, mtime, ended) = (op.pg, op.mtime, self.now);
-                    self.oracle.record(Record { pg, object, ops, mtime, started, ended, version, outcome });
+                    let (pg, mtime, snaps, ended) = (op.pg, op.mtime, op.snaps, self.now);
+                    self.oracle.record(Record {
+                        pg,
+                        object,
+                        ops,
+                        mtime,
+                        snaps,
+                        started,
+                        ended,
+                        version,
+                        outcome,
+                    });
                 }
             }
             OsdOutcome::Listed { objects, .. } => {

@@ -7,16 +7,19 @@
 //! * every read finds a place between writes where it gives its outcome, not before anything that was
 //!   answered before it began: no read is stale, none goes back;
 //! * what every member holds at the end is what the replay holds;
+//! * letting go of snapshots that are gone changes nothing of those that are there, and leaves nothing behind;
 //! * at each acknowledgement at least `min_size` disks hold the write.
 
 use crate::osd::registry;
 use crate::world::World;
-use osd_class::{Access, execute};
+use osd_class::Access;
+use osd_class::snapped::{Snapped, execute_snapped, resolve};
 use osd_object::model::{Model, ModelObject};
-use osd_object::op::OpOutcome;
-use osd_object::{ObjectId, ObjectRead, Op, Version};
+use osd_object::op::{OpFailure, OpOutcome};
+use osd_object::{ObjectId, ObjectRead, Op, SnapContext, SnapId, Transaction, Version};
+use osd_pg::OWN_CLIENT;
 use osd_pg::names::{is_internal, meta_object};
-use placement_map::PgId;
+use placement_map::{PgId, SnapRuns};
 use std::collections::BTreeMap;
 use stdx::Time;
 use stdx::codec::from_bytes;
@@ -31,6 +34,7 @@ pub(crate) struct Record {
     pub(crate) object: ObjectId,
     pub(crate) ops: Vec<Op>,
     pub(crate) mtime: WallTime,
+    pub(crate) snaps: SnapContext,
     pub(crate) started: Time,
     pub(crate) ended: Time,
     pub(crate) version: Version,
@@ -38,30 +42,98 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Going back to where an object was not yet, where it is not, changes nothing.
     fn wrote(&self) -> bool {
-        self.outcome.is_ok() && registry().access(&self.ops) == Access::Write
+        self.outcome.is_ok() && self.version != Version::ZERO && registry().access(&self.ops) == Access::Write
     }
+}
+
+/// A write as some OSD put it into its log, of a pool that has had snapshots.
+pub(crate) struct Logged {
+    pub(crate) pg: PgId,
+    pub(crate) entry: LogEntry,
+    /// The entry before it there; none: no entry was.
+    pub(crate) prev: Option<Version>,
+    /// The snapshots that the OSD knew to be gone.
+    pub(crate) removed: SnapRuns,
+    /// Its effects on objects.
+    pub(crate) effects: Transaction,
 }
 
 /// The history so far.
 #[derive(Default)]
 pub(crate) struct Oracle {
     records: Vec<Record>,
+    logged: BTreeMap<(PgId, Version), Logged>,
 }
 
 impl Oracle {
     pub(crate) fn record(&mut self, record: Record) {
         self.records.push(record);
     }
+    /// The first to log a write is who issued it.
+    pub(crate) fn logged(&mut self, logged: Logged) {
+        self.logged.entry((logged.pg, logged.entry.version)).or_insert(logged);
+    }
+
+    /// What the PG did by itself, as far as the log that ends so says that it happened.
+    fn own_writes(&self, pg: PgId, mut end: Version) -> Vec<&Logged> {
+        let mut own = Vec::new();
+        while let Some(logged) = self.logged.get(&(pg, end)) {
+            if logged.entry.request.client == OWN_CLIENT && logged.entry.changed {
+                own.push(logged);
+            }
+            assert!(logged.prev.is_some() || end.seq == 1, "{pg} {end} has no entry before it");
+            end = logged.prev.unwrap_or(Version::ZERO);
+        }
+        own
+    }
 }
 
-/// An object's states by the sequence number of the write that made each; absent before the first.
-type Timeline = BTreeMap<u64, Option<ModelObject>>;
+/// An object's states, its clones included, by the sequence number of the write that made each; absent before the
+/// first.
+type Timeline = BTreeMap<u64, Model>;
 
-fn run(model: &Model, record: &Record) -> (OpOutcome, osd_class::Executed) {
-    let mut executed = execute(model, &record.object, &record.ops, record.mtime, &registry());
+/// The object without a snapshot.
+fn whole(object: &ObjectId) -> ObjectId {
+    ObjectId { snap: SnapId::HEAD, ..object.clone() }
+}
+
+/// An object with its clones.
+fn state_of(model: &Model, head: &ObjectId) -> Model {
+    let mine = model.objects.iter().filter(|(id, _)| whole(id) == *head);
+    Model { objects: mine.map(|(id, object)| (id.clone(), object.clone())).collect() }
+}
+
+/// What a snapshot shows of an object.
+fn seen_at(model: &Model, head: &ObjectId, snap: u64) -> Option<ModelObject> {
+    let stored = resolve(model, &ObjectId { snap: SnapId(snap), ..head.clone() }).ok()?;
+    let mut object = model.objects.get(&stored)?.clone();
+    object.xattrs.retain(|name, _| !name.starts_with('\0'));
+    object.meta = osd_object::ObjectMeta::default();
+    Some(object)
+}
+
+fn run(model: &Model, record: &Record, removed: &SnapRuns) -> (OpOutcome, osd_class::Executed) {
+    let object = match record.object.snap {
+        SnapId::HEAD => Ok(record.object.clone()),
+        _ => resolve(model, &record.object),
+    };
+    let object = match object {
+        Ok(object) => object,
+        Err(code) => {
+            let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
+            return (Err(failure), osd_class::Executed::refused(code, None));
+        }
+    };
+    let snaps = record.snaps.snaps.iter().copied().filter(|snap| !removed.contains(snap.0)).collect();
+    let context = SnapContext { seq: record.snaps.seq, snaps };
+    let mut executed = match object.snap {
+        SnapId::HEAD => execute_snapped(model, &object, &record.ops, record.mtime, &registry(), &context),
+        _ => osd_class::execute(model, &object, &record.ops, record.mtime, &registry()),
+    };
     for read in std::mem::take(&mut executed.data_reads) {
-        let data = model.read(&record.object, read.offset, read.len).expect("it exists");
+        let data = model.read(&object, read.offset, read.len).expect("it exists");
         executed.fill(read, data);
     }
     (executed.outcome.clone(), executed)
@@ -74,7 +146,7 @@ impl World {
         let asked = self.clients[reply.request.client as usize].waits_for(reply.request);
         let Some(op) = asked else { return };
         let OpTarget::Object { ops, .. } = &op.target else { return };
-        if registry().access(ops) != Access::Write {
+        if registry().access(ops) != Access::Write || *version == Version::ZERO {
             return;
         }
         let mut key = b"l".to_vec();
@@ -96,16 +168,19 @@ impl World {
     pub(crate) fn judge(&self) {
         for pg in self.pgs() {
             let records: Vec<&Record> = self.oracle.records.iter().filter(|r| r.pg == pg).collect();
-            let (model, timelines) = replay(&records);
-            let mut by_object: BTreeMap<&ObjectId, Vec<&Record>> = BTreeMap::new();
+            let head = self.monitors.row(pg).and_then(|row| row.in_sync.first().copied());
+            let head = head.and_then(|osd| self.osds[&osd].status(pg)).map(|status| status.log_head);
+            let (model, timelines) = self.replay(pg, head.unwrap_or(Version::ZERO), &records);
+            let mut by_object: BTreeMap<ObjectId, Vec<&Record>> = BTreeMap::new();
             for r in records {
-                by_object.entry(&r.object).or_default().push(r);
+                by_object.entry(whole(&r.object)).or_default().push(r);
             }
             let empty = Timeline::new();
             for (object, records) in by_object {
-                check_order(records, timelines.get(object).unwrap_or(&empty));
+                check_order(records, timelines.get(&object).unwrap_or(&empty));
             }
             self.check_members(pg, &model);
+            self.check_trimmed(&model);
         }
     }
 
@@ -152,25 +227,68 @@ impl World {
     }
 }
 
-fn replay(records: &[&Record]) -> (Model, BTreeMap<ObjectId, Timeline>) {
-    let mut writes: Vec<&Record> = records.iter().filter(|r| r.wrote()).copied().collect();
-    writes.sort_by_key(|r| r.version.seq);
-    for pair in writes.windows(2) {
-        let (a, b) = (pair[0].version, pair[1].version);
-        assert!(a.seq < b.seq, "one place for two acknowledged writes:\n{:?}\n{:?}", pair[0], pair[1]);
-        assert!(a.interval <= b.interval, "{a} before {b}");
+impl World {
+    /// Carries out again what happened in a PG whose log ends so, in the order of the log.
+    fn replay(&self, pg: PgId, end: Version, records: &[&Record]) -> (Model, BTreeMap<ObjectId, Timeline>) {
+        let mut writes: Vec<&Record> = records.iter().filter(|r| r.wrote()).copied().collect();
+        writes.sort_by_key(|r| r.version.seq);
+        for pair in writes.windows(2) {
+            let (a, b) = (pair[0].version, pair[1].version);
+            assert!(a.seq < b.seq, "one place for two acknowledged writes:\n{:?}\n{:?}", pair[0], pair[1]);
+            assert!(a.interval <= b.interval, "{a} before {b}");
+        }
+        let mut own: BTreeMap<u64, &Logged> =
+            self.oracle.own_writes(pg, end).into_iter().map(|w| (w.entry.version.seq, w)).collect();
+        let mut model = Model::new();
+        let mut timelines: BTreeMap<ObjectId, Timeline> = BTreeMap::new();
+        let none = SnapRuns::default();
+        for w in writes {
+            let later = own.split_off(&w.version.seq);
+            for trim in std::mem::replace(&mut own, later).into_values() {
+                self.replay_trim(trim, &mut model, &mut timelines);
+            }
+            let removed = self.oracle.logged.get(&(pg, w.version)).map_or(&none, |logged| &logged.removed);
+            let (outcome, mut executed) = run(&model, w, removed);
+            assert_eq!(
+                outcome, w.outcome,
+                "a write's outcome is not what its place in the order gives: {w:?}"
+            );
+            let transaction = executed.stamped(&w.object, w.version, w.mtime);
+            model.apply(&transaction);
+            let state = state_of(&model, &w.object);
+            timelines.entry(w.object.clone()).or_default().insert(w.version.seq, state);
+        }
+        for trim in own.into_values() {
+            self.replay_trim(trim, &mut model, &mut timelines);
+        }
+        (model, timelines)
     }
-    let mut model = Model::new();
-    let mut timelines: BTreeMap<ObjectId, Timeline> = BTreeMap::new();
-    for w in writes {
-        let (outcome, mut executed) = run(&model, w);
-        assert_eq!(outcome, w.outcome, "a write's outcome is not what its place in the order gives: {w:?}");
-        let transaction = executed.stamped(&w.object, w.version, w.mtime);
-        model.apply(&transaction);
-        let state = model.objects.get(&w.object).cloned();
-        timelines.entry(w.object.clone()).or_default().insert(w.version.seq, state);
+
+    /// What was let go was of no snapshot that is there.
+    fn replay_trim(&self, trim: &Logged, model: &mut Model, timelines: &mut BTreeMap<ObjectId, Timeline>) {
+        let head = &trim.entry.object;
+        let snaps = &self.monitors.map().pool(self.pool).expect("the pool").snaps;
+        let live = || (1..=snaps.seq).filter(|snap| snaps.is_live(*snap));
+        let see = |model: &Model| -> Vec<_> { live().map(|snap| seen_at(model, head, snap)).collect() };
+        let before = see(model);
+        model.apply(&trim.effects);
+        assert_eq!(before, see(model), "a snapshot that is there lost something at {}", trim.entry.version);
+        timelines.entry(head.clone()).or_default().insert(trim.entry.version.seq, state_of(model, head));
     }
-    (model, timelines)
+
+    /// At the end nothing is kept for snapshots that are gone, and each clone is one that its object knows of.
+    fn check_trimmed(&self, model: &Model) {
+        let snaps = &self.monitors.map().pool(self.pool).expect("the pool").snaps;
+        for id in model.objects.keys() {
+            let set = Snapped::of(model, &whole(id)).expect("a model reads").set;
+            let kept = set.clones.iter().flat_map(|clone| &clone.snaps);
+            assert!(kept.clone().all(|snap| snaps.is_live(snap.0)), "{id} keeps {set:?} of {snaps:?}");
+            assert!(
+                id.snap == SnapId::HEAD || set.clones.iter().any(|clone| clone.id == id.snap),
+                "{id} is nobody's clone: {set:?}"
+            );
+        }
+    }
 }
 
 /// Gives every operation on one object the earliest place it can have; in order of beginning, so that what
@@ -195,15 +313,13 @@ fn check_order(mut records: Vec<&Record>, timeline: &Timeline) {
 }
 
 fn place_read(r: &Record, floor: u64, timeline: &Timeline) -> u64 {
-    let base = timeline.range(..=floor).next_back().map_or((0, None), |(seq, state)| (*seq, state.clone()));
-    let later = timeline.range(floor + 1..).map(|(seq, state)| (*seq, state.clone()));
+    let absent = Model::new();
+    let base = timeline.range(..=floor).next_back().map_or((0, &absent), |(seq, state)| (*seq, state));
+    let later = timeline.range(floor + 1..).map(|(seq, state)| (*seq, state));
     for (seq, state) in std::iter::once(base).chain(later) {
-        let mut model = Model::new();
-        let version = state.as_ref().map_or(Version::ZERO, |o| o.meta.version);
-        if let Some(state) = state {
-            model.objects.insert(r.object.clone(), state);
-        }
-        if version == r.version && run(&model, r).0 == r.outcome {
+        let (outcome, executed) = run(state, r, &SnapRuns::default());
+        let version = executed.before.map_or(Version::ZERO, |m| m.version);
+        if version == r.version && outcome == r.outcome {
             return seq.max(floor);
         }
     }

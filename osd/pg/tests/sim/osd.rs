@@ -1,15 +1,18 @@
 //! One OSD: a store whose undurable transactions a crash loses, and the PG machines over it.
 
+use crate::oracle::Logged;
 use crate::world::{Io, Kind, Out};
 use osd_class::Registry;
 use osd_object::model::Model;
-use osd_object::{ObjectId, Transaction};
-use osd_pg::{Effect, Event, Pg, PgConfig, PgStatus, PoolSpec, SessionId, Ticket};
+use osd_object::{Mutation, ObjectId, ObjectRead, Transaction, Version};
+use osd_pg::{Effect, Event, Pg, PgConfig, PgStatus, PoolSpec, SessionId, Ticket, TrimPace};
 use placement_map::{ClusterState, OsdId, PgId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
+use stdx::codec::from_bytes;
 use stdx::{Rng, Time};
+use wire_codec::pg::LogEntry;
 use wire_codec::{OsdOp, PgMessage};
 
 /// An OSD's own affairs.
@@ -261,6 +264,9 @@ impl Osd {
         let machine = Pg::new(pg, self.id, now, &self.view, config(self.kind), registry())
             .expect("a model's rows are never damaged");
         self.pgs.insert(pg, machine);
+        let sleep = Duration::from_millis(if self.rng.chance(1, 3) { 300 } else { 0 });
+        let pace = TrimPace { at_once: 1 + self.rng.below(3) as usize, sleep };
+        self.feed(io, pg, Event::TrimPace(pace));
         self.drain(io, pg);
         if let Some(state) = self.state.clone() {
             self.tell(io, pg, &state);
@@ -283,6 +289,36 @@ impl Osd {
         self.drain(io, pg);
     }
 
+    /// Tells the oracle of writes that are put into a log, with what this OSD knows of snapshots.
+    fn note_logged(&self, io: &mut Io, pg: PgId, transaction: &Transaction) {
+        let pool = self.state.as_ref().and_then(|state| state.map().pool(pg.pool));
+        let Some(snaps) = pool.map(|pool| &pool.snaps).filter(|snaps| snaps.seq > 0) else { return };
+        let meta = osd_pg::names::meta_object(pg);
+        let rows = |m: &Mutation| match m {
+            Mutation::OmapSet { object, rows } if *object == meta => rows.clone(),
+            _ => Vec::new(),
+        };
+        let mut before: Option<Version> = None;
+        for (key, value) in transaction.mutations.iter().flat_map(rows).filter(|(key, _)| key[0] == b'l') {
+            let entry: LogEntry = from_bytes(value).expect("an entry");
+            let mut key = key.to_vec();
+            key[1..].copy_from_slice(&(entry.version.seq - 1).to_be_bytes());
+            let row = self.view.omap_get(&meta, &key).expect("a model reads");
+            let stored = row.map(|row| from_bytes::<LogEntry>(row).expect("an entry").version);
+            let prev = before.filter(|v| v.seq + 1 == entry.version.seq).or(stored);
+            before = Some(entry.version);
+            let effects = transaction.mutations.iter().filter(|m| !osd_pg::names::is_internal(m.object()));
+            let effects = Transaction { mutations: effects.cloned().collect() };
+            io.out.push(Out::Logged(Box::new(Logged {
+                pg,
+                entry,
+                prev,
+                removed: snaps.removed.clone(),
+                effects,
+            })));
+        }
+    }
+
     fn drain(&mut self, io: &mut Io, pg: PgId) {
         let now = self.clock(io.now);
         loop {
@@ -290,6 +326,7 @@ impl Osd {
             match effect {
                 Effect::Send { to, message } => io.out.push(Out::Send { to, pg, message }),
                 Effect::Store { ticket, transaction } => {
+                    self.note_logged(io, pg, &transaction);
                     self.view.apply(&transaction);
                     self.pending.push_back((pg, ticket, transaction));
                     let us = if self.slow_disk { 20_000 } else { 1_000 };

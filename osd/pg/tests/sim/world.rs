@@ -3,7 +3,7 @@
 use crate::Summary;
 use crate::client::Client;
 use crate::faults::Faults;
-use crate::oracle::Oracle;
+use crate::oracle::{Logged, Oracle};
 use crate::osd::{Osd, OsdEvent};
 use osd_object::{ObjectId, ObjectName};
 use osd_pg::SessionId;
@@ -88,12 +88,16 @@ pub(crate) enum Happening {
     Start { osd: OsdId },
     /// The next fault.
     Fault,
+    /// A snapshot is made or removed.
+    Snapshot,
 }
 
 /// Everything.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) kind: Kind,
+    /// Whether there are any.
+    pub(crate) snapshots: bool,
     pub(crate) rng: Rng,
     pub(crate) now: Time,
     agenda: BTreeMap<(Time, u64), Happening>,
@@ -170,6 +174,7 @@ impl World {
         let mut world = World {
             plan,
             kind,
+            snapshots: kind == Kind::Copies && seed % 2 == 1,
             rng,
             now: Time(1),
             agenda: BTreeMap::new(),
@@ -191,6 +196,9 @@ impl World {
         world.publish();
         for client in 0..CLIENTS {
             world.at(Duration::from_millis(50 * client as u64), Happening::ClientTurn { client, turn: 0 });
+        }
+        if world.snapshots {
+            world.at(Duration::from_secs(1), Happening::Snapshot);
         }
         if plan != Plan::Calm {
             world.at(Duration::from_millis(500), Happening::Fault);
@@ -270,7 +278,26 @@ impl World {
                 }
             }
             Happening::Fault => self.fault(),
+            Happening::Snapshot => self.snapshot(),
         }
+    }
+
+    /// Makes a snapshot or removes one, until the healing.
+    fn snapshot(&mut self) {
+        if self.healing {
+            return;
+        }
+        let (pool, snaps) = (self.pool, self.monitors.map().pool(self.pool).expect("the pool").snaps.clone());
+        let live: Vec<u64> = (1..=snaps.seq).filter(|snap| snaps.is_live(*snap)).collect();
+        let remove = live.len() >= 6 || (!live.is_empty() && self.rng.chance(2, 5));
+        if remove {
+            let snap = live[self.rng.below(live.len() as u64) as usize];
+            self.command(&Command::SnapRemove { pool, snap });
+        } else {
+            self.command(&Command::SnapCreate { pool });
+        }
+        let after = Duration::from_millis(200 + self.rng.below(2500));
+        self.at(after, Happening::Snapshot);
     }
 
     pub(crate) fn note(&self, line: &str) {
@@ -301,6 +328,7 @@ impl World {
             Happening::Hear { client } => format!("client {client} hears again"),
             Happening::Stop { osd } => format!("stop of {osd}"),
             Happening::Fault => "a fault".into(),
+            Happening::Snapshot => "a snapshot".into(),
         }
     }
 
@@ -362,6 +390,7 @@ impl World {
                     self.at(Duration::from_millis(20), Happening::Boot { osd: id, life });
                 }
             }
+            Out::Logged(logged) => self.oracle.logged(*logged),
             Out::Later { after, event } => self.at(after, Happening::Osd { osd: id, life, event }),
         }
     }
@@ -445,7 +474,7 @@ impl World {
             let Some(primary) = row.primary else { return false };
             let settled = |osd: &OsdId| self.osds[osd].status(pg).is_some_and(|s| s.put_aside == 0);
             row.in_sync.iter().all(settled)
-                && self.osds[&primary].status(pg).is_some_and(|s| s.state == "active+clean")
+                && self.osds[&primary].status(pg).is_some_and(|s| s.state == "active+clean" && s.ops == 0)
         });
         clean
             && self.clients.iter().all(Client::idle)
@@ -527,6 +556,8 @@ pub(crate) enum Out {
     Propose(RowChange),
     /// Tell the monitors that we serve.
     Boot,
+    /// A write was put into a log.
+    Logged(Box<Logged>),
     /// Come back to this.
     Later { after: Duration, event: OsdEvent },
 }

@@ -5,7 +5,7 @@ use osd_class::Registry;
 use osd_object::model::Model;
 use osd_object::{Mutation, ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction};
 use osd_pg::{EcSpec, Effect, Event, Pg, PgConfig, PoolSpec, SessionId, Ticket};
-use placement_map::{Epoch, OsdId, PgId, PgRow, PoolId, RowChange, RowChangeKind};
+use placement_map::{Epoch, OsdId, PgId, PgRow, PoolId, PoolSnaps, RowChange, RowChangeKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use stdx::time::WallTime;
@@ -13,7 +13,10 @@ use stdx::{Errno, Time};
 use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
-const POOL: PoolSpec = PoolSpec { size: 3, min_size: 2, pg_num: 1, ec: None };
+
+fn copies() -> PoolSpec {
+    PoolSpec { size: 3, min_size: 2, pg_num: 1, ec: None, snaps: PoolSnaps::default() }
+}
 
 pub(crate) fn osd(n: u32) -> OsdId {
     OsdId(n)
@@ -71,13 +74,13 @@ fn machine(n: u32, now: Time, view: &Model) -> Pg {
 impl Bench {
     /// All three in sync, osd.0 primary of interval 1, serving.
     pub(crate) fn active() -> Bench {
-        Bench::of(POOL)
+        Bench::of(copies())
     }
 
     /// The same with shards, two of data and one of parity: osd.N holds shard N.
     pub(crate) fn active_shards() -> Bench {
         let profile = Profile::isa(2, 1).expect("a code that there is");
-        Bench::of(PoolSpec { ec: Some(EcSpec { profile, stripe_unit: 32 }), ..POOL })
+        Bench::of(PoolSpec { ec: Some(EcSpec { profile, stripe_unit: 32 }), ..copies() })
     }
 
     fn of(pool: PoolSpec) -> Bench {
@@ -146,7 +149,10 @@ impl Bench {
         for n in 0..3 {
             if self.nodes[n].up && !self.nodes[n].deaf {
                 let (row, up, alive) = (self.row.clone(), up.clone(), alive.clone());
-                self.feed(n, Event::Map { epoch: Epoch(self.epoch), row, up, alive, pool: self.pool });
+                self.feed(
+                    n,
+                    Event::Map { epoch: Epoch(self.epoch), row, up, alive, pool: self.pool.clone() },
+                );
             }
         }
     }
@@ -288,9 +294,12 @@ impl Bench {
     }
     /// Asks something; each request has a session of its own.
     pub(crate) fn send(&mut self, to: usize, target: OpTarget) -> SessionId {
+        self.send_in(to, target, SnapContext::default())
+    }
+    /// The same under a snapshot context.
+    pub(crate) fn send_in(&mut self, to: usize, target: OpTarget, snaps: SnapContext) -> SessionId {
         self.requests += 1;
         let request = RequestId { client: 1, seq: self.requests };
-        let snaps = SnapContext::default();
         let op = OsdOp { request, epoch: Epoch(self.epoch), pg: PG, target, mtime: WallTime(5), snaps };
         self.ask(to, op)
     }
@@ -339,6 +348,15 @@ impl Bench {
     }
     pub(crate) fn resign(&mut self, n: usize) {
         self.feed(n, Event::Resign);
+    }
+    /// The monitors say: so many snapshots were made, and these are gone.
+    pub(crate) fn snaps(&mut self, seq: u64, removed: &[u64]) {
+        self.pool.snaps.seq = seq;
+        for snap in removed {
+            self.pool.snaps.removed.insert(*snap);
+        }
+        let (row, up, alive) = (self.row.clone(), self.up.clone(), self.alive.clone());
+        self.map_of(row, &up, &alive);
     }
     pub(crate) fn pool_size(&mut self, size: u32) {
         self.pool.size = size;

@@ -4,6 +4,7 @@
 mod bench;
 mod repair;
 mod shards;
+mod snapshots;
 
 use bench::{Bench, PG, object, ops_of, osd, row};
 use bytes::Bytes;

@@ -17,6 +17,7 @@ mod pool_create;
 mod pool_rule;
 mod reports;
 mod settle;
+mod snaps;
 mod weights;
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ enum Answer {
     Osd(OsdId),
     Pool(crate::ids::PoolId),
     Rows(u32),
+    Snap(u64),
 }
 
 impl ClusterState {
@@ -78,6 +80,7 @@ impl ClusterState {
             Answer::Done => CommandReply::Done { epoch },
             Answer::Osd(id) => CommandReply::Osd { id, epoch },
             Answer::Pool(id) => CommandReply::Pool { id, epoch },
+            Answer::Snap(id) => CommandReply::Snap { id, epoch },
             Answer::Rows(taken) => CommandReply::Rows { taken },
         };
         Applied { reply: Ok(reply), incremental, rows: settled.rows.into_iter().collect() }
@@ -106,6 +109,8 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::PoolCreate(create) => pool_create::create(draft, create),
         Command::PoolSet { name, key, value } => pool::set(draft, name, key, value),
         Command::PoolRm { name } => pool::remove(draft, name),
+        Command::SnapCreate { pool } => snaps::create(draft, *pool),
+        Command::SnapRemove { pool, snap } => snaps::remove(draft, *pool, *snap),
         Command::Rows(changes) => reports::rows(draft, changes),
         Command::PgRecreate { pg } => reports::recreate(draft, *pg),
         Command::PgUpmapItems { pg, items } => weights::upmap_items(draft, *pg, items),

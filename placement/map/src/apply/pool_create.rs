@@ -7,6 +7,7 @@ use crate::command::PoolCreate;
 use crate::ids::PoolId;
 use crate::pool::{PG_NUM_MAX, Pool, PoolKind, SIZE_MAX, default_min_size};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::snaps::PoolSnaps;
 use crush::Mode;
 use std::collections::BTreeMap;
 
@@ -54,6 +55,7 @@ pub(super) fn create(draft: &mut Draft<'_>, wanted: &PoolCreate) -> Result<Answe
         application: wanted.application.clone(),
         options: safety.options,
         created: draft.epoch(),
+        snaps: PoolSnaps::default(),
     };
     draft.next.pools.insert(id, pool);
     draft.next.next_pool = PoolId(id.0 + 1);

@@ -104,6 +104,7 @@ impl World {
             application: String::new(),
             options: BTreeMap::new(),
             created: Epoch(1),
+            snaps: Default::default(),
         };
         self.map.pools.insert(id, pool);
         self.asked.insert(id, asked);

@@ -1,7 +1,7 @@
 //! The PG log's entries, as members exchange and keep them.
 
 use osd_object::op::OpOutcome;
-use osd_object::{ObjectId, RequestId, Version};
+use osd_object::{ObjectId, RequestId, SnapId, Version};
 use stdx::{codec_enum, codec_versioned};
 
 /// One write of a PG's log: enough to know which object differs and what a replay is answered.
@@ -22,8 +22,19 @@ pub struct LogEntry {
     pub told: Version,
     /// What else the client was or will be told, results included (bounded by the primary).
     pub outcome: OpOutcome,
+    /// Clones of the object that the write made or removed. Members that differ in the object differ in these too.
+    pub clones: Vec<SnapId>,
 }
-codec_versioned!(LogEntry, 1 { version, object, request, changed, told, outcome });
+codec_versioned!(LogEntry, 2 { version, object, request, changed, told, outcome } since 2 { clones });
+
+impl LogEntry {
+    /// All objects that the write changed; none if it changed nothing.
+    pub fn changed_objects(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        let clone = |snap: &SnapId| ObjectId { snap: *snap, ..self.object.clone() };
+        let all = std::iter::once(self.object.clone()).chain(self.clones.iter().map(clone));
+        all.filter(|_| self.changed)
+    }
+}
 
 /// Whether a member's objects are what its log says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,6 +16,7 @@ fn samples() -> Vec<PgMessage> {
         changed: true,
         told: v(2, 9),
         outcome: Ok(vec![OpResult::Done]),
+        clones: vec![osd_object::SnapId(4)],
     };
     let body = PushBody::Present {
         head: Some(PushHead {

@@ -1,0 +1,141 @@
+//! Stories of snapshots: what each shows, what follows a member that was away, and what goes when they go.
+
+use super::bench::{Bench, object, ops_of, row};
+use super::{append, read, write};
+use osd_object::model::Model;
+use osd_object::op::OpOutcome;
+use osd_object::{ObjectId, Op, OpResult, SnapContext, SnapId};
+use std::time::Duration;
+use stdx::Errno;
+use wire_codec::{OpTarget, OsdOutcome};
+
+fn context(snaps: &[u64]) -> SnapContext {
+    SnapContext {
+        seq: snaps.first().copied().unwrap_or(0),
+        snaps: snaps.iter().copied().map(SnapId).collect(),
+    }
+}
+
+fn at(name: &str, snap: u64) -> ObjectId {
+    ObjectId { snap: SnapId(snap), ..object(name) }
+}
+
+fn done(b: &mut Bench, target: OpTarget, snaps: &[u64]) -> OpOutcome {
+    let session = b.send_in(0, target, context(snaps));
+    b.settle();
+    match b.answer(session) {
+        Some(OsdOutcome::Done { outcome, .. }) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn op(b: &mut Bench, name: &str, ops: Vec<Op>, snaps: &[u64]) {
+    done(b, ops_of(object(name), ops), snaps).expect("it is carried out");
+}
+
+fn text(b: &mut Bench, object: ObjectId) -> Result<String, Errno> {
+    match done(b, ops_of(object, read()), &[]) {
+        Ok(results) => match &results[..] {
+            [OpResult::Data(data)] => Ok(String::from_utf8_lossy(data).into_owned()),
+            other => panic!("{other:?}"),
+        },
+        Err(failure) => Err(failure.code),
+    }
+}
+
+fn clones(model: &Model) -> Vec<u64> {
+    model.objects.keys().filter(|o| o.snap != SnapId::HEAD).map(|o| o.snap.0).collect()
+}
+
+#[test]
+fn a_snapshot_shows_what_was_and_a_deleted_object_is_gone_for_everybody_else() {
+    let mut b = Bench::active();
+    op(&mut b, "o", write("one"), &[]);
+    b.snaps(2, &[]);
+    op(&mut b, "o", append(" two"), &[2, 1]);
+    assert_eq!(text(&mut b, at("o", 1)), Ok("one".into()));
+    assert_eq!(text(&mut b, at("o", 2)), Ok("one".into()));
+    op(&mut b, "o", vec![Op::Delete], &[2, 1]);
+    assert_eq!(text(&mut b, object("o")), Err(Errno::ENOENT));
+    let listed = b.list(0, None, 10);
+    b.settle();
+    assert_eq!(b.answer(listed), Some(OsdOutcome::Listed { objects: vec![], more: false }));
+    op(&mut b, "o", vec![Op::Rollback { snap: SnapId(1) }], &[2, 1]);
+    assert_eq!(text(&mut b, object("o")), Ok("one".into()));
+    for n in 0..3 {
+        assert_eq!(clones(&b.node(n).durable), [2], "one clone serves both, at osd.{n}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let mut b = Bench::active();
+    b.snaps(3, &[]);
+    let target = |ops| ops_of(object("o"), ops);
+    let code = |outcome: OpOutcome| outcome.expect_err("refused").code;
+    assert_eq!(code(done(&mut b, target(write("x")), &[1, 2])), Errno::EINVAL, "not newest first");
+    assert_eq!(code(done(&mut b, target(write("x")), &[4])), Errno::EINVAL, "not given out yet");
+    assert_eq!(
+        code(done(&mut b, ops_of(at("o", 1), write("x")), &[])),
+        Errno::EINVAL,
+        "nobody writes the past"
+    );
+    let mut b = Bench::active_shards();
+    assert_eq!(code(done(&mut b, target(vec![Op::ListSnaps]), &[])), Errno::EOPNOTSUPP);
+}
+
+#[test]
+fn a_member_that_was_away_gets_the_clones_by_the_log() {
+    let mut b = Bench::active();
+    b.snaps(1, &[]);
+    op(&mut b, "o", write("one"), &[]);
+    op(&mut b, "gone", write("x"), &[]);
+    op(&mut b, "gone", write("y"), &[1]);
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    op(&mut b, "o", write("two"), &[1]);
+    b.snaps(2, &[]);
+    op(&mut b, "o", write("three"), &[2, 1]);
+    b.start(2);
+    b.map_of(b.row(), &[0, 1, 2], &[0, 1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert_eq!(b.row().in_sync.len(), 3);
+    assert_eq!(b.node(2).durable.objects.keys().filter(|o| o.snap != SnapId::HEAD).count(), 3);
+    for (snap, wanted) in [(1, "one"), (2, "two")] {
+        assert_eq!(&b.node(2).durable.read(&at("o", snap), 0, 0).unwrap()[..], wanted.as_bytes());
+    }
+}
+
+#[test]
+fn what_is_kept_for_a_removed_snapshot_goes_everywhere_and_nothing_else() {
+    let mut b = Bench::active();
+    b.snaps(1, &[]);
+    for name in ["a", "b", "c"] {
+        op(&mut b, name, write("one"), &[]);
+        op(&mut b, name, write("two"), &[1]);
+    }
+    b.snaps(2, &[]);
+    op(&mut b, "a", vec![Op::Delete], &[2, 1]);
+    b.snaps(2, &[1]);
+    b.pass(Duration::from_secs(1));
+    for n in 0..3 {
+        assert_eq!(clones(&b.node(n).durable), [2], "at osd.{n}");
+    }
+    assert_eq!(text(&mut b, at("a", 2)), Ok("two".into()));
+    assert_eq!(text(&mut b, at("a", 1)), Err(Errno::ENOENT));
+    assert!(!b.node(0).pg.status().state.contains("snaptrim"), "{}", b.node(0).pg.status().state);
+    b.snaps(2, &[1, 2]);
+    b.pass(Duration::from_secs(1));
+    for n in 0..3 {
+        let left: Vec<&ObjectId> = b.node(n).durable.objects.keys().filter(|o| o.name.name == "a").collect();
+        assert!(left.is_empty(), "the last snapshot of a deleted object takes it along: {left:?}");
+    }
+    // A write of a client that has not heard of it yet keeps nothing for it.
+    op(&mut b, "b", write("three"), &[2, 1]);
+    assert!(clones(&b.node(0).durable).is_empty());
+    // Nothing is walked through again after a restart.
+    b.stop(0);
+    b.map(row(2, &[1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(5));
+    assert_eq!(b.node(1).pg.status().snap_trim_backlog, 0);
+}
