@@ -39,10 +39,18 @@ fn plain(s: &Status) -> String {
     line(
         "space",
         format!(
-            "{} used of {}, {} free",
+            "{} used of {}, {} free{}",
             size::show(c.used_bytes),
             size::show(c.total_bytes),
-            size::show(c.avail_bytes)
+            size::show(c.avail_bytes),
+            match c.compressed_original_bytes {
+                0 => String::new(),
+                original => format!(
+                    "; {} of data compressed to {}",
+                    size::show(original),
+                    size::show(c.compressed_bytes)
+                ),
+            }
         ),
     );
     line(

@@ -24,11 +24,15 @@ pub struct OsdStats {
     pub slow_ops: u32,
     /// The store takes no more: writes that reach it are refused.
     pub full: bool,
+    /// Bytes that compressed data takes.
+    pub compressed_bytes: u64,
+    /// Bytes that it is.
+    pub compressed_original_bytes: u64,
 }
-stdx::codec_versioned!(OsdStats, 1 {
+stdx::codec_versioned!(OsdStats, 2 {
     total_bytes, used_bytes, index_bytes, reads_per_second, writes_per_second, read_bytes_per_second,
     write_bytes_per_second, slow_ops, full
-});
+} since 2 { compressed_bytes, compressed_original_bytes });
 
 /// What a primary is doing with a PG; bits of [`PgStats::doing`].
 pub mod doing {

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::time::Duration;
+use tests_cluster::wait::until;
 use tests_cluster::{Cluster, Options, content, say};
 
 const CLEAN: Duration = Duration::from_secs(180);
@@ -63,6 +64,12 @@ fn compression() {
     // What nobody called compressible stays as it is.
     set(&cluster, "compression_mode", "passive");
     put(&cluster, "unasked", &text(4));
+
+    until("status tells what is gained", CLEAN, Duration::from_millis(300), || {
+        let c = &cluster.json(&["status"])["capacity"];
+        let (took, was) = (c["compressed_bytes"].as_u64(), c["compressed_original_bytes"].as_u64());
+        if was == Some(9 << 20) && took > Some(0) && took < was { Ok(()) } else { Err(c.to_string()) }
+    });
 
     cluster.daemon_stop("osd.1");
     let plain_units = (3u64 << 20) / 4096;

@@ -103,6 +103,8 @@ impl Reactor {
         stats.total_bytes = usage.total_bytes;
         stats.used_bytes = usage.used_bytes;
         stats.index_bytes = usage.index_bytes;
+        stats.compressed_bytes = usage.compressed_bytes;
+        stats.compressed_original_bytes = usage.compressed_original_bytes;
         stats.full = self.self_full;
         self.count_objects();
         let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census);

@@ -13,6 +13,27 @@ pub(crate) const CHUNK_UNITS: usize = 64;
 /// Bytes of an object that one chunk covers.
 pub(crate) const CHUNK_BYTES: u64 = CHUNK_UNITS as u64 * UNIT;
 
+/// Units that packed extents take, and units that they stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Packing {
+    pub(crate) stored: u64,
+    pub(crate) unpacked: u64,
+}
+
+impl Packing {
+    /// With what a change of some chunks added to and took from it.
+    pub(crate) fn changed(self, added: Packing, gone: Packing) -> Packing {
+        let stored = (self.stored + added.stored).checked_sub(gone.stored);
+        let unpacked = (self.unpacked + added.unpacked).checked_sub(gone.unpacked);
+        let sum = "only what was counted goes";
+        Packing { stored: stored.expect(sum), unpacked: unpacked.expect(sum) }
+    }
+    pub(crate) fn add(&mut self, other: Packing) {
+        self.stored += other.stored;
+        self.unpacked += other.unpacked;
+    }
+}
+
 /// One chunk. A unit with place 0 is a hole and reads as zeros.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Chunk {
@@ -111,6 +132,12 @@ impl Chunk {
         assert!(self.packed.get(place).is_none_or(|p| p.window() != packed.window()), "one to a window");
         self.packed.insert(place, packed);
         gone
+    }
+    /// What its packed extents take, and what the units that live in them would take as they are, units.
+    pub(crate) fn packing(&self) -> Packing {
+        let units = |p: &Packed| (p.run.len, self.live(p).count() as u64);
+        let (stored, unpacked) = self.packed.iter().map(units).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        Packing { stored, unpacked }
     }
     /// The packed extents, ascending.
     pub(crate) fn packed(&self) -> &[Packed] {

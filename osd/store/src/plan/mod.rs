@@ -9,7 +9,7 @@ mod near;
 mod packed;
 mod rows;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Packing};
 use crate::compress::Compressions;
 use crate::device::Device;
 use crate::error::StoreError;
@@ -32,6 +32,9 @@ pub(crate) struct Plan {
     pub(crate) fresh: Vec<FreshWrite>,
     /// Units that no object refers to any more.
     pub(crate) freed: Vec<Run>,
+    /// Of the chunks that change: their packed extents afterwards, and before.
+    pub(crate) packed_added: Packing,
+    pub(crate) packed_gone: Packing,
     undo: Vec<Undo>,
 }
 
@@ -105,6 +108,8 @@ struct ObjectState {
 
 struct ChunkState {
     chunk: Box<Chunk>,
+    /// As the index has it.
+    packed_before: Packing,
     stored: bool,
     dirty: bool,
 }
@@ -211,6 +216,7 @@ impl<'a> Planner<'a> {
                 };
                 Ok(e.insert(ChunkState {
                     stored: stored.is_some(),
+                    packed_before: stored.as_ref().map(Chunk::packing).unwrap_or_default(),
                     chunk: Box::new(stored.unwrap_or_else(Chunk::empty)),
                     dirty: false,
                 }))
@@ -222,6 +228,10 @@ impl<'a> Planner<'a> {
     fn write_rows(&mut self) {
         for ((number, chunk), state) in &self.chunks {
             let key = chunk_key(*number, *chunk);
+            if state.dirty {
+                self.plan.packed_gone.add(state.packed_before);
+                self.plan.packed_added.add(state.chunk.packing());
+            }
             match (state.dirty, state.chunk.is_empty()) {
                 (false, _) => {}
                 (true, false) => self.plan.index.put(Family::Extents, &key, &state.chunk.encode()),

@@ -55,7 +55,9 @@ fn text_takes_less_reads_the_same_and_survives_a_new_open() {
             Ok(()) => open(&device, &disk),
             Err(e) => panic!("{e}"),
         };
-        assert_eq!(store.usage().data_bytes, taken);
+        let usage = store.usage();
+        assert_eq!((usage.data_bytes, usage.compressed_bytes), (taken, taken));
+        assert_eq!(usage.compressed_original_bytes, 4 << 20);
         assert_eq!(read_now(&mut store, &object(1), 0, 0).unwrap(), data);
         let mut rng = Rng::new(4);
         for _ in 0..200 {
@@ -101,7 +103,8 @@ fn overwritten_bit_by_bit_it_never_takes_more_than_it_would_unpacked() {
         assert!(store.usage().data_bytes <= 512 << 10);
         assert_eq!(read_now(&mut store, &object(1), 0, 0).unwrap(), expected);
     }
-    assert_eq!(store.usage().data_bytes, 512 << 10);
+    let usage = store.usage();
+    assert_eq!((usage.data_bytes, usage.compressed_bytes), (512 << 10, 0));
     assert!(store.fsck().unwrap().is_clean());
 }
 
@@ -126,7 +129,8 @@ fn a_clone_keeps_what_it_shares_when_the_original_goes() {
     assert!(store.fsck().unwrap().is_clean());
     store.submit(3, Transaction { mutations: vec![Mutation::Remove { object: object(2) }] }).unwrap();
     store.drain().unwrap();
-    assert_eq!(store.usage().data_bytes, 0);
+    let usage = store.usage();
+    assert_eq!((usage.data_bytes, usage.compressed_original_bytes), (0, 0));
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn damage_within_is_an_error_and_every_check_names_it() {
 fn random_lives_read_as_the_model_says() {
     for seed in 0..6 {
         let mut rng = Rng::new(seed);
-        let (_, _, mut packed) = fresh(BOTH[seed as usize % 2]);
+        let (device, disk, mut packed) = fresh(BOTH[seed as usize % 2]);
         let (_, _, mut plain) = fresh(Algorithm::Lz4);
         plain.set_compressions(&BTreeMap::new()).unwrap();
         let mut model = Model::new();
@@ -186,5 +190,10 @@ fn random_lives_read_as_the_model_says() {
         assert_eq!(scrub(&mut packed).unwrap().objects, scrub(&mut plain).unwrap().objects);
         packed.drain().unwrap();
         assert!(packed.fsck().unwrap().is_clean());
+        let counted = packed.usage();
+        packed.shutdown().unwrap();
+        let found = open(&device, &disk).usage();
+        let compressed = |u: super::Usage| (u.compressed_bytes, u.compressed_original_bytes);
+        assert_eq!(compressed(found), compressed(counted));
     }
 }

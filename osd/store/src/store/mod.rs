@@ -55,6 +55,7 @@ pub use repair::{Repaired, repair};
 pub use scrub::{ScrubBudget, ScrubCursor, ScrubObject, ScrubPage};
 pub use usage::Usage;
 
+use crate::chunk::Packing;
 use crate::compress::Compressions;
 use crate::config::{CacheMode, Identity};
 use crate::device::{Device, Event};
@@ -134,6 +135,7 @@ pub struct Store {
     limits: Limits,
     space: Space,
     compressions: Compressions,
+    packing: Packing,
     overlay: Overlay,
     ring: Ring,
     /// The latest incarnation that superblock or log show.

@@ -75,6 +75,7 @@ impl Store {
             limits,
             space: Space::default(),
             compressions: Default::default(),
+            packing: Default::default(),
             overlay: Overlay::default(),
             ring: Ring { bytes: superblock.geometry.wal_bytes, head: trim, tail: trim },
             next_lsn: superblock.trim_lsn + 1,
@@ -121,12 +122,13 @@ impl Store {
         let units = self.geometry().data_units;
         let mut used = vec![0u64; units.div_ceil(64) as usize];
         let mut damaged = false;
-        let space = &mut self.space;
+        let (space, packing) = (&mut self.space, &mut self.packing);
         self.index.scan(Family::Extents, &[], None, false, &mut |_, value| {
             let Some(chunk) = Chunk::decode(value, units) else {
                 damaged = true;
                 return lenient;
             };
+            packing.add(chunk.packing());
             for unit in chunk.runs().flat_map(|run| run.start..run.end()) {
                 let (word, bit) = (&mut used[unit as usize / 64], 1 << (unit % 64));
                 if *word & bit != 0 {

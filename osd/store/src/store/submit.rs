@@ -106,6 +106,7 @@ impl Store {
             self.device.write(tag, self.superblock.geometry.unit_offset(f.run.start), f.data.clone());
             self.overlay.fresh_begins(f.run.start, f.data);
         }
+        self.packing = self.packing.changed(plan.packed_added, plan.packed_gone);
         for run in plan.freed {
             self.overlay.forget_run(run);
             self.space.retire(lsn, run);

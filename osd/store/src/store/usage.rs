@@ -23,6 +23,10 @@ pub struct Usage {
     pub freed_bytes: u64,
     /// Log waiting to be trimmed.
     pub log_bytes: u64,
+    /// What compressed data takes, clones counted like any other object.
+    pub compressed_bytes: u64,
+    /// What that data is.
+    pub compressed_original_bytes: u64,
 }
 
 /// A share of the store that ordinary writes leave free, so that deletes (which need index and log) and
@@ -47,6 +51,8 @@ impl Store {
             index_bytes: self.index_disk_bytes,
             freed_bytes: waiting * UNIT,
             log_bytes: self.ring.used(),
+            compressed_bytes: self.packing.stored * UNIT,
+            compressed_original_bytes: self.packing.unpacked * UNIT,
         }
     }
 

@@ -71,6 +71,8 @@ fn status(state: &ClusterState, seen: &Volatile, now: WallTime) -> Status {
             total_bytes,
             used_bytes,
             avail_bytes: u64::saturating_sub(total_bytes, used_bytes),
+            compressed_bytes: up_stats().map(|s| s.compressed_bytes).sum(),
+            compressed_original_bytes: up_stats().map(|s| s.compressed_original_bytes).sum(),
         },
         recovery: progress::progress(state, seen),
         reads_per_second: up_stats().map(|s| u64::from(s.reads_per_second)).sum(),

@@ -38,8 +38,18 @@ pub struct Capacity {
     pub used_bytes: u64,
     /// Free.
     pub avail_bytes: u64,
+    /// Of what is in use, compressed data.
+    pub compressed_bytes: u64,
+    /// What that data is.
+    pub compressed_original_bytes: u64,
 }
-stdx::codec_plain!(Capacity { total_bytes, used_bytes, avail_bytes });
+stdx::codec_plain!(Capacity {
+    total_bytes,
+    used_bytes,
+    avail_bytes,
+    compressed_bytes,
+    compressed_original_bytes
+});
 
 /// Copies being made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
