@@ -28,6 +28,16 @@ impl Flushes {
         self.stats.iter().filter_map(|stat| read(stat)).sum()
     }
 
+    /// Milliseconds in which the disk had something to do, since the machine started (field 10).
+    pub fn busy_ms(&self) -> u64 {
+        self.stats.iter().filter_map(|stat| field(stat, 9)).sum()
+    }
+
+    /// Bytes written to the disk since the machine started (field 7, in sectors of 512 bytes).
+    pub fn written_bytes(&self) -> u64 {
+        self.stats.iter().filter_map(|stat| field(stat, 6)).sum::<u64>() * 512
+    }
+
     /// What is read.
     pub fn source(&self) -> String {
         self.stats.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -50,5 +60,9 @@ fn all_disks() -> Vec<PathBuf> {
 }
 
 fn read(stat: &Path) -> Option<u64> {
-    std::fs::read_to_string(stat).ok()?.split_whitespace().nth(15)?.parse().ok()
+    field(stat, 15)
+}
+
+fn field(stat: &Path, number: usize) -> Option<u64> {
+    std::fs::read_to_string(stat).ok()?.split_whitespace().nth(number)?.parse().ok()
 }

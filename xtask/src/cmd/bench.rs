@@ -17,7 +17,11 @@ const fn bench(name: &'static str, package: &'static str, clusters: bool) -> Ben
     Bench { name, package, clusters }
 }
 
-const BENCHES: &[Bench] = &[bench("micro", "benches-micro", false), bench("block", "benches-macro", true)];
+const BENCHES: &[Bench] = &[
+    bench("micro", "benches-micro", false),
+    bench("block", "benches-macro", true),
+    bench("s3", "benches-s3", true),
+];
 
 /// Builds the benchmark that the first argument names and hands it the rest.
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {

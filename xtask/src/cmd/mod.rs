@@ -73,8 +73,8 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        args: "micro [SUITE]... [--quick] [--json FILE] | block [--against ceph] [--short] [--json FILE]",
-        about: "measurements beside other programs; `block`: a cluster's images through fio",
+        args: "micro [SUITE]... [--quick] [--json FILE] | block|s3 [--against ceph] [--short] [--json FILE]",
+        about: "measurements beside other programs; `block`: a cluster's images through fio; `s3`: its gateway",
         run: bench::run,
     },
     Command {
