@@ -1,5 +1,6 @@
 //! Making an OSD on this host: its key, its store, its settings file.
 
+use super::files::gone;
 use super::layout::Layout;
 use super::settings::{ClusterSettings, DaemonSettings, OsdSettings};
 use crate::exit::{Context, Failure};
@@ -29,6 +30,15 @@ pub(crate) fn issue_key(layout: &Layout, name: &str) -> Result<(), Failure> {
     let dir = layout.keys();
     let name: PeerName = name.parse().or_unusable("name")?;
     credentials::issue(&dir, &name).and_then(|c| c.save(&dir)).or_unusable(dir.display())
+}
+
+/// Removes a daemon's key from this host: it proves a membership that has ended.
+pub(crate) fn forget_key(layout: &Layout, name: &str) -> Result<(), Failure> {
+    for kind in ["key", "crt"] {
+        let file = layout.keys().join(format!("{name}.{kind}"));
+        gone(std::fs::remove_file(&file)).or_unusable(file.display())?;
+    }
+    Ok(())
 }
 
 /// Makes the settings file and an empty store of `size_bytes` for OSD `n`, whose key is there already. What lies

@@ -4,6 +4,7 @@ use crate::cli::{Format, Global};
 use crate::exit::Failure;
 use crate::session;
 use gateway_client::{Client, ClientError};
+use placement_map::refusal::RefusalKind;
 use placement_map::status::{Answer, Query};
 use placement_map::{Command, CommandReply};
 
@@ -26,11 +27,35 @@ pub(super) async fn order_with(
     done: &str,
 ) -> Result<CommandReply, Failure> {
     let reply = client.command(command).await.map_err(failure)?;
+    say_done(global, done);
+    Ok(reply)
+}
+
+fn say_done(global: &Global, done: &str) {
     match global.format {
         Format::Plain => println!("{done}"),
         Format::Json => println!("{}", serde_json::json!({ "done": done })),
     }
-    Ok(reply)
+}
+
+/// Has a daemon leave. One that the monitors do not know, while something of it is `left_here`, has left already: the
+/// command before this one was killed after they had agreed, and this one goes on from there.
+pub(super) async fn order_leave(
+    client: &Client,
+    global: &Global,
+    command: Command,
+    done: &str,
+    left_here: bool,
+) -> Result<(), Failure> {
+    match client.command(command).await {
+        Err(ClientError::Refused(refusal)) if left_here && refusal.kind == RefusalKind::NotFound => {
+            eprintln!("the monitors know it no more; what is left of it on this host goes");
+        }
+        Err(e) => return Err(failure(e)),
+        Ok(_) => {}
+    }
+    say_done(global, done);
+    Ok(())
 }
 
 /// Prints an answer: as JSON, or as `plain` puts it.

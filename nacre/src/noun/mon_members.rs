@@ -1,6 +1,6 @@
 //! `nacre mon add | rm`: monitors come to this host's cluster and leave it while it runs.
 
-use super::answer::order_with;
+use super::answer::{order_leave, order_with};
 use super::mon;
 use crate::cli::{Format, Global};
 use crate::cluster::advert;
@@ -75,7 +75,8 @@ pub(crate) async fn rm(global: &Global, name: &str) -> Result<(), Failure> {
     let (layout, mut settings) = session::here(global)?;
     let client = session::connect(&layout, &settings).await?;
     let rm = Command::MonRm { name: name.to_owned() };
-    order_with(&client, global, rm, &format!("{name} votes no more")).await?;
+    let left_here = settings.monitors.iter().any(|monitor| monitor.name == name);
+    order_leave(&client, global, rm, &format!("{name} votes no more"), left_here).await?;
     let before = settings.monitors.len();
     settings.monitors.retain(|monitor| monitor.name != name);
     if settings.monitors.len() < before {
@@ -105,6 +106,7 @@ fn forget(layout: &Layout, name: &str) -> Result<(), Failure> {
     for file in [layout.conf(name), layout.pid(name)] {
         gone(std::fs::remove_file(&file)).or_unusable(file.display())?;
     }
+    make_osd::forget_key(layout, name)?;
     let store = layout.store(name);
     gone(std::fs::remove_dir_all(&store)).or_unusable(store.display())
 }

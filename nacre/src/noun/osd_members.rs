@@ -1,6 +1,6 @@
 //! `nacre osd add | rm`: OSDs come to this host's cluster and leave it while it runs.
 
-use super::answer::order_with;
+use super::answer::order_leave;
 use crate::cli::Global;
 use crate::cluster::advert;
 use crate::cluster::files::gone;
@@ -91,7 +91,9 @@ pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
     let (id, name) = (args.id, format!("osd.{}", args.id));
     let client = session::connect(&layout, &settings).await?;
     let rm = Command::OsdRm { osd: OsdId(id), force: args.force };
-    order_with(&client, global, rm, &format!("{name} is removed")).await?;
+    // One that runs and is not known is on its way in.
+    let left_here = settings.osds.contains(&id) && process::find(&layout, &name).is_none();
+    order_leave(&client, global, rm, &format!("{name} is removed"), left_here).await?;
     if !settings.osds.contains(&id) {
         return Ok(());
     }
@@ -100,6 +102,7 @@ pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
     for file in [layout.conf(&name), layout.pid(&name), layout.stopped(&name)] {
         gone(std::fs::remove_file(&file)).or_unusable(file.display())?;
     }
+    make_osd::forget_key(&layout, &name)?;
     let store = layout.store(&name);
     if args.zap {
         gone(std::fs::remove_dir_all(&store)).or_unusable(store.display())?;

@@ -77,8 +77,15 @@ fn elastic() {
     });
     cluster.wait_clean(3, CLEAN);
     cluster.daemon_stop("osd.0");
+    // As a command leaves it that is killed when the monitors have agreed.
+    let before = std::fs::read(cluster.dir().join("cluster.toml")).expect("the host's settings");
+    let conf = std::fs::read(cluster.dir().join("conf/osd.0.toml")).expect("its settings");
+    cluster.nacre(&["osd", "rm", "0"]).ok();
+    std::fs::write(cluster.dir().join("cluster.toml"), before).expect("written");
+    std::fs::write(cluster.dir().join("conf/osd.0.toml"), conf).expect("written");
     cluster.nacre(&["osd", "rm", "0", "--zap"]).ok();
     assert!(!cluster.dir().join("osd.0").exists(), "its store is deleted");
+    assert!(!cluster.dir().join("keys/osd.0.key").exists(), "and its key");
     cluster.nacre(&["osd", "rm", "0"]).fails(1, "osd.0");
     cluster.nacre(&["osd", "set", "nonsense"]).fails(2, "noout");
     assert!(cluster.pid("osd.0").is_none(), "the advertisement names it no more");
