@@ -56,7 +56,7 @@ impl<'a> Planner<'a> {
         // Units that cannot be overwritten in place are taken together, so that they lie together.
         let (mut wanted, mut first) = (0, units.start);
         for unit in units.clone() {
-            if !self.in_place(row.number, unit)? {
+            if self.plain_place(row.number, unit)?.is_none() {
                 first = if wanted == 0 { unit } else { first };
                 wanted += 1;
             }
@@ -74,10 +74,7 @@ impl<'a> Planner<'a> {
                 content[at..at + part.len()].copy_from_slice(&part);
                 content.freeze()
             };
-            let target = match self.in_place(row.number, unit)? {
-                true => self.plain_place(row.number, unit)?,
-                false => taken.next(),
-            };
+            let target = self.plain_place(row.number, unit)?.or_else(|| taken.next());
             let target = target.expect("a unit was taken for each that is not overwritten in place");
             self.put_inline(row.number, unit, target, content)?;
         }
@@ -253,10 +250,6 @@ impl<'a> Planner<'a> {
             Some(Slot::Plain { unit: place, .. }) if !self.from.space.shared.is_shared(place) => Some(place),
             _ => None,
         })
-    }
-
-    fn in_place(&mut self, number: u64, unit: u64) -> Result<bool, StoreError> {
-        Ok(self.plain_place(number, unit)?.is_some())
     }
 
     fn slot(&mut self, number: u64, unit: u64) -> Result<Option<Slot>, StoreError> {
