@@ -241,7 +241,7 @@ pub(crate) enum OsdCommand {
     Add(AddArgs),
     /// Have the cluster forget an OSD that is down and holds nothing that anybody needs.
     Rm(RmArgs),
-    /// Set a flag for a while: noout, noin, noup, nodown, norebalance, norecover, nobackfill, noscrub or pause.
+    /// Set a flag for a while: noout, noin, noup, nodown, norebalance, norecover, nobackfill, noscrub, nodeep-scrub or pause.
     Set {
         /// The flag.
         #[arg(value_parser = flag)]
@@ -379,6 +379,28 @@ pub(crate) enum PgCommand {
     Ls,
     /// One PG in detail.
     Query {
+        /// As 2.1f.
+        pgid: placement_map::PgId,
+    },
+    /// Compare a PG's copies by what their indexes say: versions, sizes, digests. Runs in the background.
+    Scrub {
+        /// As 2.1f.
+        pgid: placement_map::PgId,
+    },
+    /// Read all of a PG's copies, hold them against their checksums and against each other, and write again what
+    /// fails its checksum from a copy that does not. Runs in the background.
+    DeepScrub {
+        /// As 2.1f.
+        pgid: placement_map::PgId,
+    },
+    /// The same as deep-scrub: what can be proved to be right is repaired, what cannot is left and listed.
+    Repair {
+        /// As 2.1f.
+        pgid: placement_map::PgId,
+    },
+    /// The objects of a PG whose copies differ or are bad, with what is wrong, in the words of rados
+    /// list-inconsistent-obj.
+    ListInconsistent {
         /// As 2.1f.
         pgid: placement_map::PgId,
     },

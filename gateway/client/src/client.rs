@@ -6,17 +6,21 @@ use crate::listing;
 use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
 use crate::room::Rooms;
+use bytes::Bytes;
 use gateway_objecter::{Outcome, Request, Target};
-use osd_object::{ObjectName, Op, SnapContext, SnapId};
+use osd_object::{ObjectName, Op, OpResult, SnapContext, SnapId};
 use placement_map::status::{Answer, Query};
-use placement_map::{ClusterMap, Command, CommandReply, PoolId, RefusalKind};
+use placement_map::{ClusterMap, Command, CommandReply, PgId, PoolId, RefusalKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stdx::Errno;
+use stdx::codec::from_bytes;
 use stdx::time::WallTime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use wire_codec::PgOp;
+use wire_codec::pg::InconsistentList;
 use wire_transport::{PeerName, Security};
 
 /// How long a pool that is not in our map may take to appear: it may have been made a moment ago.
@@ -239,6 +243,34 @@ impl Client {
                 let tried = self.inner.monitors.tried.borrow().tried.clone();
                 Err(ClientError::TimedOut { after, tried })
             }
+        }
+    }
+
+    /// Has the copies of a PG compared, soon and in the background; `deep`: all data is read.
+    pub async fn scrub_pg(&self, pg: PgId, deep: bool) -> Result<(), OpError> {
+        self.ask_pg(pg, PgOp::Scrub { deep }).await.map(drop)
+    }
+
+    /// What comparisons of a PG's copies found and left.
+    pub async fn list_inconsistent(&self, pg: PgId) -> Result<InconsistentList, OpError> {
+        let told = self.ask_pg(pg, PgOp::ListInconsistent).await?;
+        from_bytes(told).map_err(|e| OpError::new(Errno::EIO).with_context(format!("PG {pg}: {e}")))
+    }
+
+    /// Asks something of a PG as a whole, of its primary: bytes, if it answers with any.
+    async fn ask_pg(&self, pg: PgId, op: PgOp) -> Result<Bytes, OpError> {
+        let strange = || OpError::new(Errno::EIO).with_context("the OSD's answer has the wrong shape");
+        match self.list_pg(pg.pool, Target::Pg { seed: pg.seed, op }).await? {
+            Outcome::Done { outcome: Ok(results), .. } => match &results[..] {
+                [OpResult::Done] => Ok(Bytes::new()),
+                [OpResult::Data(data)] => Ok(data.clone()),
+                _ => Err(strange()),
+            },
+            Outcome::Done { outcome: Err(failure), .. } => {
+                Err(OpError::new(failure.code).with_context(format!("PG {pg}")))
+            }
+            Outcome::Failed(code) => Err(OpError::new(code).with_context(format!("PG {pg}"))),
+            Outcome::Listed { .. } => Err(strange()),
         }
     }
 

@@ -5,7 +5,7 @@ use osd_class::Registry;
 use osd_class::memory::apply_op;
 use osd_object::model::Model;
 use osd_object::op::OpOutcome;
-use osd_object::{ObjectId, RequestId, SnapId, Version};
+use osd_object::{ObjectId, OpResult, RequestId, SnapId, Version};
 use placement_map::osd::OsdInfo;
 use placement_map::status::Answer;
 use placement_map::{
@@ -259,6 +259,7 @@ fn outcome(w: &mut World, me: OsdId, op: &OsdOp) -> OsdOutcome {
             w.answered.insert(op.request, done.clone());
             OsdOutcome::Done { version: done.0, outcome: done.1 }
         }
+        OpTarget::Pg(_) => OsdOutcome::Done { version: Version::ZERO, outcome: Ok(vec![OpResult::Done]) },
         OpTarget::List { after, max } => {
             let here = |o: &&ObjectId| {
                 o.snap == SnapId::HEAD

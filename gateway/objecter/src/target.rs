@@ -5,7 +5,7 @@ use osd_object::{ObjectName, Op, SnapContext, SnapId};
 use placement_map::{ClusterMap, PgId, PoolId};
 use stdx::Time;
 use stdx::time::WallTime;
-use wire_codec::OpTarget;
+use wire_codec::{OpTarget, PgOp};
 
 /// A request of a caller.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,13 @@ pub enum Target {
         /// At most so many.
         max: u32,
     },
+    /// Something about one PG as a whole.
+    Pg {
+        /// The PG's seed.
+        seed: u32,
+        /// What.
+        op: PgOp,
+    },
 }
 
 /// A target with its placement hash, as it goes over the wire.
@@ -66,6 +73,7 @@ pub(crate) fn place(map: &ClusterMap, pool: PoolId, target: Target) -> (Placemen
             (Placement::Hash(hash), OpTarget::Object { object, ops })
         }
         Target::List { seed, after, max } => (Placement::Seed(seed), OpTarget::List { after, max }),
+        Target::Pg { seed, op } => (Placement::Seed(seed), OpTarget::Pg(op)),
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod osd_inspect;
 mod osd_map;
 pub(crate) mod osd_members;
 pub(crate) mod pg;
+mod pg_scrub;
 pub(crate) mod pool;
 pub(crate) mod s3;
 pub(crate) mod status;

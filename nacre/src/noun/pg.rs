@@ -1,6 +1,7 @@
 //! `nacre pg`: placement groups.
 
 use super::answer::{ask, nonsense, show};
+use super::pg_scrub;
 use crate::cli::{Global, PgCommand};
 use crate::exit::Failure;
 use crate::{size, table};
@@ -12,6 +13,11 @@ pub(crate) async fn run(global: &Global, command: &PgCommand) -> Result<(), Fail
     let query = match command {
         PgCommand::Ls => Query::PgLs,
         PgCommand::Query { pgid } => Query::PgQuery(*pgid),
+        PgCommand::Scrub { pgid } => return pg_scrub::order(global, *pgid, false).await,
+        PgCommand::DeepScrub { pgid } | PgCommand::Repair { pgid } => {
+            return pg_scrub::order(global, *pgid, true).await;
+        }
+        PgCommand::ListInconsistent { pgid } => return pg_scrub::list_inconsistent(global, *pgid).await,
     };
     let answer = ask(global, query).await?;
     match &answer {
@@ -49,6 +55,12 @@ fn list(pgs: &[PgRowView]) -> String {
 fn explain(d: &PgDetail) -> String {
     let mut out = list(std::slice::from_ref(&d.view));
     out += &format!("in sync {}, interval {}, revision {}\n", set(&d.in_sync), d.interval, d.revision);
+    out += &format!(
+        "last scrub {}, last deep scrub {}, {} inconsistent objects\n",
+        pg_scrub::ago(d.last_scrub_stamp),
+        pg_scrub::ago(d.last_deep_scrub_stamp),
+        d.inconsistent
+    );
     for sentence in &d.explanation {
         out += &format!("  {sentence}\n");
     }

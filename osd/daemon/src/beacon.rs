@@ -2,6 +2,7 @@
 
 use crate::census::Census;
 use crate::pgs::Pgs;
+use osd_object::ObjectId;
 use osd_pg::PgStatus;
 use placement_map::stats::{Beacon, OsdStats, PgStats, doing};
 use placement_map::{Epoch, OsdId};
@@ -35,7 +36,11 @@ fn stats_of(s: &PgStatus, census: &Census) -> PgStats {
     if recovering {
         bits |= doing::RECOVERING;
     }
-    if s.unreadable > 0 || s.damaged > 0 {
+    if let Some(deep) = s.scrubbing {
+        bits |= doing::SCRUBBING | if deep { doing::DEEP } else { 0 };
+    }
+    let inconsistent = s.inconsistent.max(s.damaged).max(s.unreadable);
+    if inconsistent > 0 {
         bits |= doing::INCONSISTENT;
     }
     if s.snap_trim_backlog > 0 {
@@ -51,5 +56,15 @@ fn stats_of(s: &PgStatus, census: &Census) -> PgStats {
         recovered_objects_per_second: 0,
         recovered_bytes_per_second: 0,
         head: (s.log_head.interval, s.log_head.seq),
+        scrubbed_at: s.stamps.shallow,
+        deep_scrubbed_at: s.stamps.deep,
+        inconsistent,
+        inconsistent_examples: s.damaged_examples.iter().map(|(object, of)| example(object, of)).collect(),
     }
+}
+
+/// A damaged object for a person.
+fn example(object: &ObjectId, of: &[OsdId]) -> String {
+    let of: Vec<String> = of.iter().map(OsdId::to_string).collect();
+    format!("object {object}: bad or different at {}", of.join(", "))
 }

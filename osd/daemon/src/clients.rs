@@ -120,7 +120,7 @@ impl Clients {
 fn share_of(op: &OsdOp) -> u32 {
     const LEAST_KIB: u64 = 4;
     let bytes: u64 = match &op.target {
-        OpTarget::List { .. } => 64 << 10,
+        OpTarget::List { .. } | OpTarget::Pg(_) => 64 << 10,
         OpTarget::Object { ops, .. } => ops.iter().map(bytes_of).sum(),
     };
     u32::try_from(bytes / 1024 + LEAST_KIB).unwrap_or(u32::MAX)

@@ -17,6 +17,7 @@ mod outbox;
 mod peers;
 mod pgs;
 mod reactor;
+mod scrub;
 mod tally;
 
 pub use config::OsdConfig;

@@ -55,6 +55,11 @@ impl Pgs {
         self.machines.get(&pg).map(Pg::status)
     }
 
+    /// Ranges that were written again since they could not be read, by the machines that there are.
+    pub(crate) fn repaired(&self) -> u64 {
+        self.machines.values().map(|machine| machine.status().repaired).sum()
+    }
+
     /// What each PG could do for its joiners.
     pub(crate) fn fillings(&self) -> impl Iterator<Item = (PgId, Filling)> {
         self.machines.iter().map(|(pg, machine)| (*pg, machine.filling()))

@@ -4,6 +4,7 @@ mod carry_out;
 mod chores;
 mod cluster;
 mod messages;
+mod scrubs;
 
 use crate::beacon::BEACON_INTERVAL;
 use crate::census::Census;
@@ -17,10 +18,11 @@ use crate::inbound::Inbound;
 use crate::monitors::Monitors;
 use crate::peers::Peers;
 use crate::pgs::Pgs;
+use crate::scrub::Scrubber;
 use crate::tally::Tally;
 use messages::{Waiting, accept};
 use osd_class::Registry;
-use osd_pg::host::{ClusterView, Throttle};
+use osd_pg::host::{ClusterView, ScrubSchedule, Throttle};
 use osd_pg::{Event, SessionId};
 use osd_store::{Store, StoreError};
 use placement_map::{OsdId, PgId, PoolId, RowChange, Uuid};
@@ -80,6 +82,9 @@ pub(crate) struct Reactor {
     /// PGs that were told that members take no more, and which.
     full: BTreeMap<PgId, BTreeSet<OsdId>>,
     throttle: Throttle,
+    scrubber: Scrubber,
+    scrub_schedule: ScrubSchedule,
+    scrubs_looked: Time,
     /// Some PG may have something to do for joiners.
     look_for_recovery: bool,
     /// How fast PGs let go of removed snapshots.
@@ -153,6 +158,9 @@ impl Reactor {
             stray_pools: Vec::new(),
             full: BTreeMap::new(),
             throttle: Throttle::default(),
+            scrubber: Scrubber::default(),
+            scrub_schedule: ScrubSchedule::default(),
+            scrubs_looked: Time::ZERO,
             look_for_recovery: false,
             trim_pace: osd_pg::TrimPace::default(),
             fatal: None,
@@ -211,7 +219,7 @@ impl Reactor {
 
     fn next_timeout(&self) -> Time {
         let chores = (self.pinged + PING_INTERVAL).min(self.beaconed + BEACON_INTERVAL);
-        self.pgs.next_timeout().map_or(chores, |at| at.min(chores))
+        self.pgs.next_timeout().into_iter().chain(self.scrubber.next()).fold(chores, Time::min)
     }
 
     /// Carries everything out that can be carried out now.
@@ -227,6 +235,7 @@ impl Reactor {
             self.feed(pg, Event::Tick).map_err(failed)?;
         }
         self.let_recover();
+        self.scrub_step(now).map_err(failed)?;
         loop {
             self.pending().map_err(failed)?;
             self.store.poll().map_err(failed)?;

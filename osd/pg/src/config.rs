@@ -34,6 +34,12 @@ pub struct PgConfig {
     pub push_window: usize,
     /// Objects in one step of a backfill's comparison, or of a removal.
     pub scan_max: u32,
+    /// Objects compared at once by their index.
+    pub scrub_objects: u32,
+    /// Objects compared at once while their data is read.
+    pub scrub_deep_objects: u32,
+    /// A member that did not say what it holds for so long is asked again.
+    pub scrub_resend: Duration,
     /// Which rule is broken on purpose: none, outside the simulator.
     pub sabotage: Sabotage,
 }
@@ -54,6 +60,9 @@ impl Default for PgConfig {
             push_bytes_max: 512 << 10,
             push_window: 2,
             scan_max: 512,
+            scrub_objects: 256,
+            scrub_deep_objects: 16,
+            scrub_resend: Duration::from_secs(5),
             sabotage: Sabotage::default(),
         }
     }

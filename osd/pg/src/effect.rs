@@ -39,6 +39,19 @@ pub enum Effect {
         /// Bytes, not zero, within the object.
         len: u64,
     },
+    /// Say what the store holds of these objects; answered by `Event::Scrubbed`. Takes one of the few slots that an
+    /// OSD has for scrubs, or keeps it; without a free one the answer is none, at once. The shell takes its time:
+    /// clients come first. What is said of an object is of one moment, at which every transaction so far shows.
+    Scrub {
+        /// Names it.
+        ticket: Ticket,
+        /// The objects; some may be gone.
+        objects: Vec<ObjectId>,
+        /// Whether their data is read.
+        deep: bool,
+    },
+    /// The PG needs its slot for scrubs no more, nor the answer to an `Effect::Scrub` that is under way.
+    ScrubEnded,
     /// Answer a client.
     Reply {
         /// Where it asked.

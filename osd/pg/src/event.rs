@@ -3,10 +3,13 @@
 use crate::effect::Ticket;
 use crate::erasure_coded::shape::EcSpec;
 use crate::trim::TrimPace;
+use crate::scrub::ScrubOrder;
 use bytes::Bytes;
 use placement_map::{Epoch, OsdId, PgRow, Pool, PoolSnaps};
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
+use stdx::time::WallTime;
+use wire_codec::pg::ScrubEntry;
 use wire_codec::{OsdOp, PgMessage};
 
 /// A client's connection, as the shell numbers them; never reused while the process runs.
@@ -105,6 +108,18 @@ pub enum Event {
         /// The bytes, as many as were asked for; EIO if they cannot be read or do not match their checksum.
         result: Result<Bytes, Errno>,
     },
+    /// The store looked at the objects of `Effect::Scrub`.
+    Scrubbed {
+        /// Which.
+        ticket: Ticket,
+        /// Those that are there, in the order in which they were asked for; none: this OSD takes part in as many
+        /// scrubs as it may.
+        entries: Option<Vec<ScrubEntry>>,
+    },
+    /// It is time to compare the copies. Of a PG that is not served from here, nothing.
+    Scrub(ScrubOrder),
+    /// From this time of day on the PG counts as compared, if it does not know of an earlier one.
+    ScrubBaseline(WallTime),
     /// `next_timeout` has come.
     Tick,
 }

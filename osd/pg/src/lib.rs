@@ -29,6 +29,7 @@ mod removal;
 mod repair;
 mod replicated;
 pub mod sabotage;
+mod scrub;
 pub mod status;
 mod trim;
 
@@ -41,5 +42,6 @@ pub use log::rows::{LoadError, check, distrust};
 pub use machine::Pg;
 pub use recovery::source::Filling;
 pub use sabotage::{Bug, Sabotage};
+pub use scrub::ScrubOrder;
 pub use status::PgStatus;
 pub use trim::{OWN_CLIENT, TrimPace};

@@ -18,12 +18,15 @@ use crate::removal::Removal;
 use crate::repair::fetch::Fetch;
 use crate::sabotage::Bug;
 use crate::trim::TrimPace;
+use crate::scrub::Scrub;
+use crate::scrub::member::Scanning;
 use osd_class::Registry;
 use osd_object::{ObjectId, ObjectRead, Transaction};
 use placement_map::{Epoch, OsdId, PgId, PgRow, PoolSnaps, SnapRuns};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stdx::Time;
 use wire_codec::PgMessage;
+use wire_codec::pg::{Inconsistent, ScrubStamps};
 
 /// One PG at one OSD. See the crate's page for how it is driven.
 pub struct Pg {
@@ -77,6 +80,16 @@ pub struct Pg {
     pub(crate) fetches: BTreeMap<Ticket, Fetch>,
     /// Ranges written again here since this machine was made, since they could not be read.
     pub(crate) repaired: u64,
+    /// The comparison of copies that is under way, as primary.
+    pub(crate) scrub: Option<Scrub>,
+    /// Rounds of comparisons since this machine was made.
+    pub(crate) scrubs_numbered: u64,
+    /// What a primary wants to know of what we hold.
+    pub(crate) scanning: Option<Scanning>,
+    /// When the PG was last compared.
+    pub(crate) stamps: ScrubStamps,
+    /// What comparisons found and left. Emptied when somebody else becomes primary.
+    pub(crate) inconsistent: BTreeMap<ObjectId, Inconsistent>,
     /// Reads of our shard or copy that wait for the view.
     pub(crate) shard_reads: VecDeque<ShardReading>,
 
@@ -185,6 +198,11 @@ impl Pg {
             gathers: BTreeMap::new(),
             fetches: BTreeMap::new(),
             repaired: 0,
+            scrub: None,
+            scrubs_numbered: 0,
+            scanning: None,
+            stamps: loaded.stamps,
+            inconsistent: BTreeMap::new(),
             shard_reads: VecDeque::new(),
             ops: Ops::default(),
             durability: Durability::default(),
@@ -228,6 +246,9 @@ impl Pg {
                 // Its reader lost interest: a tenure or an attempt ended.
                 None => {}
             },
+            Event::Scrubbed { ticket, entries } => self.scrubbed(ticket, entries, view),
+            Event::Scrub(order) => self.order_scrub(order),
+            Event::ScrubBaseline(at) => self.scrub_baseline(at),
             Event::Tick => {}
         }
         self.settle(view);
@@ -250,6 +271,7 @@ impl Pg {
             self.peers_timeout(),
             self.gathers_timeout(),
             self.fetches_timeout(),
+            self.scrub.as_ref().and_then(Scrub::timeout),
             self.commits_timeout(),
             self.trim_timeout(),
         ];
@@ -272,6 +294,8 @@ impl Pg {
         self.serve_shard_reads(view);
         self.advance_gathers(view);
         self.advance_fetches(view);
+        self.advance_scrub(view);
+        self.serve_scan(view);
         self.run_ops(view);
         self.advance_peers(view);
         self.advance_trim(view);
@@ -361,6 +385,13 @@ impl Pg {
                 self.on_shard_repair(from, object, version, (offset, data), view);
             }
             PgMessage::ShardRepaired { object, .. } => self.shard_repaired(from, &object),
+            PgMessage::ScrubAsk { scrub, after, end, only, deep, committed_to, .. } => {
+                self.on_scrub_ask(from, scrub, (after, end, only), deep, committed_to);
+            }
+            PgMessage::ScrubMap { scrub, entries, reach, .. } => {
+                self.member_scanned(from, scrub, entries, reach);
+            }
+            PgMessage::ScrubEnd { stamps, .. } => self.on_scrub_end(stamps),
             PgMessage::Replicated { durable_to, stamp, .. } => self.on_replicated(from, durable_to, stamp),
             PgMessage::LeaseRequest { interval, stamp, lease } => {
                 self.granted.grant(self.now, from, lease);

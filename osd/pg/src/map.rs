@@ -37,6 +37,11 @@ impl Pg {
             // Not our turn, or not any more: a query told of a later interval than this row.
             if self.primary.is_none() {
                 self.turn_away();
+                if self.row.primary.is_some_and(|primary| primary != self.me) {
+                    // Whoever is primary now begins anew, when it is time.
+                    self.scrub = None;
+                    self.inconsistent.clear();
+                }
             }
         } else if self.primary.is_some() {
             self.row_changed(revised);

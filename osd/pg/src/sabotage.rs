@@ -76,6 +76,12 @@ pub enum Bug {
     ForgetClones,
     /// Clones of snapshots that are still there are let go with those that are not.
     TrimWanted,
+    /// Copies that differ are made what most members have.
+    RepairByMajority,
+    /// A bad copy is written over good ones.
+    PushBadCopy,
+    /// A scrub compares versions only.
+    SkipDigests,
 }
 
 impl Bug {
@@ -107,6 +113,9 @@ impl Bug {
         Bug::ServeBeforeActivate,
         Bug::TrimEarly,
         Bug::PushUnreadableAsAbsent,
+        Bug::RepairByMajority,
+        Bug::PushBadCopy,
+        Bug::SkipDigests,
     ];
 }
 

@@ -3,7 +3,7 @@
 use crate::machine::Pg;
 use osd_object::{ObjectId, Version};
 use placement_map::{OsdId, PgId};
-use wire_codec::pg::Condition;
+use wire_codec::pg::{Condition, ScrubStamps};
 
 /// Damaged objects told by name.
 const EXAMPLES_MAX: usize = 4;
@@ -39,6 +39,12 @@ pub struct PgStatus {
     pub damaged: u64,
     /// A few of those, and the members whose copies are bad.
     pub damaged_examples: Vec<(ObjectId, Vec<OsdId>)>,
+    /// Objects that comparisons found inconsistent and left, or more of them that are not known by name.
+    pub inconsistent: u64,
+    /// Whether copies are being compared now, and if so, whether all data is read.
+    pub scrubbing: Option<bool>,
+    /// When that was last done.
+    pub stamps: ScrubStamps,
     /// Ranges written again here since the process started, since they could not be read.
     pub repaired: u64,
     /// Operations queued or under way, and the bytes they carry.
@@ -100,6 +106,13 @@ impl Pg {
                 let told = p.damage.iter().take(EXAMPLES_MAX);
                 told.map(|(object, of)| (object.clone(), of.iter().copied().collect())).collect()
             }),
+            inconsistent: if p.is_some() {
+                self.stamps.errors.max(self.inconsistent.len() as u64)
+            } else {
+                0
+            },
+            scrubbing: self.scrub.as_ref().map(|s| s.order.deep),
+            stamps: self.stamps,
             repaired: self.repaired,
             ops: queued + in_flight,
             op_bytes: op_bytes + p.map_or(0, |p| p.in_flight_bytes),
@@ -157,7 +170,11 @@ impl Pg {
             if p.serving && recovery {
                 words.push("recovering");
             }
-            if !p.unreadable.is_empty() || !p.damage.is_empty() {
+            if let Some(scrub) = self.scrub.as_ref().filter(|_| p.serving) {
+                words.push(if scrub.order.deep { "scrubbing+deep" } else { "scrubbing" });
+            }
+            let left = self.stamps.errors > 0 || !self.inconsistent.is_empty();
+            if !p.unreadable.is_empty() || !p.damage.is_empty() || left {
                 words.push("inconsistent");
             }
             if p.serving && covered && self.row.copies() >= size && joiners().next().is_none() {

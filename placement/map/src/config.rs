@@ -71,6 +71,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("mon_osd_nearfull_ratio", Kind::Ratio, "0.85", "an OSD fuller than this raises a warning"),
     setting(
+        "osd_deep_scrub_interval",
+        Kind::Seconds,
+        "604800",
+        "all data of a PG is read and held against its checksums after this, and by up to a sixth of it later",
+    ),
+    setting(
         "osd_discard",
         Kind::Auto,
         "auto",
@@ -83,6 +89,7 @@ pub const SETTINGS: &[Setting] = &[
         "a peer that does not answer for this long is reported",
     ),
     setting("osd_max_backfills", Kind::Count, "2", "PGs that one OSD backfills at once, as their primary"),
+    setting("osd_max_scrubs", Kind::Count, "1", "scrubs that one OSD takes part in at once; 0: none"),
     setting(
         "osd_memory_target",
         Kind::Size,
@@ -102,6 +109,36 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Count,
         "8",
         "PGs that one OSD recovers or backfills at once, as their primary; 0: none",
+    ),
+    setting(
+        "osd_scrub_begin_hour",
+        Kind::Count,
+        "0",
+        "hour of the day (UTC) from which scrubs begin by themselves; the same as the end: at any",
+    ),
+    setting(
+        "osd_scrub_bytes_per_second",
+        Kind::Size,
+        "64M",
+        "what an OSD reads for scrubs, at most; a quarter of it while clients are served",
+    ),
+    setting(
+        "osd_scrub_end_hour",
+        Kind::Count,
+        "0",
+        "hour of the day (UTC) from which no scrub begins by itself",
+    ),
+    setting(
+        "osd_scrub_max_interval",
+        Kind::Seconds,
+        "604800",
+        "a PG that was not compared for half as long again raises a warning",
+    ),
+    setting(
+        "osd_scrub_min_interval",
+        Kind::Seconds,
+        "86400",
+        "the copies of a PG are compared by their index after this, and by up to half of it later",
     ),
     setting(
         "osd_snap_trim_sleep",

@@ -24,13 +24,15 @@ pub enum Flag {
     NoRecover,
     /// No backfill.
     NoBackfill,
-    /// No scrub.
+    /// No shallow scrub begins by itself.
     NoScrub,
     /// Clients' reads and writes wait.
     Pause,
+    /// No deep scrub begins by itself.
+    NoDeepScrub,
 }
 
-const NAMES: [(Flag, &str); 9] = [
+const NAMES: [(Flag, &str); 10] = [
     (Flag::NoOut, "noout"),
     (Flag::NoIn, "noin"),
     (Flag::NoUp, "noup"),
@@ -40,6 +42,7 @@ const NAMES: [(Flag, &str); 9] = [
     (Flag::NoBackfill, "nobackfill"),
     (Flag::NoScrub, "noscrub"),
     (Flag::Pause, "pause"),
+    (Flag::NoDeepScrub, "nodeep-scrub"),
 ];
 
 impl Flag {

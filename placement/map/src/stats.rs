@@ -2,6 +2,7 @@
 //! decisions about safety.
 
 use crate::ids::{Epoch, OsdId, PgId};
+use stdx::time::WallTime;
 
 /// Usage and load of one OSD.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,11 +29,13 @@ pub struct OsdStats {
     pub compressed_bytes: u64,
     /// Bytes that it is.
     pub compressed_original_bytes: u64,
+    /// Ranges written again since the process started, since they could not be read.
+    pub repaired: u64,
 }
-stdx::codec_versioned!(OsdStats, 2 {
+stdx::codec_versioned!(OsdStats, 3 {
     total_bytes, used_bytes, index_bytes, reads_per_second, writes_per_second, read_bytes_per_second,
     write_bytes_per_second, slow_ops, full
-} since 2 { compressed_bytes, compressed_original_bytes });
+} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired });
 
 /// What a primary is doing with a PG; bits of [`PgStats::doing`].
 pub mod doing {
@@ -50,6 +53,8 @@ pub mod doing {
     pub const INCONSISTENT: u32 = 32;
     /// Removing snapshots' clones.
     pub const SNAPTRIM: u32 = 64;
+    /// Beside [`SCRUBBING`]: reading all data.
+    pub const DEEP: u32 = 128;
 }
 
 /// What the primary of a PG knows of it.
@@ -73,10 +78,18 @@ pub struct PgStats {
     pub recovered_bytes_per_second: u64,
     /// The last write's sequence number in its interval.
     pub head: (u64, u64),
+    /// When its copies were last compared; zero: not told.
+    pub scrubbed_at: WallTime,
+    /// When all its data was last read; zero: not told.
+    pub deep_scrubbed_at: WallTime,
+    /// Objects of which some copy is bad, or whose copies differ.
+    pub inconsistent: u64,
+    /// A few of those, in words.
+    pub inconsistent_examples: Vec<String>,
 }
-stdx::codec_versioned!(PgStats, 1 {
+stdx::codec_versioned!(PgStats, 2 {
     pg, interval, doing, objects, bytes, missing_copies, recovered_objects_per_second, recovered_bytes_per_second, head
-});
+} since 2 { scrubbed_at, deep_scrubbed_at, inconsistent, inconsistent_examples });
 
 /// A sign of life of an OSD, every two seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,6 +29,8 @@ pub(crate) enum Happening {
     Durable { osd: OsdId, life: u64 },
     /// A read of an OSD comes back.
     ReadDone { osd: OsdId, life: u64, ticket: u64, object: ObjectId, offset: u64, len: u64 },
+    /// An OSD's store looks at the next object for a scrub.
+    ScanStep { osd: OsdId, life: u64 },
     /// An OSD that stands still goes on.
     Resume,
     /// An OSD is started.

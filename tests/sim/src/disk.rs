@@ -114,8 +114,12 @@ impl Disk {
     pub(crate) fn is_spoilt(&self, object: &ObjectId) -> bool {
         self.unreadable.contains(object)
     }
-    /// Everything can be read again; true if anything could not.
-    pub(crate) fn heal(&mut self) -> bool {
-        !std::mem::take(&mut self.unreadable).is_empty()
+    /// What cannot be read.
+    pub(crate) fn spoilt(&self) -> impl Iterator<Item = &ObjectId> {
+        self.unreadable.iter()
+    }
+    /// An object can be read again.
+    pub(crate) fn heal(&mut self, object: &ObjectId) {
+        self.unreadable.remove(object);
     }
 }

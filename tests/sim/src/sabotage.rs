@@ -43,6 +43,7 @@ const HARD: &[Sabotage] = &[
     Sabotage::Machine(Bug::LeaseFromGrant),
     Sabotage::Machine(Bug::ObeyStaleInterval),
     Sabotage::Machine(Bug::ForgetTouched),
+    Sabotage::Machine(Bug::RepairByMajority),
     Sabotage::World(WorldBug::DriveBeforeBoot),
 ];
 

@@ -80,6 +80,9 @@ impl Settings {
             push_bytes_max: pick(&[20, 40, 4000]) as u32,
             push_window: pick(&[1, 2, 3]) as usize,
             scan_max: pick(&[2, 3, 8]) as u32,
+            scrub_objects: 2,
+            scrub_deep_objects: 2,
+            scrub_resend: Duration::from_secs(1),
             ..PgConfig::default()
         };
         let pools = (0..pick(&[1, 1, 2]))

@@ -147,6 +147,18 @@ impl World {
             self.step();
         }
         self.heal();
+        self.settle();
+        self.order_scrubs();
+        self.settle();
+        self.judge();
+        self.trace.mix(&[self.now.0, self.monitors.commits() as u64, self.history.answered.len() as u64]);
+        self.summary.virtual_time = self.now.since(Time::ZERO);
+        self.summary.hash = self.trace.hash();
+        self.summary.commits = self.monitors.commits() as u64;
+    }
+
+    /// Goes on until nothing is left to be done.
+    fn settle(&mut self) {
         let deadline = self.now + crate::invariants::BOUND;
         let mut looked = self.checks;
         loop {
@@ -154,16 +166,11 @@ impl World {
             if self.checks != looked {
                 looked = self.checks;
                 if self.is_settled() {
-                    break;
+                    return;
                 }
             }
             assert!(self.now < deadline, "not settled in time:\n{}", self.describe());
         }
-        self.judge();
-        self.trace.mix(&[self.now.0, self.monitors.commits() as u64, self.history.answered.len() as u64]);
-        self.summary.virtual_time = self.now.since(Time::ZERO);
-        self.summary.hash = self.trace.hash();
-        self.summary.commits = self.monitors.commits() as u64;
     }
 
     fn heal(&mut self) {
@@ -213,6 +220,7 @@ impl World {
             Happening::ReadDone { osd, ticket, object, offset, len, .. } => {
                 self.with_osd(osd, |o, _| o.read_done(ticket, &object, offset, len));
             }
+            Happening::ScanStep { osd, .. } => self.with_osd(osd, |o, io| o.scan_step(io)),
             Happening::Resume => self.unstall(),
             Happening::Start { osd } => self.start_osd(osd),
             Happening::Stop { osd, .. } => {
@@ -444,6 +452,19 @@ impl World {
         }
     }
 
+    /// Whether another in-sync member than this one has a sound copy of an object, of the same version.
+    pub(crate) fn has_sound_copy_beside(&self, id: OsdId, object: &osd_object::ObjectId) -> bool {
+        let state = self.monitors.state();
+        let row = state.map().pg_of(object.pool, object.hash).and_then(|pg| state.row(pg));
+        let version =
+            |osd: &OsdId| self.osds[osd].disk.durable.meta(object).ok().flatten().map(|m| m.version);
+        let here = version(&id);
+        row.is_some_and(|row| {
+            let sound = |o: &&OsdId| version(o) == here && !self.osds[*o].disk.is_spoilt(object);
+            row.in_sync.iter().filter(|o| **o != id).any(|o| sound(&o))
+        })
+    }
+
     /// A running OSD, a PG and one of its objects there whose only damaged copy this would be.
     pub(crate) fn something_to_spoil(&mut self) -> Option<(OsdId, osd_object::ObjectId)> {
         let id = faults::some_osd(self);
@@ -468,6 +489,7 @@ fn of_process(happening: &Happening) -> Option<(OsdId, u64)> {
         | Happening::OsdChores { osd, life }
         | Happening::Durable { osd, life }
         | Happening::ReadDone { osd, life, .. }
+        | Happening::ScanStep { osd, life }
         | Happening::Stop { osd, life } => Some((*osd, *life)),
         _ => None,
     }

@@ -6,7 +6,7 @@ pub mod osd_op;
 pub mod pg;
 
 pub use mon::MonMessage;
-pub use osd_op::{OpTarget, OsdOp, OsdOpReply, OsdOutcome};
+pub use osd_op::{OpTarget, OsdOp, OsdOpReply, OsdOutcome, PgOp};
 pub use pg::PgMessage;
 
 use placement_map::{Epoch, PgId};

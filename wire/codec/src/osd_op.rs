@@ -41,8 +41,23 @@ pub enum OpTarget {
         /// At most so many.
         max: u32,
     },
+    /// Something about the PG as a whole.
+    Pg(PgOp),
 }
-codec_enum!(OpTarget { 0 => Object { object, ops }, 1 => List { after, max } });
+codec_enum!(OpTarget { 0 => Object { object, ops }, 1 => List { after, max }, 2 => Pg(op) });
+
+/// What an operator asks of a PG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PgOp {
+    /// Compare its copies soon, and repair what can be proved. Answered with `OpResult::Done` when it is noted.
+    Scrub {
+        /// All data is read.
+        deep: bool,
+    },
+    /// What was found inconsistent: `OpResult::Data` of an [`InconsistentList`](crate::pg::InconsistentList).
+    ListInconsistent,
+}
+codec_enum!(PgOp { 0 => Scrub { deep }, 1 => ListInconsistent });
 
 /// The answer to an `OsdOp`.
 #[derive(Clone, Debug, PartialEq)]

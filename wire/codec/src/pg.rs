@@ -7,9 +7,11 @@
 
 mod log;
 mod push;
+mod scrub;
 
 pub use log::{Condition, LogEntry};
 pub use push::{Push, PushBody, PushHead};
+pub use scrub::{Inconsistent, InconsistentCopy, InconsistentList, ScrubEntry, ScrubError, ScrubStamps};
 
 use bytes::Bytes;
 use osd_object::{ObjectId, Transaction, Version};
@@ -279,6 +281,41 @@ pub enum PgMessage {
         /// The object.
         object: ObjectId,
     },
+    /// Primary to member: what do you hold of these objects?
+    ScrubAsk {
+        /// The interval.
+        interval: u64,
+        /// Names the round within the interval.
+        scrub: u64,
+        /// From behind this object on; none: from the PG's first.
+        after: Option<ObjectId>,
+        /// To this one, it included; none: to the PG's end.
+        end: Option<ObjectId>,
+        /// If not empty: only these.
+        only: Vec<ObjectId>,
+        /// Whether data is read.
+        deep: bool,
+        /// All writes through this sequence number are certain: they are put in place first.
+        committed_to: u64,
+    },
+    /// Answer to `ScrubAsk`.
+    ScrubMap {
+        /// The interval.
+        interval: u64,
+        /// As asked.
+        scrub: u64,
+        /// The objects, in order; none: this OSD takes part in as many scrubs as it may.
+        entries: Option<Vec<ScrubEntry>>,
+        /// They go only up to here; none: through the end of the range.
+        reach: Option<ObjectId>,
+    },
+    /// Primary to member: no more of this scrub.
+    ScrubEnd {
+        /// The interval.
+        interval: u64,
+        /// To be noted, if it came to its end.
+        stamps: Option<ScrubStamps>,
+    },
 }
 
 codec_enum!(PgMessage {
@@ -308,6 +345,9 @@ codec_enum!(PgMessage {
     23 => Applied { interval, applied_to },
     24 => ShardRepair { interval, object, version, offset, data },
     25 => ShardRepaired { interval, object },
+    26 => ScrubAsk { interval, scrub, after, end, only, deep, committed_to },
+    27 => ScrubMap { interval, scrub, entries, reach },
+    28 => ScrubEnd { interval, stamps },
 });
 
 impl PgMessage {
@@ -339,6 +379,9 @@ impl PgMessage {
             | PgMessage::Applied { interval, .. }
             | PgMessage::ShardRepair { interval, .. }
             | PgMessage::ShardRepaired { interval, .. }
+            | PgMessage::ScrubAsk { interval, .. }
+            | PgMessage::ScrubMap { interval, .. }
+            | PgMessage::ScrubEnd { interval, .. }
             | PgMessage::Resigned { interval } => *interval,
         }
     }

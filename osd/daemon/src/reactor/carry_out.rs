@@ -36,6 +36,8 @@ impl Reactor {
                 let ticket = self.pgs.ticket(pg, ticket);
                 self.store.read(ticket, &object, offset, len);
             }
+            Effect::Scrub { ticket, objects, deep } => self.scan(pg, ticket, objects, deep),
+            Effect::ScrubEnded => self.scrub_ended(pg),
             Effect::Reply { session, reply } => {
                 self.tally.answered(&reply);
                 self.clients.reply(session.0, reply);

@@ -22,6 +22,7 @@ impl Reactor {
             self.heartbeats(now);
             self.monitors.watch(now, &mut self.sessions);
             self.watch_space();
+            self.schedule_scrubs(now);
             self.boot_if_needed();
             self.forget_removed();
             self.clear_stray_pools()?;
@@ -106,6 +107,7 @@ impl Reactor {
         stats.compressed_bytes = usage.compressed_bytes;
         stats.compressed_original_bytes = usage.compressed_original_bytes;
         stats.full = self.self_full;
+        stats.repaired = self.pgs.repaired();
         self.count_objects();
         let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census);
         self.monitors.send(&self.sessions, MonMessage::Beacon(Box::new(beacon)));
@@ -128,6 +130,7 @@ impl Reactor {
         for pg in self.pgs.finished(&self.events) {
             self.pgs.remove(pg);
             self.full.remove(&pg);
+            self.scrub_ended(pg);
         }
     }
 

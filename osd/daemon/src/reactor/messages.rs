@@ -20,6 +20,7 @@ impl Reactor {
             Inbound::Op { session, op, room } => {
                 self.clients.owe(session, op.request, room);
                 self.tally.asked(&op, &self.registry);
+                self.scrubber.client_at = self.clock.now();
                 self.client_op(SessionId(session), op);
             }
             Inbound::ClientPing { session, stamp } => {

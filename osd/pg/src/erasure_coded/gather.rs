@@ -32,6 +32,8 @@ pub(crate) enum GatherFor {
         /// Which.
         push: u64,
     },
+    /// All shards, to see whether they belong together.
+    Parity,
     /// A range of a shard that its holder cannot read.
     Repair {
         /// The holder.
@@ -97,6 +99,10 @@ impl Gather {
     /// Whether it is for a repair.
     pub(crate) fn is_repair(&self) -> bool {
         matches!(self.purpose, GatherFor::Repair { .. })
+    }
+    /// Whether it is for a look at parity.
+    pub(crate) fn is_parity(&self) -> bool {
+        self.purpose == GatherFor::Parity
     }
     fn here(&self) -> ChunkSet {
         self.got.keys().copied().collect()
@@ -201,6 +207,9 @@ impl Pg {
         if !g.bad.is_empty() && !g.is_repair() {
             self.shards_bad(&g.object, g.version, (g.low, g.high), g.bad, view);
         }
+        if g.is_parity() {
+            return self.parity_came(ticket, (g.low, g.high), &g.got, view);
+        }
         let Some(shape) = self.shape.as_mut() else { return };
         let shards = result.and_then(|()| shape.rebuild(g.wanted, &g.got).map_err(|_| Errno::EIO));
         match g.purpose {
@@ -212,6 +221,7 @@ impl Pg {
                 let bytes = shards.and_then(|shards| shards.into_values().next().ok_or(Errno::EIO));
                 self.push_data_read(to, attempt, push, bytes, view);
             }
+            GatherFor::Parity => {}
             GatherFor::Repair { of } => {
                 if let Some(data) = shards.ok().and_then(|shards| shards.into_values().next()) {
                     self.repair_shard(of, g.object, g.version, (g.low, data), view);

@@ -105,6 +105,35 @@ impl Shape {
         self.plans.plan(&self.code, wanted, available).map(|plan| plan.reads())
     }
 
+    /// Whether a range of all shards is what one object's bytes give.
+    pub(crate) fn belong_together(&mut self, all: &BTreeMap<usize, Bytes>) -> bool {
+        let some: BTreeMap<usize, Bytes> =
+            all.iter().take(self.fewest()).map(|(position, data)| (*position, data.clone())).collect();
+        let wanted: ChunkSet = all.keys().copied().collect();
+        self.rebuild(wanted, &some).is_ok_and(|rebuilt| rebuilt == *all)
+    }
+
+    /// Of shards that do not belong together: the one without which all others do, and what it should be. None if there
+    /// is none, or more than one (with a single parity there always is): then nobody can tell.
+    pub(crate) fn odd_one_out(&mut self, all: &BTreeMap<usize, Bytes>) -> Option<(usize, Bytes)> {
+        if self.shards() < self.fewest() + 2 {
+            return None;
+        }
+        let mut odd = None;
+        for position in 0..self.shards() {
+            let mut others = all.clone();
+            others.remove(&position)?;
+            if self.belong_together(&others) {
+                if odd.is_some() {
+                    return None;
+                }
+                let rebuilt = self.rebuild(ChunkSet::from_iter([position]), &others).ok()?;
+                odd = rebuilt.into_iter().next();
+            }
+        }
+        odd
+    }
+
     /// The wanted shards, out of a range of others that are equally long.
     pub(crate) fn rebuild(
         &mut self,
@@ -126,5 +155,41 @@ impl Shape {
             all.insert(position, have[&position].clone());
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shards(k: u32, m: u32) -> (Shape, BTreeMap<usize, Bytes>) {
+        let profile = Profile::isa(k as usize, m as usize).expect("a code that there is");
+        let shape = Shape::new(EcSpec { profile, stripe_unit: 64 }).expect("stripes");
+        let object: Vec<u8> = (0..64 * u64::from(k) * 3).map(|i| (i * 31 + i / 7) as u8).collect();
+        let all = shape.encode(&object).into_iter().map(Bytes::from).enumerate().collect();
+        (shape, all)
+    }
+    fn spoil(all: &mut BTreeMap<usize, Bytes>, position: usize) {
+        let mut bytes = all[&position].to_vec();
+        bytes[70] ^= 4;
+        all.insert(position, bytes.into());
+    }
+
+    #[test]
+    fn one_wrong_shard_is_singled_out_where_two_parities_are_and_two_wrong_ones_are_not() {
+        let (mut shape, sound) = shards(4, 2);
+        assert!(shape.belong_together(&sound));
+        for position in 0..6 {
+            let mut all = sound.clone();
+            spoil(&mut all, position);
+            assert!(!shape.belong_together(&all));
+            assert_eq!(shape.odd_one_out(&all), Some((position, sound[&position].clone())));
+            spoil(&mut all, (position + 1) % 6);
+            assert_eq!(shape.odd_one_out(&all), None, "it could be any two");
+        }
+        let (mut shape, mut all) = shards(2, 1);
+        spoil(&mut all, 1);
+        assert!(!shape.belong_together(&all));
+        assert_eq!(shape.odd_one_out(&all), None, "each two of the three give something");
     }
 }

@@ -2,7 +2,9 @@
 //! and the simulator share it.
 
 mod cluster_view;
+mod scrub_schedule;
 mod throttle;
 
 pub use cluster_view::{Changes, ClusterView};
+pub use scrub_schedule::{ScrubSchedule, ScrubSettings};
 pub use throttle::{Limits, Throttle};

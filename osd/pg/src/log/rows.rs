@@ -5,6 +5,7 @@
 //! "i"                           Info
 //! "l" + seq u64 big-endian      LogEntry
 //! "p"                           SnapRuns    removed snapshots that nothing is kept for any more
+//! "s"                           ScrubStamps
 //! ```
 
 use super::Log;
@@ -16,12 +17,13 @@ use placement_map::{PgId, SnapRuns};
 use std::collections::BTreeSet;
 use stdx::Errno;
 use stdx::codec::{DecodeError, from_bytes, to_bytes};
-use wire_codec::pg::{Condition, LogEntry};
+use wire_codec::pg::{Condition, LogEntry, ScrubStamps};
 
 const INFO: &[u8] = b"i";
 const LOG: u8 = b'l';
 const DIRTY: u8 = b'd';
 const PURGED: &[u8] = b"p";
+const STAMPS: &[u8] = b"s";
 
 /// The one row beside the log and the list of touched objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +83,7 @@ pub(crate) struct Loaded {
     pub(crate) log: Log,
     pub(crate) dirty: BTreeSet<ObjectId>,
     pub(crate) purged: SnapRuns,
+    pub(crate) stamps: ScrubStamps,
 }
 
 /// Whether a PG's bookkeeping, if there is any, can be read: an OSD asks before it says that it serves.
@@ -124,7 +127,10 @@ pub(crate) fn load(view: &dyn ObjectRead, pg: PgId) -> Result<Loaded, LoadError>
         dirty.insert(object.ok_or_else(|| damaged("a touched object")(DecodeError::Invalid("sort key")))?);
         Ok(())
     })?;
-    Ok(Loaded { info, existed, log, dirty, purged })
+    let stamps = view.omap_get(&meta, STAMPS)?;
+    let stamps =
+        stamps.map_or(Ok(ScrubStamps::default()), from_bytes).map_err(damaged("the time of its scrub"))?;
+    Ok(Loaded { info, existed, log, dirty, purged, stamps })
 }
 
 fn for_each_row(
@@ -189,6 +195,9 @@ impl MetaRows {
     }
     pub(crate) fn purged(&self, t: &mut Transaction, purged: &SnapRuns) {
         self.set(t, vec![(Bytes::from_static(PURGED), to_bytes(purged))]);
+    }
+    pub(crate) fn stamps(&self, t: &mut Transaction, stamps: &ScrubStamps) {
+        self.set(t, vec![(Bytes::from_static(STAMPS), to_bytes(stamps))]);
     }
     pub(crate) fn entries<'a>(&self, t: &mut Transaction, entries: impl IntoIterator<Item = &'a LogEntry>) {
         let rows: Vec<_> = entries.into_iter().map(|e| (log_key(e.version.seq), to_bytes(e))).collect();

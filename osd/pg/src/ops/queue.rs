@@ -212,7 +212,10 @@ impl Pg {
     /// Everybody who waits is told to look for another primary.
     pub(crate) fn turn_away(&mut self) {
         self.gathers.retain(|_, gather| !gather.is_for_op());
-        self.fetches.retain(|_, fetch| !fetch.is_for_op());
+        self.fetches.retain(|_, fetch| !fetch.is_for_op() && !fetch.is_repair());
+        if let Some(scrub) = self.scrub.as_mut() {
+            scrub.unlocked();
+        }
         for (session, request) in self.ops.take_all() {
             self.reply_not_primary(session, request);
         }

@@ -33,6 +33,7 @@ impl Pg {
             let fresh = match &queued.op.target {
                 OpTarget::Object { object, .. } => !self.written_now.contains(&*whole(object)),
                 OpTarget::List { .. } => self.written_now.is_empty(),
+                OpTarget::Pg(_) => true,
             };
             if !fresh {
                 // The view does not show yet what this `handle` wrote.
@@ -49,6 +50,10 @@ impl Pg {
             OpTarget::List { after, max } => {
                 let (after, max) = (after.clone(), *max);
                 self.list(queued, after, max, view);
+            }
+            OpTarget::Pg(op) => {
+                let op = *op;
+                self.pg_op(queued, op);
             }
             OpTarget::Object { object, .. } => {
                 let object = object.clone();

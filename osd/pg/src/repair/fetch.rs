@@ -6,6 +6,7 @@
 use crate::effect::{Effect, Ticket};
 use crate::machine::{Pg, ReadFor};
 use crate::ops::whole;
+use crate::sabotage::Bug;
 use bytes::Bytes;
 use osd_object::{ObjectId, ObjectRead, Version};
 use placement_map::OsdId;
@@ -42,6 +43,8 @@ pub(crate) enum FetchFor {
         /// How many.
         len: u64,
     },
+    /// Members' copies that a scrub found to be bad.
+    Repair,
 }
 
 /// A fetch under way.
@@ -70,6 +73,10 @@ impl Fetch {
     /// Whether it is for an operation.
     pub(crate) fn is_for_op(&self) -> bool {
         matches!(self.purpose, FetchFor::Op { .. })
+    }
+    /// Whether it is for a scrub's repair, and so holds a lock of its own.
+    pub(crate) fn is_repair(&self) -> bool {
+        self.purpose == FetchFor::Repair
     }
 }
 
@@ -107,6 +114,22 @@ impl Pg {
         self.note_damage(&object, self.me);
         let bad = BTreeSet::from([self.me]);
         self.begin_fetch(ticket, (object, version), range, purpose, bad, view);
+    }
+
+    /// Reads a range at a member whose copy is not `bad`, for those whose is.
+    pub(crate) fn fetch_for_repair(
+        &mut self,
+        (object, version): (ObjectId, Version),
+        range: (u64, u64),
+        bad: BTreeSet<OsdId>,
+        view: &dyn ObjectRead,
+    ) {
+        // Nobody changes it meanwhile, so what is written again is what was there. A write that is under way makes
+        // another look necessary anyway.
+        if self.ops.lock_shared(&object) {
+            let ticket = self.durability.ticket();
+            self.begin_fetch(ticket, (object, version), range, FetchFor::Repair, bad, view);
+        }
     }
 
     fn begin_fetch(
@@ -151,6 +174,9 @@ impl Pg {
         let (object, version, offset, len) = (f.object.clone(), f.version, f.low, f.high - f.low);
         let (interval, read) = (self.interval, ticket.0);
         if osd == me {
+            if self.written_now.contains(&object) || !self.holds(&object, version, offset, len, view) {
+                return self.copy_came(ticket, me, None, view);
+            }
             let own = self.durability.ticket();
             self.reads.insert(own, ReadFor::Copy { fetch: ticket });
             self.effect(Effect::Read { ticket: own, object, offset, len });
@@ -188,11 +214,15 @@ impl Pg {
     }
 
     /// It is here, or nobody has it.
-    fn fetched(&mut self, ticket: Ticket, result: Result<Bytes, Errno>, view: &dyn ObjectRead) {
-        let Some(f) = self.fetches.remove(&ticket) else { return };
+    fn fetched(&mut self, ticket: Ticket, mut result: Result<Bytes, Errno>, view: &dyn ObjectRead) {
+        let Some(mut f) = self.fetches.remove(&ticket) else { return };
+        if self.breaks(Bug::PushBadCopy) && f.is_repair() {
+            result = result.map(|data| data.iter().map(|byte| byte ^ 1).collect());
+            f.bad = self.row.in_sync.iter().copied().collect();
+        }
         if let Ok(data) = &result {
             // Before it is used: a write that wanted it may follow at once.
-            for of in f.bad {
+            for of in std::mem::take(&mut f.bad) {
                 self.repair_shard(of, f.object.clone(), f.version, (f.low, data.clone()), view);
             }
         }
@@ -201,6 +231,7 @@ impl Pg {
             result.map(|data| data.slice(from..from + len as usize))
         };
         match f.purpose {
+            FetchFor::Repair => self.ops.unlock_shared(&f.object),
             FetchFor::Op { number, offset, len } => self.op_data_read(number, ticket, cut(offset, len)),
             FetchFor::Push { to, attempt, push, offset, len } => {
                 self.push_data_read(to, attempt, push, cut(offset, len), view);

@@ -166,6 +166,9 @@ impl Pg {
             for object in entry.changed_objects() {
                 p.unreadable.remove(&object);
                 p.damage.forget(&object);
+                if let Some(scrub) = self.scrub.as_mut() {
+                    scrub.note_write(&object);
+                }
             }
         }
         let mut bare = BTreeSet::new();

@@ -5,14 +5,16 @@ use crate::world::{Io, Kind, Out};
 use osd_class::Registry;
 use osd_object::model::Model;
 use osd_object::{Mutation, ObjectId, ObjectRead, Transaction, Version};
-use osd_pg::{Effect, Event, Pg, PgConfig, PgStatus, PoolSpec, SessionId, Ticket, TrimPace};
+use osd_pg::{Effect, Event, Pg, PgConfig, PgStatus, PoolSpec, ScrubOrder, SessionId, Ticket, TrimPace};
 use placement_map::{ClusterState, OsdId, PgId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
+use stdx::checksum::crc32c;
 use stdx::codec::from_bytes;
+use stdx::time::WallTime;
 use stdx::{Rng, Time};
-use wire_codec::pg::LogEntry;
+use wire_codec::pg::{LogEntry, ScrubEntry};
 use wire_codec::{OsdOp, PgMessage};
 
 /// An OSD's own affairs.
@@ -22,6 +24,8 @@ pub(crate) enum OsdEvent {
     Durable,
     /// A read comes back.
     Read { pg: PgId, ticket: Ticket, object: ObjectId, offset: u64, len: u64 },
+    /// The store says what it holds.
+    Scrub { pg: PgId, ticket: Ticket, objects: Vec<ObjectId> },
     /// A timer.
     Tick { pg: PgId },
     /// It tells the monitors (again) that it is there.
@@ -74,6 +78,9 @@ pub(crate) fn config(kind: Kind) -> PgConfig {
         pushes_max: 2,
         push_bytes_max: 40,
         scan_max: 2,
+        scrub_objects: 2,
+        scrub_deep_objects: 3,
+        scrub_resend: Duration::from_secs(1),
         laggard: Duration::from_secs(15),
         ..PgConfig::default()
     }
@@ -202,6 +209,11 @@ impl Osd {
                 let result = self.view.read(&object, offset, len);
                 self.feed(io, pg, Event::ReadDone { ticket, result });
             }
+            OsdEvent::Scrub { pg, ticket, objects } => {
+                let entries = objects.iter().filter_map(|o| self.entry(o)).collect();
+                let entries = (!self.rng.chance(1, 50)).then_some(entries);
+                self.feed(io, pg, Event::Scrubbed { ticket, entries });
+            }
             OsdEvent::Tick { pg } => {
                 self.ticks.remove(&pg);
                 self.feed(io, pg, Event::Tick);
@@ -256,6 +268,23 @@ impl Osd {
         self.feed(io, pg, Event::Map { epoch: map.epoch, row, up, alive, pool });
     }
 
+    /// What it holds of an object.
+    fn entry(&self, id: &ObjectId) -> Option<ScrubEntry> {
+        let o = self.view.objects.get(id)?;
+        let digest = |rows: Vec<u8>| crc32c(&rows);
+        let omap = o.omap.iter().flat_map(|(k, v)| [&k[..], &[0], v, &[0]].concat());
+        let attrs = o.xattrs.iter().flat_map(|(k, v)| [k.as_bytes(), &[0], v, &[0]].concat());
+        Some(ScrubEntry {
+            object: id.clone(),
+            version: o.meta.version,
+            size: o.meta.size,
+            data_digest: crc32c(&o.data),
+            attr_digest: digest(attrs.collect()),
+            omap_digest: digest(omap.collect()),
+            bad: Vec::new(),
+        })
+    }
+
     fn ensure(&mut self, io: &mut Io, pg: PgId) {
         if self.pgs.contains_key(&pg) {
             return;
@@ -280,6 +309,13 @@ impl Osd {
         if throttle {
             let event = OsdEvent::Tick { pg };
             io.out.push(Out::Later { after: Duration::from_millis(50), event });
+        }
+        let Some(machine) = self.pgs.get_mut(&pg) else { return };
+        if self.rng.chance(1, 300) {
+            // A shell that scrubs much more often than a real one.
+            let order = ScrubOrder { deep: self.rng.chance(1, 2), at: WallTime(io.now.0) };
+            machine.handle(now, Event::Scrub(order), &self.view);
+            self.drain(io, pg);
         }
         let Some(machine) = self.pgs.get_mut(&pg) else { return };
         machine.handle(now, Event::MayRecover(!throttle), &self.view);
@@ -338,6 +374,12 @@ impl Osd {
                     let after = Duration::from_micros(50 + self.rng.below(3_000));
                     io.out.push(Out::Later { after, event });
                 }
+                Effect::Scrub { ticket, objects, .. } => {
+                    let event = OsdEvent::Scrub { pg, ticket, objects };
+                    let after = Duration::from_micros(50 + self.rng.below(20_000));
+                    io.out.push(Out::Later { after, event });
+                }
+                Effect::ScrubEnded => {}
                 Effect::Reply { session, reply } => io.out.push(Out::Reply { session, reply }),
                 Effect::Propose(change) => io.out.push(Out::Propose(change)),
             }

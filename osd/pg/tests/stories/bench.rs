@@ -2,14 +2,16 @@
 
 use erasure::Profile;
 use osd_class::Registry;
-use osd_object::model::Model;
+use osd_object::model::{Model, ModelObject};
 use osd_object::{Mutation, ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction};
-use osd_pg::{EcSpec, Effect, Event, Pg, PgConfig, PoolSpec, SessionId, Ticket};
+use osd_pg::{EcSpec, Effect, Event, Pg, PgConfig, PoolSpec, ScrubOrder, SessionId, Ticket};
 use placement_map::{Epoch, OsdId, PgId, PgRow, PoolId, PoolSnaps, RowChange, RowChangeKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+use stdx::checksum::crc32c;
 use stdx::time::WallTime;
 use stdx::{Errno, Time};
+use wire_codec::pg::ScrubEntry;
 use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
@@ -48,6 +50,10 @@ pub(crate) struct Node {
     cut: bool,
     deaf: bool,
     rotten: BTreeSet<ObjectId>,
+    /// It takes part in enough scrubs.
+    pub(crate) scrubs_elsewhere: bool,
+    /// Questions of scrubs that its store answered.
+    pub(crate) scrubs: u32,
 }
 
 /// Everything.
@@ -60,14 +66,33 @@ pub(crate) struct Bench {
     pool: PoolSpec,
     nodes: Vec<Node>,
     mail: VecDeque<(OsdId, OsdId, PgMessage)>,
+    scans: VecDeque<(usize, Ticket, Option<Vec<ScrubEntry>>)>,
     requests: u64,
     sent: BTreeMap<SessionId, OsdOp>,
     answers: BTreeMap<SessionId, OsdOutcome>,
     delivered: usize,
 }
 
+/// What a store says of an object in a scrub.
+fn entry(view: &Model, id: &ObjectId, rotten: bool) -> Option<ScrubEntry> {
+    let o = view.objects.get(id)?;
+    let parts = |rows: Vec<(&[u8], &[u8])>| {
+        rows.into_iter().fold(0, |d, (k, v)| crc32c(&[&[d as u8], k, v].concat()))
+    };
+    Some(ScrubEntry {
+        object: id.clone(),
+        version: o.meta.version,
+        size: o.meta.size,
+        data_digest: crc32c(&o.data),
+        attr_digest: parts(o.xattrs.iter().map(|(k, v)| (k.as_bytes(), &v[..])).collect()),
+        omap_digest: parts(o.omap.iter().map(|(k, v)| (&k[..], &v[..])).collect()),
+        bad: (0..o.meta.size.div_ceil(4096)).filter(|_| rotten).map(|unit| unit * 4096).collect(),
+    })
+}
+
 fn machine(n: u32, now: Time, view: &Model) -> Pg {
-    let config = PgConfig { push_bytes_max: 100, ..PgConfig::default() };
+    let config =
+        PgConfig { push_bytes_max: 100, scrub_objects: 2, scrub_deep_objects: 2, ..PgConfig::default() };
     Pg::new(PG, OsdId(n), now, view, config, Registry::new(&[])).expect("a model's rows are never damaged")
 }
 
@@ -96,6 +121,8 @@ impl Bench {
             cut: false,
             deaf: false,
             rotten: BTreeSet::new(),
+            scrubs_elsewhere: false,
+            scrubs: 0,
         };
         let mut bench = Bench {
             now,
@@ -106,6 +133,7 @@ impl Bench {
             pool,
             nodes: (0..3).map(node).collect(),
             mail: VecDeque::new(),
+            scans: VecDeque::new(),
             requests: 0,
             sent: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -197,6 +225,14 @@ impl Bench {
                     let result = if rotten { Err(Errno::EIO) } else { node.view.read(&object, offset, len) };
                     self.feed(n, Event::ReadDone { ticket, result });
                 }
+                Effect::Scrub { ticket, objects, deep } => {
+                    let node = &self.nodes[n];
+                    let told = |o: &ObjectId| entry(&node.view, o, deep && node.rotten.contains(o));
+                    let entries = (!node.scrubs_elsewhere).then(|| objects.iter().filter_map(told).collect());
+                    self.nodes[n].scrubs += 1;
+                    self.scans.push_back((n, ticket, entries));
+                }
+                Effect::ScrubEnded => {}
                 Effect::Reply { session, reply } => {
                     assert_eq!(reply.request, self.sent[&session].request);
                     let twice = self.answers.insert(session, reply.outcome);
@@ -256,6 +292,10 @@ impl Bench {
                 self.feed(n, Event::Stored { ticket });
                 return Some(());
             }
+        }
+        if let Some((n, ticket, entries)) = self.scans.pop_front() {
+            self.feed(n, Event::Scrubbed { ticket, entries });
+            return Some(());
         }
         let (from, to, message) = self.mail.pop_front()?;
         let (a, b) = (&self.nodes[from.0 as usize], &self.nodes[to.0 as usize]);
@@ -369,6 +409,26 @@ impl Bench {
     }
     pub(crate) fn rot(&mut self, n: usize, name: &str) {
         self.nodes[n].rotten.insert(object(name));
+    }
+    pub(crate) fn node_mut(&mut self, n: usize) -> &mut Node {
+        &mut self.nodes[n]
+    }
+    /// A store holds something else than it should, and its checksums match that.
+    pub(crate) fn falsify(&mut self, n: usize, name: &str, how: impl Fn(&mut ModelObject)) {
+        let node = &mut self.nodes[n];
+        for model in [&mut node.view, &mut node.durable] {
+            how(model.objects.get_mut(&object(name)).expect("it is there"));
+        }
+    }
+    pub(crate) fn scrub(&mut self, n: usize, deep: bool) {
+        self.feed(n, Event::Scrub(ScrubOrder { deep, at: WallTime(9) }));
+    }
+    pub(crate) fn baseline(&mut self, n: usize, at: u64) {
+        self.feed(n, Event::ScrubBaseline(WallTime(at)));
+    }
+    /// Lets one thing happen, if anything can.
+    pub(crate) fn step(&mut self) {
+        self.turn();
     }
     /// The process dies: what was not durable is gone.
     pub(crate) fn stop(&mut self, n: usize) {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod repair;
+mod scrub;
 mod shards;
 mod snapshots;
 

@@ -24,7 +24,7 @@ const STRIPE_UNIT_BYTES: u32 = 4096;
 /// directories purged, PG logs with a hard limit.
 const FLAGS_ALWAYS: u32 = 1 << 15 | 1 << 19 | 1 << 20 | 1 << 22;
 /// Ours and Ceph's bits.
-const FLAGS: [(Flag, u32); 9] = [
+const FLAGS: [(Flag, u32); 10] = [
     (Flag::NoOut, 1 << 7),
     (Flag::NoIn, 1 << 8),
     (Flag::NoUp, 1 << 5),
@@ -32,7 +32,8 @@ const FLAGS: [(Flag, u32); 9] = [
     (Flag::NoRebalance, 1 << 14),
     (Flag::NoRecover, 1 << 10),
     (Flag::NoBackfill, 1 << 9),
-    (Flag::NoScrub, 1 << 11 | 1 << 12),
+    (Flag::NoScrub, 1 << 11),
+    (Flag::NoDeepScrub, 1 << 12),
     (Flag::Pause, 1 << 2 | 1 << 3),
 ];
 

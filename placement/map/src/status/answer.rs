@@ -141,7 +141,11 @@ fn detail(state: &ClusterState, seen: &Volatile, pg: PgId) -> Result<PgDetail, R
     let row = state.row(pg).ok_or_else(missing)?;
     let pool = state.map().pools.get(&pg.pool).ok_or_else(missing)?;
     let explanation = super::explain::explain(row, pool, state.map(), &view);
+    let stats = seen.pgs.get(&pg);
     Ok(PgDetail {
+        last_scrub_stamp: stats.map_or(0, |s| s.scrubbed_at.seconds()),
+        last_deep_scrub_stamp: stats.map_or(0, |s| s.deep_scrubbed_at.seconds()),
+        inconsistent: stats.map_or(0, |s| s.inconsistent),
         in_sync: row.in_sync.clone(),
         interval: row.interval,
         revision: row.revision,

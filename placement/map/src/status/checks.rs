@@ -1,5 +1,7 @@
 //! The health checks.
 
+mod scrub;
+
 use super::answer::pg_rows;
 use super::{Check, Health, PgRowView, Severity, Volatile};
 use crate::apply::hosts_suffice;
@@ -7,7 +9,6 @@ use crate::cluster_map::ClusterMap;
 use crate::flags::MapFlags;
 use crate::ids::OsdId;
 use crate::state::ClusterState;
-use crate::stats::doing;
 use stdx::time::WallTime;
 
 /// Most lines of detail in one check.
@@ -24,7 +25,7 @@ pub(super) fn health(state: &ClusterState, seen: &Volatile, now: WallTime) -> He
     checks.extend(pgs_unavailable(&pgs));
     checks.extend(pgs_below_min_size(state, &pgs));
     checks.extend(pgs_degraded(&pgs));
-    checks.extend(pgs_inconsistent(seen));
+    checks.extend(scrub::checks(state.map(), seen, now));
     checks.extend(flags_set(state.map().flags));
     checks.extend(wider_domain(state.map()));
     checks.extend(slow_ops(seen));
@@ -210,26 +211,6 @@ fn pgs_degraded(pgs: &[PgRowView]) -> Option<Check> {
         &format!("{filling} PGs are being filled right now; the others wait for OSDs"),
         "start OSDs that are down, or add some; while they fill there is nothing to do",
         lines(&hit),
-    )
-}
-
-fn pgs_inconsistent(seen: &Volatile) -> Option<Check> {
-    let hit: Vec<String> = seen
-        .pgs
-        .values()
-        .filter(|s| s.doing & doing::INCONSISTENT != 0)
-        .map(|s| format!("pg {}", s.pg))
-        .collect();
-    if hit.is_empty() {
-        return None;
-    }
-    check(
-        "PG_INCONSISTENT",
-        Severity::Err,
-        format!("copies differ in {} PGs; reads serve only copies that match their checksums", hit.len()),
-        "nothing is overwritten by itself while it is unclear which copy is right",
-        "look at nacre scrub and repair",
-        hit.into_iter(),
     )
 }
 

@@ -46,6 +46,7 @@ pub fn pg_state(row: &PgRow, up: &Up, pool: &Pool, map: &ClusterMap, stats: Opti
         (doing::BACKFILLING, "backfilling"),
         (doing::BACKFILL_WAIT, "backfill_wait"),
         (doing::SCRUBBING, "scrubbing"),
+        (doing::DEEP, "deep"),
         (doing::SNAPTRIM, "snaptrim"),
         (doing::INCONSISTENT, "inconsistent"),
     ] {

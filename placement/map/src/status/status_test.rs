@@ -100,6 +100,10 @@ fn the_words_follow_a_pg_through_loss_and_return() {
         recovered_objects_per_second: 2,
         recovered_bytes_per_second: 200,
         head: (1, 9),
+        scrubbed_at: NOW,
+        deep_scrubbed_at: NOW,
+        inconsistent: 0,
+        inconsistent_examples: Vec::new(),
     };
     let up_from = state.map().incarnation(primary).expect("up");
     let epoch = state.map().epoch;

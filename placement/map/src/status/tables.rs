@@ -210,8 +210,15 @@ pub struct PgDetail {
     pub activated: bool,
     /// What that means and what happens next, one sentence each.
     pub explanation: Vec<String>,
+    /// When its copies were last compared, seconds since 1970; zero: not told.
+    pub last_scrub_stamp: u64,
+    /// When all its data was last read, seconds since 1970; zero: not told.
+    pub last_deep_scrub_stamp: u64,
+    /// Objects of which some copy is bad, or whose copies differ.
+    pub inconsistent: u64,
 }
-stdx::codec_versioned!(PgDetail, 1 { view, in_sync, interval, revision, activated, explanation });
+stdx::codec_versioned!(PgDetail, 2 { view, in_sync, interval, revision, activated, explanation }
+    since 2 { last_scrub_stamp, last_deep_scrub_stamp, inconsistent });
 
 /// One pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -105,9 +105,14 @@ pub(crate) fn end_all(world: &mut World) {
         let osd = world.osds.get_mut(id).expect("one of ours");
         osd.disk.slow_us = 0;
         osd.paused_until = stdx::Time::ZERO;
-        // Nobody repairs an object but whoever writes it anew; a person would exchange the disk, here it reads again.
-        // A primary that had noted that it cannot be read looks again when it is started.
-        if osd.disk.heal() {
+        // What nobody else has a sound copy of is not to be repaired: a person would bring it back, and here it reads
+        // again. A primary that had noted that it cannot be read looks again when it is started.
+        let spoilt: Vec<osd_object::ObjectId> = osd.disk.spoilt().cloned().collect();
+        let hopeless: Vec<_> = spoilt.into_iter().filter(|o| !world.has_sound_copy_beside(*id, o)).collect();
+        for object in &hopeless {
+            world.osds.get_mut(id).expect("one of ours").disk.heal(object);
+        }
+        if !hopeless.is_empty() {
             world.crash_osd(*id);
         }
         world.with_osd(*id, |o, io| {

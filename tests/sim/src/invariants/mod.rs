@@ -6,6 +6,7 @@ mod logs_agree;
 mod no_write_lost;
 mod one_primary;
 mod replicas_equal;
+mod scrubbed;
 mod settles;
 mod versions_forward;
 
@@ -68,6 +69,7 @@ impl World {
             let (model, timelines) = linearizable::replay(&answered, &resolved);
             linearizable::check(&answered, &resolved, &timelines);
             self.check_members(pg, &model);
+            self.check_scrubbed(pg);
         }
     }
 

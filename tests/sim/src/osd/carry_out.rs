@@ -45,6 +45,8 @@ impl Osd {
                 let happening = Happening::ReadDone { osd, life, ticket, object, offset, len };
                 io.out.push(Out::Later { after: Duration::from_micros(us), happening });
             }
+            Effect::Scrub { ticket, objects, deep } => self.scan(io, pg, ticket, objects, deep),
+            Effect::ScrubEnded => self.scrub_ended(pg),
             Effect::Reply { session, reply } => {
                 let interval = self.pgs.get(&pg).map(|m| m.status().interval);
                 io.out.push(Out::Reply { session: session.0, pg, interval, reply });

@@ -25,6 +25,7 @@ impl Osd {
             self.monitor_heard = io.now;
             io.out.push(Out::NextMonitor);
         }
+        self.scrub_something(io);
         self.boot_if_needed(io);
         self.forget_removed();
         // As pongs do: what was lost with a connection is said again.
@@ -54,6 +55,7 @@ impl Osd {
             // A later machine of the PG counts its tickets anew, so it must not hear of this one's.
             self.tickets.retain(|_, (owner, _)| *owner != pg);
             self.pgs.remove(&pg);
+            self.scrub_ended(pg);
             self.told_full.remove(&pg);
         }
     }

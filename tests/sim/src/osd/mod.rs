@@ -6,6 +6,7 @@ mod carry_out;
 mod chores;
 mod cluster;
 mod messages;
+mod scrubs;
 
 pub(crate) use cluster::boot_of;
 
@@ -16,7 +17,7 @@ use crate::end::End;
 use crate::packet::Packet;
 use crate::sabotage::{Sabotage, WorldBug};
 use crate::settings::Settings;
-use osd_pg::host::{ClusterView, Throttle};
+use osd_pg::host::{ClusterView, ScrubSchedule, Throttle};
 use osd_pg::{Event, Pg, PgConfig, PgStatus, SessionId, Ticket};
 use placement_map::{Epoch, OsdId, PgId, RowChange, Uuid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -87,6 +88,8 @@ pub(crate) struct Osd {
     pub(crate) self_full: bool,
     told_full: BTreeMap<PgId, BTreeSet<OsdId>>,
     throttle: Throttle,
+    scrub_schedule: ScrubSchedule,
+    scans: Vec<scrubs::Scan>,
     look_for_recovery: bool,
     /// Which monitor it talks to, and since when that is silent.
     pub(crate) monitor: u32,
@@ -131,6 +134,8 @@ impl Osd {
             self_full: false,
             told_full: BTreeMap::new(),
             throttle: Throttle::default(),
+            scrub_schedule: ScrubSchedule::default(),
+            scans: Vec::new(),
             look_for_recovery: false,
             monitor: 0,
             monitor_heard: Time::ZERO,
@@ -204,6 +209,7 @@ impl Osd {
         self.tickets.clear();
         self.events.clear();
         self.ahead.clear();
+        self.scans.clear();
         self.sessions.clear();
         self.view.forget();
         self.paused_until = Time::ZERO;

@@ -29,7 +29,28 @@ fn samples() -> Vec<PgMessage> {
     };
     let push =
         Push { interval: 2, attempt: 1, push: 5, chunk: 0, object: object.clone(), staged: true, body };
+    let entry_of = ScrubEntry {
+        object: object.clone(),
+        version: v(2, 9),
+        size: 5000,
+        data_digest: 1,
+        attr_digest: 2,
+        omap_digest: 3,
+        bad: vec![4096],
+    };
+    let stamps = ScrubStamps { shallow: stdx::time::WallTime(7), deep: stdx::time::WallTime(5), errors: 1 };
     vec![
+        PgMessage::ScrubAsk {
+            interval: 4,
+            scrub: 3,
+            after: None,
+            end: Some(object.clone()),
+            only: vec![object.clone()],
+            deep: true,
+            committed_to: 9,
+        },
+        PgMessage::ScrubMap { interval: 4, scrub: 3, entries: Some(vec![entry_of]), reach: None },
+        PgMessage::ScrubEnd { interval: 4, stamps: Some(stamps) },
         PgMessage::Stale { interval: 4 },
         PgMessage::Query { interval: 4, attempt: 1, shard: Some(3) },
         PgMessage::Head {
