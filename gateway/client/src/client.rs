@@ -175,7 +175,7 @@ impl Client {
         let label = || self.map().pool(pool).map_or_else(|| format!("pool {pool}"), |p| p.name.clone());
         let room = match &target {
             Target::Object { ops, .. } | Target::Snapshot { ops, .. } => self.inner.rooms.admit(ops).await,
-            Target::List { .. } => self.inner.rooms.admit(&[]).await,
+            Target::List { .. } | Target::Pg { .. } => self.inner.rooms.admit(&[]).await,
         };
         match self.send(pool, target, room, about).await? {
             Outcome::Done { version, outcome: Ok(results) } => Ok(Reply { version, results }),

@@ -2,8 +2,8 @@
 
 use crate::effect::Ticket;
 use crate::erasure_coded::shape::EcSpec;
-use crate::trim::TrimPace;
 use crate::scrub::ScrubOrder;
+use crate::trim::TrimPace;
 use bytes::Bytes;
 use placement_map::{Epoch, OsdId, PgRow, Pool, PoolSnaps};
 use std::collections::{BTreeMap, BTreeSet};

@@ -67,26 +67,28 @@ fn rot(cluster: &Cluster, osd: &str, objects: &[String]) {
     }
 }
 
+/// PGs that hold anything.
 fn pgs(cluster: &Cluster) -> Vec<String> {
-    cluster.pgs().expect("pgs").into_iter().map(|pg| pg.pgid).collect()
+    let all = cluster.json(&["pg", "ls"]);
+    let filled = all["pgs"].as_array().expect("pgs").iter().filter(|pg| pg["objects"].as_u64() > Some(0));
+    filled.map(|pg| pg["pgid"].as_str().expect("an id").to_string()).collect()
+}
+
+fn seconds() -> u64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs()
 }
 
 /// Has every PG read through, and waits until they were.
 fn deep_scrub(cluster: &Cluster, by: &str) -> Duration {
     let begin = Instant::now();
-    // Stamps are whole seconds.
-    let stamp =
-        |pg: &str| cluster.json(&["pg", "query", pg])["last_deep_scrub_stamp"].as_u64().expect("a stamp");
-    let before: Vec<(String, u64)> = pgs(cluster).into_iter().map(|pg| (pg.clone(), stamp(&pg))).collect();
-    for (pg, old) in &before {
-        while std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs() <= *old {
-            std::thread::yield_now();
-        }
+    // Stamps are whole seconds, of when it was asked for.
+    let asked = seconds();
+    let mut left = pgs(cluster);
+    for pg in &left {
         cluster.nacre(&["pg", by, pg]).ok();
     }
     tests_cluster::wait::until("every PG read through", CLEAN, Duration::from_millis(500), || {
-        let left: Vec<&String> =
-            before.iter().filter(|(pg, old)| stamp(pg) <= *old).map(|(pg, _)| pg).collect();
+        left.retain(|pg| cluster.json(&["pg", "query", pg])["last_deep_scrub_stamp"].as_u64() < Some(asked));
         if left.is_empty() { Ok(()) } else { Err(format!("not yet {left:?}")) }
     });
     begin.elapsed()

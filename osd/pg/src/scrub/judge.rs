@@ -5,7 +5,7 @@ use super::compare::{Copies, Rules, Verdict, compare};
 use crate::machine::Pg;
 use crate::sabotage::Bug;
 use erasure::ChunkSet;
-use osd_object::{ObjectId, ObjectRead, Version};
+use osd_object::{ObjectId, ObjectRead, SnapId, Version};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
 use wire_codec::pg::{Inconsistent, InconsistentCopy, ScrubEntry, ScrubError};
@@ -83,6 +83,10 @@ impl Pg {
 
     /// The version that the log says the object has.
     fn logged(&self, object: &ObjectId) -> Option<Version> {
+        if object.snap != SnapId::HEAD {
+            // A clone is of the version that it was cloned from, which no entry names.
+            return None;
+        }
         let entries = self.log.after(self.log.tail().seq).filter(|e| e.changed && e.object == *object);
         entries.last().map(|e| e.version)
     }
