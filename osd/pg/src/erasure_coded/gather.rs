@@ -128,7 +128,8 @@ impl Pg {
         }
         let there: ChunkSet = holders.keys().copied().collect();
         let there = (there | g.here()) - g.bad;
-        let plan = shape.reads(g.wanted, there - g.silent).or_else(|_| {
+        let silent = if g.is_parity() { ChunkSet::new() } else { g.silent };
+        let plan = shape.reads(g.wanted, there - silent).or_else(|_| {
             // Better to wait for the slow than to fail.
             g.silent = ChunkSet::new();
             shape.reads(g.wanted, there)
@@ -194,7 +195,12 @@ impl Pg {
             }
             None => g.bad.insert(position),
         }
-        if shape.reads(g.wanted, g.here()).is_ok() {
+        // Whoever looks at parity wants to see all of it, and nothing decoded.
+        let enough = match g.purpose {
+            GatherFor::Parity => ((g.wanted - g.bad) - g.here()).is_empty(),
+            _ => shape.reads(g.wanted, g.here()).is_ok(),
+        };
+        if enough {
             self.gathered(ticket, Ok(()), view);
         } else if g.bad.contains(position) {
             self.ask_shards(ticket, view);
