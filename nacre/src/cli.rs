@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Monitors.
     #[command(subcommand)]
     Mon(MonCommand),
+    /// Keys: who is admitted, replacing one, keeping one out.
+    #[command(subcommand)]
+    Auth(crate::noun::auth::AuthCommand),
     /// Placement groups.
     #[command(subcommand)]
     Pg(PgCommand),

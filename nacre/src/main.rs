@@ -67,6 +67,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Balancer(command) => one_thread()?.block_on(noun::balancer::run(global, command)),
         Command::Pool(command) => one_thread()?.block_on(noun::pool::run(global, command)),
         Command::Ec(EcCommand::Profile(command)) => one_thread()?.block_on(noun::ec::run(global, command)),
+        Command::Auth(command) => one_thread()?.block_on(noun::auth::run(global, command)),
         Command::Config(command) => one_thread()?.block_on(noun::config::run(global, command)),
         Command::Object(command) => one_thread()?.block_on(noun::object::run(global, command)),
         Command::User(command) => one_thread()?.block_on(noun::user::run(global, command)),

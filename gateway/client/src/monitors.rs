@@ -259,6 +259,7 @@ impl Task {
         match followed {
             Ok(steps) => {
                 for view in steps {
+                    self.security.admission().replace(&view.map.keys);
                     // The driver first: who sees an epoch may count on operations being aimed by it.
                     if self.steps.send(view.clone()).await.is_err() {
                         return Heard::Stop;

@@ -1,6 +1,7 @@
 //! One file per noun of the command line.
 
 mod answer;
+pub(crate) mod auth;
 pub(crate) mod balancer;
 pub(crate) mod bucket;
 pub(crate) mod config;

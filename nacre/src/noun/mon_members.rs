@@ -1,6 +1,7 @@
 //! `nacre mon add | rm`: monitors come to this host's cluster and leave it while it runs.
 
 use super::answer::{order_leave, order_with};
+use super::auth;
 use super::mon;
 use crate::cli::{Format, Global};
 use crate::cluster::advert;
@@ -29,6 +30,7 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
     let name = format!("mon.{n}");
     let addr = free_ports(1)?[0];
     make_osd::issue_key(&layout, &name)?;
+    auth::admit(&client, &layout, &name).await?;
     let me = Monitor { name: name.clone(), addr };
     let with_me: Vec<Monitor> = settings.monitors.iter().cloned().chain([me]).collect();
     let mon = MonSettings { path: name.clone().into(), addr };
@@ -77,6 +79,7 @@ pub(crate) async fn rm(global: &Global, name: &str) -> Result<(), Failure> {
     let rm = Command::MonRm { name: name.to_owned() };
     let left_here = settings.monitors.iter().any(|monitor| monitor.name == name);
     order_leave(&client, global, rm, &format!("{name} votes no more"), left_here).await?;
+    auth::shut_out(&client, name).await?;
     let before = settings.monitors.len();
     settings.monitors.retain(|monitor| monitor.name != name);
     if settings.monitors.len() < before {

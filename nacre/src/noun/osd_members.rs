@@ -1,6 +1,7 @@
 //! `nacre osd add | rm`: OSDs come to this host's cluster and leave it while it runs.
 
 use super::answer::order_leave;
+use super::auth;
 use crate::cli::Global;
 use crate::cluster::advert;
 use crate::cluster::files::gone;
@@ -52,6 +53,7 @@ pub(crate) async fn add(global: &Global, args: &AddArgs) -> Result<(), Failure> 
     let n = free_number(&client, &layout, &settings);
     let name = format!("osd.{n}");
     make_osd::issue_key(&layout, &name)?;
+    auth::admit(&client, &layout, &name).await?;
     make_osd::make(&settings, &layout, n, size_bytes)?;
     // From here on it is one of this host's daemons, whatever happens to this command.
     settings.osds.push(n);

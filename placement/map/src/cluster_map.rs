@@ -50,11 +50,14 @@ pub struct ClusterMap {
     pub config: BTreeMap<(String, String), String>,
     /// Erasure-code profiles by name, as [`crate::EcProfile`] writes them. A pool keeps what it was made with.
     pub ec_profiles: BTreeMap<String, String>,
+    /// For names such as `osd.3` that have a rule: the fingerprints of the keys that are admitted. Others are admitted with
+    /// any key that the cluster's authority signed.
+    pub keys: BTreeMap<String, Vec<String>>,
 }
-stdx::codec_versioned!(ClusterMap, 2 {
+stdx::codec_versioned!(ClusterMap, 3 {
     epoch, fsid, created, modified, feature_level, flags, osds, pools, next_pool, crush, pg_temp, primary_temp,
     pg_upmap, pg_upmap_items, monitors, config
-} since 2 { ec_profiles });
+} since 2 { ec_profiles } since 3 { keys });
 
 impl Default for ClusterMap {
     /// The map before bootstrap: epoch 0, nothing in it but CRUSH's types and the root `default`.
@@ -77,6 +80,7 @@ impl Default for ClusterMap {
             monitors: BTreeMap::new(),
             config: BTreeMap::new(),
             ec_profiles: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 }

@@ -170,6 +170,18 @@ pub enum Command {
         /// Its name.
         name: String,
     },
+    /// From now on only these keys are admitted for a name; none at all: nobody is.
+    KeysSet {
+        /// As `osd.3`.
+        name: String,
+        /// Their fingerprints: SHA-256 of the certificate, 64 hexadecimal digits.
+        keys: Vec<String>,
+    },
+    /// A name has no rule any more: any key that the cluster's authority signed is admitted for it.
+    KeysRm {
+        /// As `osd.3`.
+        name: String,
+    },
 }
 stdx::codec_enum!(Command {
     0 => Bootstrap(b),
@@ -199,6 +211,8 @@ stdx::codec_enum!(Command {
     24 => MonRm { name },
     25 => SnapCreate { pool },
     26 => SnapRemove { pool, snap },
+    27 => KeysSet { name, keys },
+    28 => KeysRm { name },
 });
 
 /// How a cluster begins.

@@ -47,11 +47,13 @@ pub struct Incremental {
     pub config: Delta<(String, String), String>,
     /// Erasure-code profiles.
     pub ec_profiles: Delta<String, String>,
+    /// Who is admitted with which keys.
+    pub keys: Delta<String, Vec<String>>,
 }
-stdx::codec_versioned!(Incremental, 2 {
+stdx::codec_versioned!(Incremental, 3 {
     epoch, fsid, created, modified, feature_level, flags, osds, pools, next_pool, crush, pg_temp, primary_temp,
     pg_upmap, pg_upmap_items, monitors, config
-} since 2 { ec_profiles });
+} since 2 { ec_profiles } since 3 { keys });
 
 /// An incremental that does not follow the map it was given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +93,7 @@ impl Incremental {
             monitors: Delta::between(&old.monitors, &new.monitors),
             config: Delta::between(&old.config, &new.config),
             ec_profiles: Delta::between(&old.ec_profiles, &new.ec_profiles),
+            keys: Delta::between(&old.keys, &new.keys),
         }
     }
 
@@ -136,6 +139,7 @@ impl ClusterMap {
         inc.monitors.apply(&mut self.monitors);
         inc.config.apply(&mut self.config);
         inc.ec_profiles.apply(&mut self.ec_profiles);
+        inc.keys.apply(&mut self.keys);
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod detector;
 #[cfg(test)]
 mod detector_test;
 mod error;
+mod keys;
 mod leader;
 mod members;
 mod peers;

@@ -4,6 +4,7 @@ use crate::adrift;
 use crate::caught_up;
 use crate::clock::Clock;
 use crate::error::MonitorError;
+use crate::keys;
 use crate::leader::{self, Desk};
 use crate::peers::{Peers, id_of};
 use crate::proposer::Proposer;
@@ -117,6 +118,7 @@ impl Monitor {
         tasks.spawn(caught_up::watch(raft.clone(), router.view.clone()));
         let (adrift, is_adrift) = watch::channel(false);
         tasks.spawn(adrift::watch(raft.clone(), adrift));
+        tasks.spawn(keys::follow(config.security, router.view.clone(), is_adrift.clone()));
         tasks.spawn(accept(listener, router, is_adrift));
         tracing::info!(%name, %addr, "monitor started");
         Ok(Monitor { addr, raft, tasks })

@@ -234,7 +234,11 @@ impl Cluster {
 
     /// Runs `nacre ARGS --data DIR`.
     pub fn nacre(&self, args: &[&str]) -> Finished {
-        let dir = self.dir();
+        self.nacre_at(&self.dir(), args)
+    }
+
+    /// The same by way of another directory, such as a copy of the cluster's.
+    pub fn nacre_at(&self, dir: &Path, args: &[&str]) -> Finished {
         run(Command::new(settings::nacre()).args(args).arg("--data").arg(dir), COMMAND_PATIENCE)
     }
 

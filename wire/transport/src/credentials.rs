@@ -5,11 +5,14 @@
 //! this cluster, so it belongs on the host of the first monitor and in a backup, nowhere else.
 //! Certificates do not expire: a cluster must not stop because a date passed or a clock is wrong.
 
+use crate::admission::Fingerprint;
 use crate::name::PeerName;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -127,6 +130,13 @@ pub fn issue(dir: &Path, name: &PeerName) -> Result<Credential, CredentialError>
 }
 
 impl Credential {
+    /// Names its key, for the rules of who is admitted.
+    pub fn fingerprint(&self) -> Result<Fingerprint, CredentialError> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes());
+        let certificate = certificate.map_err(|e| CredentialError::Crypto(format!("certificate: {e}")))?;
+        Ok(Fingerprint::of(&certificate))
+    }
+
     /// Keeps the credential in `dir` (created with mode 0700 if missing), replacing an earlier one of that name.
     pub fn save(&self, dir: &Path) -> Result<(), CredentialError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);

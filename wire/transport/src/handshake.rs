@@ -3,6 +3,7 @@
 //! Until the other end's certificate was verified it is told nothing but TLS's own messages, and holds no
 //! memory but one TLS connection's.
 
+use crate::admission::Fingerprint;
 use crate::credentials::certified_name;
 use crate::error::TransportError;
 use crate::link::Link;
@@ -40,7 +41,9 @@ pub(crate) async fn initiate(
     let connector = TlsConnector::from(security.client.clone());
     let tls =
         connector.connect(name, RecordGate::new(tcp)).await.map_err(|e| of_tls(addr, e, Some(wanted)))?;
-    agree(TlsStream::Client(tls), addr, security.mode, wanted.clone()).await
+    let key = admitted(tls.get_ref().1.peer_certificates(), addr, security, wanted)?;
+    let link = agree(TlsStream::Client(tls), addr, security.mode, wanted.clone()).await?;
+    watched(link, key, security)
 }
 
 /// The listening side: whoever proves a name of this cluster is let in under that name.
@@ -65,7 +68,33 @@ pub(crate) async fn respond(
         let reason = "its certificate names no daemon of this cluster".to_string();
         return Err(TransportError::Authentication { addr, reason });
     };
-    agree(TlsStream::Server(tls), addr, security.mode, peer).await
+    let key = admitted(tls.get_ref().1.peer_certificates(), addr, security, &peer)?;
+    let link = agree(TlsStream::Server(tls), addr, security.mode, peer).await?;
+    watched(link, key, security)
+}
+
+/// The key of a peer whose name is verified, if it is still admitted.
+fn admitted(
+    certificates: Option<&[CertificateDer<'_>]>,
+    addr: SocketAddr,
+    security: &Security,
+    peer: &PeerName,
+) -> Result<Fingerprint, TransportError> {
+    let key = certificates.and_then(|all| all.first()).map(|own| Fingerprint::of(own));
+    let key = key.filter(|key| security.admission.admits(peer, key));
+    key.ok_or_else(|| not_admitted(addr, peer))
+}
+
+/// Ties the link to the rules, which may have changed since.
+fn watched(link: Link, key: Fingerprint, security: &Security) -> Result<Link, TransportError> {
+    let (peer, addr) = (link.peer().clone(), link.addr());
+    let cut = security.admission.watch(peer.clone(), key, link.writer());
+    Ok(link.cut_by(cut.ok_or_else(|| not_admitted(addr, &peer))?))
+}
+
+fn not_admitted(addr: SocketAddr, peer: &PeerName) -> TransportError {
+    let reason = format!("the key of {peer} was revoked or replaced (`nacre auth ls` shows those admitted)");
+    TransportError::Authentication { addr, reason }
 }
 
 /// The one daemon's name that a verified certificate carries.

@@ -1,6 +1,7 @@
 //! Links between daemons: authenticated, framed, bounded, and re-made when they break (decision D9).
 //!
 //! * `credentials`: the cluster's authority and the key of each daemon, made at bootstrap, kept as files;
+//! * `Admission`: which keys are still admitted, by the map;
 //! * `connect` and `Listener`: mutual TLS 1.3, then frames inside TLS (`secure`) or plain with CRC (`crc`);
 //! * `Link`, split into a `Sender` (bounded, coalescing) and a `Receiver`;
 //! * `Sessions`: one outgoing link per peer that reconnects by itself.
@@ -8,6 +9,7 @@
 //! Frames and handshake are drawn in docs/formats/frame.md. Everything here is `Send` and runs on either
 //! flavour of tokio runtime.
 
+mod admission;
 mod backoff;
 mod connect;
 pub mod credentials;
@@ -29,6 +31,7 @@ mod sessions_test;
 #[cfg(test)]
 mod testing;
 
+pub use admission::{Admission, Fingerprint};
 pub use connect::connect;
 pub use credentials::{Credential, CredentialError};
 pub use error::{SendError, TransportError};

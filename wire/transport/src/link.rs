@@ -1,5 +1,6 @@
 //! A link: an authenticated stream of messages both ways.
 
+use crate::admission::Cut;
 use crate::error::{SendError, TransportError};
 use crate::frame::{self, Frame, FrameError, Front};
 use crate::name::PeerName;
@@ -45,8 +46,17 @@ impl Link {
         .abort_handle();
         Link {
             sender: Sender { peer: peer.clone(), queue: tx, room, writer: writer.clone() },
-            receiver: Receiver { peer, addr, read, buf: BytesMut::new(), ended: false, writer },
+            receiver: Receiver { peer, addr, read, buf: BytesMut::new(), ended: false, writer, cut: None },
         }
+    }
+
+    pub(crate) fn writer(&self) -> AbortHandle {
+        self.sender.writer.clone()
+    }
+    /// Ends the link when `cut` says so.
+    pub(crate) fn cut_by(mut self, cut: Arc<Cut>) -> Link {
+        self.receiver.cut = Some(cut);
+        self
     }
 
     /// Who the other end proved to be.
@@ -139,6 +149,7 @@ pub struct Receiver {
     buf: BytesMut,
     ended: bool,
     writer: AbortHandle,
+    cut: Option<Arc<Cut>>,
 }
 
 impl Receiver {
@@ -156,7 +167,7 @@ impl Receiver {
     /// Errors end the link in both directions: `Closed` at a frame's border, `BadFrame` for anything that is no whole frame.
     pub async fn recv(&mut self) -> Result<Message, TransportError> {
         loop {
-            if self.ended {
+            if self.ended || self.cut.as_ref().is_some_and(|cut| cut.refused()) {
                 return Err(TransportError::Closed { peer: self.peer.clone() });
             }
             let need = match frame::take(&mut self.buf) {
@@ -167,7 +178,16 @@ impl Receiver {
             if self.buf.capacity() - self.buf.len() < need.max(READ_LEAST_BYTES) {
                 self.buf.reserve(need.max(READ_CHUNK_BYTES));
             }
-            match self.read.read_buf(&mut self.buf).await {
+            let read = self.read.read_buf(&mut self.buf);
+            let read = match &self.cut {
+                None => read.await,
+                Some(cut) => tokio::select! {
+                    biased;
+                    read = read => read,
+                    () = cut.wait() => Ok(0),
+                },
+            };
+            match read {
                 Ok(0) => return Err(self.end()),
                 Ok(_) => {}
                 // A reset or an end of TLS without goodbye: the peer died. Data is guarded by frames.

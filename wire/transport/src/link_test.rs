@@ -219,3 +219,49 @@ async fn a_peer_that_does_not_read_fills_a_bounded_queue_and_loses_nothing() {
     }
     assert!(matches!(forth.recv().await, Err(TransportError::Closed { .. })), "all of it, and then the end");
 }
+
+#[tokio::test]
+async fn a_key_that_was_revoked_or_replaced_is_refused_and_its_links_end() {
+    let c = Cluster::new("f00d");
+    let server = c.security("osd.0", Mode::Secure);
+    let mut l = Listener::bind(any(), server.clone()).await.unwrap();
+    let (old, new) = (c.credential("osd.1"), c.credential("osd.1"));
+    let (old_key, new_key) = (old.fingerprint().unwrap(), new.fingerprint().unwrap());
+    assert_ne!(old_key, new_key);
+    let (old, new) = (
+        crate::Security::new(&old, Mode::Secure).unwrap(),
+        crate::Security::new(&new, Mode::Secure).unwrap(),
+    );
+    let rule = |keys: &[&crate::Fingerprint]| {
+        let keys = keys.iter().map(|k| k.to_string()).collect::<Vec<String>>();
+        std::collections::BTreeMap::from([("osd.1".to_string(), keys)])
+    };
+    // Without a rule, and with one for both, both are let in.
+    let (ours, (_, theirs)) = pair(&mut l, &old).await;
+    server.admission().replace(&rule(&[&old_key, &new_key]));
+    let (_tx, mut rx) = theirs.split();
+    ours.unwrap().split().0.send(frame(&ping(1))).await.unwrap();
+    assert!(rx.recv().await.is_ok());
+    let (fresh, (_, theirs)) = pair(&mut l, &new).await;
+    let (their_tx, mut their_rx) = theirs.split();
+    // Only the new one: the old link ends, the new one stays, and nobody gets in with the old key again.
+    server.admission().replace(&rule(&[&new_key]));
+    assert!(rx.recv().await.is_err());
+    let (our_tx, mut our_rx) = fresh.unwrap().split();
+    our_tx.send(frame(&ping(2))).await.unwrap();
+    assert!(their_rx.recv().await.is_ok());
+    let refused = connect(l.local_addr(), &old, &name("osd.0")).await;
+    let told = match refused {
+        Err(_) => true,
+        Ok(link) => link.split().1.recv().await.is_err(),
+    };
+    assert!(told, "the old key gets nothing");
+    // Whoever connects judges the listener by the same rules.
+    new.admission().replace(&std::collections::BTreeMap::from([("osd.0".to_string(), Vec::new())]));
+    assert!(connect(l.local_addr(), &new, &name("osd.0")).await.is_err());
+    // Nobody at all: also who waits for a message hears of it.
+    let (waiting, ()) = tokio::join!(their_rx.recv(), async { server.admission().replace(&rule(&[])) });
+    assert!(waiting.is_err());
+    drop((their_rx, their_tx));
+    assert!(our_rx.recv().await.is_err());
+}

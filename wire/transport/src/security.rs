@@ -1,5 +1,6 @@
 //! What a daemon needs to prove itself and to judge others, ready for use on every link.
 
+use crate::admission::Admission;
 use crate::credentials::{Credential, CredentialError, suffix};
 use crate::name::PeerName;
 use rustls::client::Resumption;
@@ -51,6 +52,7 @@ pub struct Security {
     pub(crate) mode: Mode,
     pub(crate) client: Arc<ClientConfig>,
     pub(crate) server: Arc<ServerConfig>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 impl fmt::Debug for Security {
@@ -113,12 +115,17 @@ impl Security {
             mode,
             client: Arc::new(client),
             server: Arc::new(server),
+            admission: Arc::default(),
         })
     }
 
     /// Who this daemon is.
     pub fn name(&self) -> &PeerName {
         &self.name
+    }
+    /// Which keys it lets in; the same for all clones.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
     }
     /// The cluster it belongs to.
     pub fn fsid(&self) -> &str {

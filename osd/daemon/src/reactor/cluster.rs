@@ -51,6 +51,7 @@ impl Reactor {
             return;
         };
         if changes.map {
+            self.config.security.admission().replace(&self.view.map().keys);
             self.monitors.follow(&self.view.map().monitors, &mut self.sessions);
             self.follow_osds();
             if first {

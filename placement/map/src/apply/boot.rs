@@ -1,8 +1,8 @@
 //! OSDs come, restart and go.
 
-use super::Answer;
 use super::cluster::ROOT;
 use super::draft::{Draft, no_osd};
+use super::{Answer, keys};
 use crate::command::OsdBoot;
 use crate::flags::Flag;
 use crate::ids::OsdId;
@@ -150,5 +150,6 @@ pub(super) fn osd_rm(draft: &mut Draft<'_>, id: OsdId, force: bool) -> Result<An
     }
     draft.next.pg_upmap.retain(|_, set| !set.contains(&id));
     draft.next.pg_upmap_items.retain(|_, items| !items.iter().any(|(from, to)| *from == id || *to == id));
+    keys::left(draft, id.to_string());
     Ok(Answer::Done)
 }

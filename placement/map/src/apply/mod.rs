@@ -11,6 +11,7 @@ mod config;
 mod crush_change;
 mod draft;
 mod ec;
+mod keys;
 mod monitors;
 mod pool;
 mod pool_create;
@@ -120,6 +121,8 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::EcProfileSet { name, profile } => ec::set(draft, name, profile),
         Command::MonAdd { name, addr } => monitors::add(draft, name, *addr),
         Command::MonRm { name } => monitors::remove(draft, name),
+        Command::KeysSet { name, keys } => keys::set(draft, name, keys),
+        Command::KeysRm { name } => keys::remove(draft, name),
         Command::EcProfileRm { name } => ec::remove(draft, name),
         Command::SetFlag { flag, on } => config::set_flag(draft, flag, *on),
         Command::Crush { change, force } => crush_change::apply(draft, change, *force),
