@@ -2,6 +2,7 @@
 
 mod cli;
 mod cluster;
+mod descriptors;
 mod exit;
 mod keys;
 mod noun;

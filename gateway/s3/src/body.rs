@@ -5,6 +5,7 @@ use crate::auth::{ChunkSigner, Payload};
 use crate::checksum::{self, Checksum, Requested, Source};
 use crate::chunked::Decoder;
 use crate::error::{Code, S3Error};
+use crate::patience::Patience;
 use crate::storage::{Body, BodySummary};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,16 +14,15 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::time::Instant;
 
-/// A client that sends nothing for so long has gone.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest object of a single PUT, and the largest part, bytes.
 pub(crate) const MAX_BODY_BYTES: u64 = 5 << 30;
 
 /// A request's body. `B` is hyper's in life.
 pub(crate) struct PutBody<B> {
     incoming: B,
+    patience: Patience,
     pending: Bytes,
     decoder: Option<Decoder>,
     /// Bytes of data announced; none for a body that only its transfer encoding ends.
@@ -100,6 +100,7 @@ where
         };
         PutBody {
             incoming,
+            patience: Patience::default(),
             pending: Bytes::new(),
             // Chunks are never without an announced length.
             decoder: payload.is_chunked().then(|| Decoder::new(&payload, signer, length.unwrap_or(0))),
@@ -145,7 +146,10 @@ where
     /// The next bytes as they came; none at the end.
     async fn frame(&mut self) -> Result<Option<Bytes>, S3Error> {
         loop {
-            let frame = match tokio::time::timeout(IDLE_TIMEOUT, self.incoming.frame()).await {
+            let asked = Instant::now();
+            let frame = tokio::time::timeout(self.patience.left(), self.incoming.frame()).await;
+            self.patience.waited(asked.elapsed());
+            let frame = match frame {
                 Err(_) => return Err(Code::RequestTimeout.into()),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(e))) => return Err(S3Error::new(Code::IncompleteBody).caused_by(e)),
@@ -153,7 +157,10 @@ where
             };
             match frame.into_data() {
                 Ok(data) if data.is_empty() => {}
-                Ok(data) => return Ok(Some(data)),
+                Ok(data) => {
+                    self.patience.received(data.len());
+                    return Ok(Some(data));
+                }
                 // HTTP's own trailers: S3 has no use for them.
                 Err(_) => {}
             }

@@ -1,5 +1,6 @@
 //! What the gateway's HTTP side can be told.
 
+use crate::access_log::AccessLog;
 use crate::server::S3Tls;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +19,8 @@ pub struct S3Config {
     pub region: String,
     /// Whether Signature Version 2 is let in; it may change while the gateway runs.
     pub sigv2: Arc<AtomicBool>,
+    /// One line for each request; off until it is told where to write.
+    pub access_log: Arc<AccessLog>,
     /// The cluster's id, as the Admin Ops API tells it.
     pub cluster_id: String,
     /// More connections than these wait to be accepted.
@@ -35,6 +38,7 @@ impl S3Config {
             tls: None,
             region: "us-east-1".into(),
             sigv2: Arc::new(AtomicBool::new(true)),
+            access_log: Arc::default(),
             cluster_id: String::new(),
             max_connections: 4096,
             shutdown_grace: Duration::from_secs(10),

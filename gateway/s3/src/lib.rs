@@ -4,6 +4,7 @@
 //! `storage` knows what an S3 user, bucket and object are made of, and nothing of HTTP.
 
 mod access;
+mod access_log;
 mod admin_ops;
 mod auth;
 mod authorise;
@@ -19,6 +20,7 @@ mod form;
 mod hex;
 mod lifecycle;
 mod object_lock;
+mod patience;
 mod people;
 mod request;
 mod response;
@@ -29,6 +31,7 @@ mod uri;
 mod verbs;
 mod xml;
 
+pub use access_log::{AccessLog, Destination};
 pub use config::S3Config;
 pub use error::{Code, S3Error};
 pub use server::{S3Tls, serve};

@@ -1,6 +1,7 @@
 //! A request whose sender is known.
 
 use crate::access::Ask;
+use crate::access_log::{Arriving, Noted};
 use crate::auth::Vouched;
 use crate::authorise::Wish;
 use crate::body::{Announced, PutBody};
@@ -14,6 +15,9 @@ use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// A request's body as it comes.
+pub(crate) type RequestBody = Arriving<Incoming>;
 
 /// Which way a request came.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +44,8 @@ pub(crate) struct Request {
     pub(crate) credential: Option<Arc<Credential>>,
     /// Which way it came.
     pub(crate) way: Way,
-    body: Option<(Vouched, Incoming)>,
+    noted: Option<Arc<Noted>>,
+    body: Option<(Vouched, RequestBody)>,
 }
 
 impl Request {
@@ -51,12 +56,25 @@ impl Request {
         target: Target,
         sender: Sender,
         vouched: Vouched,
-        incoming: Incoming,
+        incoming: RequestBody,
     ) -> Request {
         let Sender { credential, way } = sender;
-        Request { method, headers, query, target, credential, way, body: Some((vouched, incoming)) }
+        let noted = incoming.noted();
+        let body = Some((vouched, incoming));
+        let mut request = Request { method, headers, query, target, credential: None, way, noted, body };
+        if let Some(credential) = credential {
+            request.is_from(credential);
+        }
+        request
     }
 
+    /// Whose it is, as is now believed.
+    pub(crate) fn is_from(&mut self, credential: Arc<Credential>) {
+        if let Some(noted) = &self.noted {
+            noted.user(&credential.user.uid);
+        }
+        self.credential = Some(credential);
+    }
     /// The sender's uid; none for an anonymous one.
     pub(crate) fn uid(&self) -> Option<&str> {
         self.credential.as_ref().map(|c| c.user.uid.as_str())
@@ -133,7 +151,7 @@ impl Request {
     }
 
     /// The body, for objects and parts. Nothing of it is asked of the client before the first read.
-    pub(crate) fn take_body(&mut self) -> Result<PutBody<Incoming>, S3Error> {
+    pub(crate) fn take_body(&mut self) -> Result<PutBody<RequestBody>, S3Error> {
         let Some((vouched, incoming)) = self.body.take() else {
             return Err(S3Error::internal("a body was taken twice"));
         };

@@ -1,9 +1,9 @@
 //! `nacre gateway run`: one gateway: S3, NBD and the admin API.
 
-use super::nbd;
+use super::{access_log, nbd};
 use crate::cluster::settings::DaemonSettings;
 use crate::exit::{Context, Failure};
-use crate::{session, shutdown};
+use crate::{descriptors, session, shutdown};
 use gateway_client::Client;
 use gateway_s3::S3Config;
 use gateway_s3::storage::{Storage, StorageConfig};
@@ -13,6 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// Files and sockets besides the connections of S3 clients: OSDs, monitors, NBD, logs.
+const OTHER_DESCRIPTORS: u64 = 1024;
+/// Connections of S3 clients at once; an idle one costs some KiB.
+const S3_CONNECTIONS_MAX: u64 = 20_000;
+
+/// How many connections of S3 clients there may be.
+fn s3_connections() -> usize {
+    let open = descriptors::raise();
+    // Half, where there is hardly anything to share.
+    let room = open.saturating_sub(OTHER_DESCRIPTORS).max(open / 2).clamp(1, S3_CONNECTIONS_MAX);
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
 
 /// Serves until a signal asks to stop, then lets requests under way end.
 pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
@@ -53,6 +66,8 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     config.domains = gateway.s3_domains.clone();
     config.cluster_id = settings.fsid.clone();
     config.tls = gateway.s3_tls()?;
+    config.max_connections = s3_connections();
+    access_log::keep(&client, &config.access_log, &settings.name);
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, nbd = ?gateway.nbd, "serving");
     let images = nbd::exports(&client, settings.name.clone());
     let blocks = async {

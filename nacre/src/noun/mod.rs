@@ -1,5 +1,6 @@
 //! One file per noun of the command line.
 
+mod access_log;
 mod answer;
 pub(crate) mod auth;
 pub(crate) mod balancer;

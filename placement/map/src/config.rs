@@ -170,6 +170,12 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "for trying out S3 lifecycle rules: a day of theirs lasts so long; 0: a day",
     ),
+    setting(
+        "rgw_ops_log_file_path",
+        Kind::Text,
+        "",
+        "where gateways write a line for each S3 request: an absolute path, in which $name is the gateway's name; -: standard output; empty: nowhere",
+    ),
     setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
     setting(
         "rgw_s3_auth_use_sigv2",

@@ -10,6 +10,7 @@ pub mod garbage;
 pub mod health;
 pub mod ledger;
 pub mod load;
+pub mod mount;
 pub mod nbd;
 pub mod ports;
 pub mod run;

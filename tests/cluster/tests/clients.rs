@@ -1,9 +1,11 @@
-//! aws-cli, boto3, rclone, s3cmd and restic, as their packages install them: a round trip each, multipart included.
+//! aws-cli, boto3, minio-py, rclone, s3cmd, restic and s3fs, as their packages install them: a round trip each, multipart
+//! included.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests_cluster::clients::{client, must};
 use tests_cluster::content::{bytes, difference, sha256};
+use tests_cluster::mount::Mount;
 use tests_cluster::sections::Sections;
 use tests_cluster::{Cluster, Options, say};
 
@@ -71,7 +73,7 @@ fn aws(cluster: &Cluster) {
     aws("s3 rb s3://aws-cli");
 }
 
-fn boto3(cluster: &Cluster, script: &str) {
+fn python(cluster: &Cluster, script: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("py").join(script);
     let done = must(client(cluster, "python3").arg(script));
     done.out().lines().for_each(|line| say!("        {line}"));
@@ -150,22 +152,61 @@ fn restic(cluster: &Cluster) {
     assert!(check.contains("no errors were found"), "{check}");
 }
 
+/// What file systems do that objects do not: rename, append, truncate, modes, folders.
+fn s3fs(cluster: &Cluster) {
+    cluster.s3().make_bucket("s3fs");
+    let Some(mount) = Mount::new(cluster, "s3fs") else { return };
+    let at = |name: &str| mount.folder().join(name);
+    let big = bytes(5, 25 << 20);
+    write(&at("dir/sub/big"), &big);
+    same(&at("dir/sub/big"), &big);
+    write(&at("note"), b"one\n");
+    let appended = std::fs::OpenOptions::new().append(true).open(at("note"));
+    std::io::Write::write_all(&mut appended.expect("opened"), b"two\n").expect("appended");
+    same(&at("note"), b"one\ntwo\n");
+    std::fs::rename(at("dir/sub/big"), at("moved")).expect("renamed");
+    assert!(!at("dir/sub/big").exists(), "it was moved away");
+    same(&at("moved"), &big);
+    let file = std::fs::OpenOptions::new().write(true).open(at("moved")).expect("opened");
+    file.set_len(1000).expect("truncated");
+    drop(file);
+    same(&at("moved"), &big[..1000]);
+    let tree = folder(cluster, "s3fs-tree");
+    must(Command::new("cp").arg("-r").arg(&tree).arg(at("tree")));
+    same_folders(&tree, &at("tree"));
+    // What others see of it.
+    let keys = cluster.s3().list("s3fs");
+    assert_eq!(keys.keys().filter(|k| k.starts_with("tree/") && !k.ends_with('/')).count(), 9, "{keys:?}");
+    assert_eq!(cluster.s3().get("s3fs", "moved").as_deref(), Some(&big[..1000]));
+    std::fs::remove_dir_all(at("tree")).expect("removed");
+    std::fs::remove_dir(at("dir/sub")).expect("removed");
+    let left: Vec<String> = std::fs::read_dir(mount.folder())
+        .expect("listed")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(left.len(), 3, "dir, moved, note: {left:?}");
+}
+
 #[test]
 fn clients() {
     let cluster = Cluster::start("clients", Options { osd_size: "2G", ..Options::default() });
     let mut sections = Sections::new();
     sections.run("aws-cli: 70 MiB multipart, part copy, range, sync of a tree", || aws(&cluster));
     sections.run("boto3: default checksums, multipart, presign", || {
-        boto3(&cluster, "boto3_round_trip.py");
+        python(&cluster, "boto3_round_trip.py");
     });
     for (key, value) in [("rgw_lc_debug_interval", "2"), ("rgw_crypt_kms_keys", "first-key,second-key")] {
         cluster.nacre(&["config", "set", "gateway", key, value]).ok();
     }
     sections.run("boto3: object lock, forms, encryption, lifecycle", || {
-        boto3(&cluster, "boto3_features.py");
+        python(&cluster, "boto3_features.py");
+    });
+    sections.run("minio-py: streams in parts, compose, listings, versions, presign", || {
+        python(&cluster, "minio_round_trip.py");
     });
     sections.run("rclone: sync, check --download, copy back, server-side move, purge", || rclone(&cluster));
     sections.run("s3cmd: multipart, copy, recursive delete", || s3cmd(&cluster));
     sections.run("restic: two backups, check --read-data, restore, prune", || restic(&cluster));
+    sections.run("s3fs: write, append, rename, truncate, a tree", || s3fs(&cluster));
     sections.finish();
 }

@@ -27,6 +27,7 @@ const TOOLS: &[Tool] = &[
     tool("rclone", "rclone", Some("version")),
     tool("restic", "restic", Some("version")),
     tool("s3cmd", "s3cmd", Some("--version")),
+    tool("s3fs", "s3fs", Some("--version")),
     // Ceph's own placement, which ours is compared with on maps that are new in every run.
     tool("crushtool", "ceph-base", None),
     tool("osdmaptool", "ceph-base", Some("--version")),
@@ -95,8 +96,7 @@ fn missing_for_building() -> Vec<String> {
 /// One line per program that a result can depend on.
 fn print_versions(places: &Places) {
     let bin = places.venv().join("bin");
-    let python_line =
-        "import boto3, botocore; print('boto3', boto3.__version__, 'botocore', botocore.__version__)";
+    let python_line = "import boto3, botocore, minio; print('boto3', boto3.__version__, 'botocore', botocore.__version__, 'minio', minio.__version__)";
     let mut commands: Vec<Command> = Vec::new();
     let compilers = [("rustc", "--version"), ("c++", "--version")];
     for (program, arg) in

@@ -1,4 +1,4 @@
-//! aws-cli and boto3, from PyPI, in a virtual environment of our own under the cache folder.
+//! aws-cli, boto3, minio-py and rgwadmin, from PyPI, in a virtual environment of our own under the cache folder.
 //!
 //! An environment because Debian 12 refuses `pip install` outside of one (its "externally managed" marker), and
 //! because the versions in Debian are older than the default checksums that the tests are about.
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is installed. 1.36 of boto3 (1.37 of aws-cli) is where the SDKs began to send checksums by default.
-const REQUIREMENTS: &[&str] = &["awscli>=1.37", "boto3>=1.36"];
+const REQUIREMENTS: &[&str] = &["awscli>=1.37", "boto3>=1.36", "minio>=7.2", "rgwadmin>=2.4"];
 
 /// Written last: an environment without it was interrupted and is made anew.
 const STAMP: &str = "nacre-requirements.txt";

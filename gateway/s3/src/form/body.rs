@@ -5,11 +5,10 @@ use super::parser::{Parser, Piece, boundary_of};
 use crate::body::{MAX_BODY_BYTES, PutBody};
 use crate::checksum::{Digest, Requested, Source, expected_of_headers};
 use crate::error::{Code, S3Error};
-use crate::request::Request;
+use crate::request::{Request, RequestBody};
 use crate::storage::{Body, BodySummary};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use hyper::body::Incoming;
 use md5::{Digest as _, Md5};
 
 /// All fields before the file together, bytes. (S3 takes 20,000.)
@@ -21,7 +20,7 @@ const TAIL_BYTES_MAX: u64 = 64 * 1024;
 
 /// A form whose file is yet to come.
 pub(crate) struct FormBody {
-    incoming: PutBody<Incoming>,
+    incoming: PutBody<RequestBody>,
     parser: Parser,
     /// The least and the most bytes.
     range: (u64, u64),

@@ -68,8 +68,9 @@ async fn serve<R: Rados, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     way: Way,
     stop: impl Future<Output = ()> + Send,
 ) {
+    let door = gateway.clone();
     let service = service_fn(move |request| {
-        let gateway = gateway.clone();
+        let gateway = door.clone();
         // Boxed, since the connection must stay movable to give back its socket.
         Box::pin(async move { Ok::<_, Infallible>(gateway.handle(request, way).await) })
     });
@@ -94,8 +95,21 @@ async fn serve<R: Rados, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     if let Err(e) = outcome {
         // The client's doing, as a rule: it went away, or it does not speak HTTP.
         tracing::debug!("a connection ended: {e}");
+        if let Some(status) = told_by_hyper(&e) {
+            gateway.unreadable(way, status);
+        }
     }
     linger(connection.into_parts().io.into_inner()).await;
+}
+
+/// What hyper answers by itself to a head that it cannot read, without a document; none where it only hangs up.
+fn told_by_hyper(e: &hyper::Error) -> Option<u16> {
+    match () {
+        () if e.is_parse_too_large() => Some(431),
+        () if e.is_parse_version_h2() => None,
+        () if e.is_parse() => Some(400),
+        () => None,
+    }
 }
 
 /// Closes our side first and reads on for a while: closing with unread bytes in the socket would send a reset,

@@ -2,11 +2,12 @@
 
 use super::cross_origin::{self, CrossOrigin};
 use super::target::{Target, bucket_of_host};
+use crate::access_log::{AccessLog, Entry, Leaving};
 use crate::admin_ops;
 use crate::auth::{self, Claim, KeyCache, Subject};
 use crate::error::{Code, S3Error};
-use crate::request::{Request, Sender, Way};
-use crate::response::{self, Response};
+use crate::request::{Request, RequestBody, Sender, Way};
+use crate::response::{self, Response, ResponseBody};
 use crate::storage::Storage;
 use crate::uri::Query;
 use crate::verbs;
@@ -30,6 +31,7 @@ pub(crate) struct Gateway<R: Rados> {
     domains: Vec<String>,
     sigv2: Arc<AtomicBool>,
     pub(crate) keys: KeyCache,
+    access_log: Arc<AccessLog>,
     next_request: AtomicU64,
 }
 
@@ -40,6 +42,7 @@ impl<R: Rados> Gateway<R> {
         region: String,
         sigv2: Arc<AtomicBool>,
         cluster_id: String,
+        access_log: Arc<AccessLog>,
     ) -> Gateway<R> {
         // Only so that the ids of two runs differ; the time of day will do where there is no entropy.
         let start = getrandom::u64().unwrap_or_else(|_| storage.rados().now().0);
@@ -50,6 +53,7 @@ impl<R: Rados> Gateway<R> {
             domains,
             sigv2,
             keys: KeyCache::default(),
+            access_log,
             next_request: AtomicU64::new(start),
         }
     }
@@ -69,33 +73,75 @@ impl<R: Rados> Gateway<R> {
         Err(S3Error::with_message(Code::InvalidRequest, message))
     }
 
+    /// Notes that somebody sent what is no HTTP, and was told `status`.
+    pub(super) fn unreadable(&self, way: Way, status: u16) {
+        self.entry(&self.next_id(), way).unreadable(status);
+    }
+
+    fn next_id(&self) -> String {
+        format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn entry(&self, id: &str, way: Way) -> Entry {
+        Entry::begin(&self.access_log, id, way.peer, self.storage.rados().now())
+    }
+
+    /// Answers a request and sees to its line in the access log.
+    pub(super) async fn handle(
+        &self,
+        request: http::Request<Incoming>,
+        way: Way,
+    ) -> http::Response<Leaving<ResponseBody>> {
+        let id = self.next_id();
+        if request.uri().path() == HEALTH_PATH {
+            // Several a second, from every load balancer: no news.
+            return Entry::default().answered(self.dressed(health(request.method()), &id));
+        }
+        let mut entry = self.entry(&id, way);
+        if entry.is_kept() {
+            let target =
+                Target::of(host_of(request.headers(), request.uri()), request.uri().path(), &self.domains);
+            let administers = self.administers(request.headers(), request.uri());
+            entry.head(&request, target.ok().as_ref(), administers);
+        }
+        let response = self.respond(request, way, &id, &mut entry).await;
+        entry.answered(response)
+    }
+
+    /// An answer with the headers that all have.
+    fn dressed(&self, mut response: Response, id: &str) -> Response {
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(id) {
+            headers.insert(HeaderName::from_static("x-amz-request-id"), value);
+        }
+        headers.insert(http::header::SERVER, HeaderValue::from_static("Nacre"));
+        response
+    }
+
     /// Answers a request; whatever is wrong becomes an S3 error.
-    pub(super) async fn handle(&self, request: http::Request<Incoming>, way: Way) -> Response {
-        let id = format!("{:016X}", self.next_request.fetch_add(1, Ordering::Relaxed));
+    async fn respond(
+        &self,
+        request: http::Request<Incoming>,
+        way: Way,
+        id: &str,
+        entry: &mut Entry,
+    ) -> Response {
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
         let administers = self.administers(request.headers(), request.uri());
         let close = confuses_its_client(&request);
         let cross_origin = self.cross_origin(&request);
-        let mut response = if path == HEALTH_PATH {
-            health(request.method())
-        } else {
-            match self.answer(request, way).await {
-                Ok(response) => response,
-                Err(e) => {
-                    if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
-                        tracing::warn!(request = id, "{e}");
-                    } else {
-                        tracing::debug!(request = id, "{e}");
-                    }
-                    if administers {
-                        admin_ops::error(&e, &id, head)
-                    } else {
-                        response::error(&e, &path, &id, head)
-                    }
-                }
+        let answered = self.answer(entry.counts(request), way, entry).await;
+        let response = answered.unwrap_or_else(|e| {
+            entry.refused(e.code().name());
+            if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
+                tracing::warn!(request = id, "{e}");
+            } else {
+                tracing::debug!(request = id, "{e}");
             }
-        };
+            if administers { admin_ops::error(&e, id, head) } else { response::error(&e, &path, id, head) }
+        });
+        let mut response = self.dressed(response, id);
         if let Some(asked) = cross_origin {
             match asked.judge(self).await {
                 Ok(Some(allowed)) => cross_origin::add(response.headers_mut(), &allowed),
@@ -103,13 +149,8 @@ impl<R: Rados> Gateway<R> {
                 Err(e) => tracing::warn!(request = id, "cross-origin rules: {e}"),
             }
         }
-        let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            headers.insert(HeaderName::from_static("x-amz-request-id"), value);
-        }
-        headers.insert(http::header::SERVER, HeaderValue::from_static("Nacre"));
         if close {
-            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -131,8 +172,14 @@ impl<R: Rados> Gateway<R> {
             .filter(|_| request.method() != Method::OPTIONS || !told_nothing(request.headers()))
     }
 
-    async fn answer(&self, request: http::Request<Incoming>, way: Way) -> Result<Response, S3Error> {
+    async fn answer(
+        &self,
+        request: http::Request<RequestBody>,
+        way: Way,
+        entry: &mut Entry,
+    ) -> Result<Response, S3Error> {
         let (parts, incoming) = request.into_parts();
+        check_host(&parts.headers, &parts.uri)?;
         let head_bytes: usize =
             parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if head_bytes > MAX_HEAD_BYTES {
@@ -166,7 +213,9 @@ impl<R: Rados> Gateway<R> {
             );
             return verbs::dispatch(self, request).await;
         };
-        self.check_sigv2(matches!(claim, Claim::V2(_)))?;
+        let is_v2 = matches!(claim, Claim::V2(_));
+        entry.claims(if is_v2 { "v2" } else { "v4" }, claim.access_key());
+        self.check_sigv2(is_v2)?;
         let credential = self.storage.lookup_access_key(claim.access_key()).await?.ok_or_else(|| {
             S3Error::new(Code::InvalidAccessKeyId).field("AWSAccessKeyId", claim.access_key())
         })?;
@@ -207,6 +256,17 @@ fn host_of<'a>(headers: &'a http::HeaderMap, uri: &'a http::Uri) -> &'a str {
 /// Whether a preflight does not say which method it is about.
 fn told_nothing(headers: &http::HeaderMap) -> bool {
     !headers.contains_key("access-control-request-method")
+}
+
+/// Whether a request names one host only: what is in front of the gateway may go by the other name. `BadRequest`.
+fn check_host(headers: &http::HeaderMap, uri: &http::Uri) -> Result<(), S3Error> {
+    let mut named = headers.get_all(http::header::HOST).iter();
+    let host = named.next();
+    let another = uri.authority().zip(host).is_some_and(|(a, host)| a.as_str().as_bytes() != host.as_bytes());
+    if named.next().is_some() || another {
+        return Err(S3Error::with_message(Code::BadRequest, "The request names more than one host."));
+    }
+    Ok(())
 }
 
 /// Whether a request wants a `100 Continue` for a body of no bytes: aws-cli and boto3 send this with empty files. There

@@ -31,8 +31,17 @@ pub async fn serve<R: Rados>(
     storage: Storage<R>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let S3Config { listener, domains, tls, sigv2, region, cluster_id, max_connections, shutdown_grace } =
-        config;
+    let S3Config {
+        listener,
+        domains,
+        tls,
+        sigv2,
+        region,
+        access_log,
+        cluster_id,
+        max_connections,
+        shutdown_grace,
+    } = config;
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn({
         let (storage, stopping) = (storage.clone(), stopping.clone());
@@ -48,7 +57,7 @@ pub async fn serve<R: Rados>(
             }
         }
     });
-    let gateway = Arc::new(Gateway::new(storage, domains, region, sigv2, cluster_id));
+    let gateway = Arc::new(Gateway::new(storage, domains, region, sigv2, cluster_id, access_log.clone()));
     let secured = tls.as_ref().map(S3Tls::current);
     let follow = async {
         match tls {
@@ -91,6 +100,7 @@ pub async fn serve<R: Rados>(
         tracing::warn!("requests did not end within {shutdown_grace:?} of the shutdown and are cut off");
     }
     connections.shutdown().await;
+    access_log.settle();
     Ok(())
 }
 

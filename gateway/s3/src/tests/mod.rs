@@ -1,6 +1,7 @@
 //! The whole gateway over a map in memory, driven over TCP.
 
 mod access_evasion_test;
+mod access_log_test;
 mod access_test;
 mod admin_ops_test;
 mod auth_test;
@@ -9,6 +10,7 @@ mod bucket_test;
 mod checksum_test;
 mod client;
 mod conditions_test;
+mod confusion_test;
 mod copy_test;
 mod disconnect_test;
 mod encryption_test;
@@ -19,6 +21,7 @@ mod multipart_test;
 mod object_lock_test;
 mod object_test;
 mod post_test;
+mod replay_test;
 mod slow_test;
 mod storage_class_test;
 mod tagging_test;

@@ -1,6 +1,7 @@
 //! A gateway on a port of its own, with two users.
 
 use super::client::{Answer, Call};
+use crate::access_log::AccessLog;
 use crate::config::S3Config;
 use crate::storage::{Secret, Storage, StorageConfig};
 use gateway_client::MemoryRados;
@@ -16,6 +17,7 @@ pub(super) struct World {
     pub(super) address: SocketAddr,
     pub(super) rados: MemoryRados,
     pub(super) sigv2: Arc<AtomicBool>,
+    pub(super) access_log: Arc<AccessLog>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -42,12 +44,12 @@ impl World {
         let address = listener.local_addr().unwrap();
         let mut config = S3Config::new(listener);
         config.domains.push("s3.test".into());
-        let sigv2 = config.sigv2.clone();
+        let (sigv2, access_log) = (config.sigv2.clone(), config.access_log.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(crate::serve(config, storage, async {
             let _ = stopped.await;
         }));
-        let world = World { address, rados, sigv2, stop: Some(stop), server: Some(server) };
+        let world = World { address, rados, sigv2, access_log, stop: Some(stop), server: Some(server) };
         assert_eq!(world.send("PUT", "/bucket").await.status, 200);
         world
     }

@@ -109,7 +109,7 @@ async fn vouch<R: Rados>(
     if credential.user.suspended {
         return Err(Code::UserSuspended.into());
     }
-    rq.credential = Some(credential);
+    rq.is_from(credential);
     let unreadable =
         || S3Error::with_message(Code::InvalidPolicyDocument, "Invalid Policy: Invalid Base64 Encoding.");
     let text: Vec<u8> = policy.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
