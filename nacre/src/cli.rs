@@ -344,10 +344,66 @@ pub(crate) enum ImageCommand {
         /// As POOL/NAME.
         image: String,
     },
+    /// Snapshots of images.
+    Snap {
+        #[command(subcommand)]
+        command: ImageSnapCommand,
+    },
+    /// Make an image that begins as a protected snapshot is, and takes no space until it is written.
+    Clone {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
+        /// The new image, as POOL/NAME.
+        image: String,
+    },
+    /// Copy into a clone what it has of its parent, so that it needs that no more.
+    Flatten {
+        /// As POOL/NAME.
+        image: String,
+    },
+    /// The clones of a snapshot.
+    Children {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
     /// The lines with which QEMU, libvirt, Proxmox and nbd-client use an image.
     Map {
         /// As POOL/NAME.
         image: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ImageSnapCommand {
+    /// Keep what an image is now, in use or not. Read it as the export POOL/NAME@SNAPSHOT.
+    Create {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// The snapshots of an image.
+    Ls {
+        /// As POOL/NAME.
+        image: String,
+    },
+    /// Let a snapshot go.
+    Rm {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// Make an image that nobody has open what it was at a snapshot.
+    Rollback {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// Guard a snapshot against removal, so that it can be cloned.
+    Protect {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// Guard it no longer.
+    Unprotect {
+        /// As POOL/NAME@SNAPSHOT.
+        snapshot: String,
     },
 }
 

@@ -40,6 +40,7 @@ errnos! {
     ENOTEMPTY = 39, "not empty";
     ENODATA = 61, "no such attribute";
     EOVERFLOW = 75, "value too large";
+    EOLDSNAPC = 85, "there are snapshots that the writer does not know of";
     EOPNOTSUPP = 95, "operation not supported";
     ETIMEDOUT = 110, "timed out";
     ESTALE = 116, "stale generation";

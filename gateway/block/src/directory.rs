@@ -112,6 +112,18 @@ impl<R: Rados> Directory<'_, R> {
         from_bytes(value.clone()).map_err(|_| self.damaged(&by_name))
     }
 
+    /// The name of an image; none if it has none (yet, or any more).
+    pub(crate) async fn name(&self, id: &str) -> Result<Option<String>, BlockError> {
+        let by_id = row(BY_ID, id);
+        let results = match self.run(vec![Op::OmapGet { keys: vec![key(&by_id)] }]).await {
+            Err(e) if e.code == Errno::ENOENT && e.step.is_some() => return Ok(None),
+            other => other?,
+        };
+        let [OpResult::Rows(page)] = &results[..] else { return Err(self.damaged(&by_id)) };
+        let value = page.rows.first().map(|(_, value)| value.clone());
+        value.map(from_bytes).transpose().map_err(|_| self.damaged(&by_id))
+    }
+
     /// All images, by name: (name, id).
     pub(crate) async fn list(&self) -> Result<Vec<(String, String)>, BlockError> {
         let mut all = Vec::new();

@@ -18,6 +18,50 @@ pub enum BlockError {
         /// POOL/NAME.
         image: String,
     },
+    /// No snapshot of that name.
+    #[error("there is no snapshot {snapshot}; `nacre image snap ls` shows them")]
+    NoSuchSnapshot {
+        /// POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// The image has a snapshot of that name.
+    #[error("the snapshot {snapshot} exists already")]
+    SnapshotExists {
+        /// POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// The snapshot is guarded against removal.
+    #[error("the snapshot {snapshot} is protected; `nacre image snap unprotect` it first")]
+    Protected {
+        /// POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// Only what cannot go away may be cloned.
+    #[error(
+        "the snapshot {snapshot} is not protected, so it cannot be cloned; `nacre image snap protect` it first"
+    )]
+    NotProtected {
+        /// POOL/NAME@SNAPSHOT.
+        snapshot: String,
+    },
+    /// Clones read from it.
+    #[error(
+        "the snapshot {snapshot} has {count} clones (`nacre image children` shows them); flatten or remove them first"
+    )]
+    HasChildren {
+        /// POOL/NAME@SNAPSHOT.
+        snapshot: String,
+        /// How many.
+        count: usize,
+    },
+    /// An image cannot go before its snapshots.
+    #[error("the image {image} has {count} snapshots (`nacre image snap ls` shows them); remove them first")]
+    HasSnapshots {
+        /// POOL/NAME.
+        image: String,
+        /// How many.
+        count: usize,
+    },
     /// Somebody else has it open for writing.
     #[error("the image {image} is in use by {owner}; disconnect its clients there first")]
     InUse {
@@ -98,9 +142,14 @@ impl BlockError {
     /// The nearest errno, for protocols that only have numbers.
     pub fn code(&self) -> Errno {
         match self {
-            BlockError::NoSuchImage { .. } => Errno::ENOENT,
-            BlockError::Exists { .. } => Errno::EEXIST,
-            BlockError::InUse { .. } | BlockError::Changed { .. } => Errno::EBUSY,
+            BlockError::NoSuchImage { .. } | BlockError::NoSuchSnapshot { .. } => Errno::ENOENT,
+            BlockError::Exists { .. } | BlockError::SnapshotExists { .. } => Errno::EEXIST,
+            BlockError::InUse { .. }
+            | BlockError::Changed { .. }
+            | BlockError::Protected { .. }
+            | BlockError::HasChildren { .. } => Errno::EBUSY,
+            BlockError::NotProtected { .. } => Errno::EINVAL,
+            BlockError::HasSnapshots { .. } => Errno::ENOTEMPTY,
             BlockError::Fenced { .. } => Errno::ESTALE,
             BlockError::ReadOnly { .. } => Errno::EPERM,
             BlockError::OutOfRange { .. } | BlockError::Invalid(_) | BlockError::WouldShrink { .. } => {

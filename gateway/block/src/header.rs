@@ -2,6 +2,7 @@
 
 use crate::error::BlockError;
 use crate::layout::{Layout, SIZE_BYTES_MAX};
+use crate::snapshot::{self, Parent, Snapshot};
 use bytes::Bytes;
 use osd_object::Op;
 use osd_object::op::Compare;
@@ -11,13 +12,14 @@ use stdx::time::WallTime;
 
 pub(crate) const SIZE: &str = "size";
 pub(crate) const STATE: &str = "nacre_image";
+pub(crate) const PARENT: &str = "nacre_parent";
 
-/// RBD's feature bits: the image has a parent or children.
+/// RBD's feature bits: the image has a parent.
 pub(crate) const FEATURE_LAYERING: u64 = 1;
 /// One writer at a time holds a lock.
 pub(crate) const FEATURE_EXCLUSIVE_LOCK: u64 = 4;
 /// What this build understands.
-pub(crate) const FEATURES_KNOWN: u64 = FEATURE_EXCLUSIVE_LOCK;
+pub(crate) const FEATURES_KNOWN: u64 = FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING;
 
 /// An image's properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,10 @@ pub struct Header {
     pub created: WallTime,
     /// A shrink that is not complete.
     pub pending: Option<PendingTrim>,
+    /// Its snapshots, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// What it is a clone of.
+    pub parent: Option<Parent>,
 }
 
 /// Data of bytes `from .. to` is still to be removed, before the image may grow again.
@@ -83,7 +89,7 @@ impl Header {
             seconds: u32::try_from(self.created.seconds()).unwrap_or(u32::MAX),
             nanos: (self.created.0 % 1_000_000_000) as u32,
         };
-        vec![
+        let mut rows = vec![
             (key(SIZE), to_bytes(&self.size)),
             (key("order"), to_bytes(&self.layout.order())),
             (key("features"), to_bytes(&self.features)),
@@ -91,7 +97,10 @@ impl Header {
             (key("snap_seq"), to_bytes(&self.snap_seq)),
             (key("create_timestamp"), to_bytes(&created)),
             (key(STATE), State::bytes(self.pending)),
-        ]
+        ];
+        rows.extend(self.parent.as_ref().map(|parent| (key(PARENT), to_bytes(parent))));
+        rows.extend(self.snapshots.iter().map(|s| (key(&Snapshot::row(s.id)), to_bytes(s))));
+        rows
     }
 
     /// Reads the rows back. `Damaged` names the row; `Unsupported` if this build must not touch the image.
@@ -106,8 +115,7 @@ impl Header {
         }
         let features: u64 = value(rows, "features").ok_or_else(|| damaged("features"))?;
         let snap_seq: u64 = value(rows, "snap_seq").ok_or_else(|| damaged("snap_seq"))?;
-        // An image with snapshots must not be written by who would not preserve them.
-        let unknown = features & !FEATURES_KNOWN | if snap_seq != 0 { FEATURE_LAYERING } else { 0 };
+        let unknown = features & !FEATURES_KNOWN;
         if unknown != 0 {
             return Err(BlockError::Unsupported { image: image.to_string(), features: unknown });
         }
@@ -115,7 +123,15 @@ impl Header {
         let size: u64 = value(rows, SIZE).ok_or_else(|| damaged(SIZE))?;
         let created: Utime = value(rows, "create_timestamp").ok_or_else(|| damaged("create_timestamp"))?;
         let state: State = value(rows, STATE).ok_or_else(|| damaged(STATE))?;
+        let (snapshots, _) = snapshot::from_rows(object, rows)?;
+        let parent = match rows.get(PARENT.as_bytes()) {
+            Some(row) => Some(from_bytes(row.clone()).map_err(|_| damaged(PARENT))?),
+            None if features & FEATURE_LAYERING != 0 => return Err(damaged(PARENT)),
+            None => None,
+        };
         Ok(Header {
+            snapshots,
+            parent,
             size: if size <= SIZE_BYTES_MAX { size } else { return Err(damaged(SIZE)) },
             layout: Layout::new(order).map_err(|_| damaged("order"))?,
             features,
@@ -148,11 +164,26 @@ mod tests {
         Header {
             size: 10 << 30,
             layout: Layout::new(22).unwrap(),
-            features: FEATURE_EXCLUSIVE_LOCK,
+            features: FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING,
             data_prefix: "rbd_data.1f".into(),
             snap_seq: 0,
             created: WallTime(1_700_000_000_000_000_123),
             pending: Some(PendingTrim { from: 1, to: 2 }),
+            snapshots: vec![Snapshot {
+                id: osd_object::SnapId(5),
+                name: "monday".into(),
+                size: 512,
+                created: WallTime(7),
+                protected: true,
+                removing: false,
+                parent: None,
+            }],
+            parent: Some(Parent {
+                pool: "rbd".into(),
+                image: "2a".into(),
+                snap: osd_object::SnapId(3),
+                overlap: 1024,
+            }),
         }
     }
     fn rows(h: &Header) -> BTreeMap<Bytes, Bytes> {
@@ -178,10 +209,7 @@ mod tests {
             without.insert(key(row), whole.slice(..whole.len() - 1));
             assert!(Header::from_rows("rbd/a", "o", &without).is_err(), "{row} cut");
         }
-        let snapped = Header { snap_seq: 3, ..sample() };
-        let error = Header::from_rows("rbd/a", "o", &rows(&snapped)).unwrap_err();
-        assert!(matches!(error, BlockError::Unsupported { .. }), "{error}");
-        let newer = Header { features: 4 | 64, ..sample() };
+        let newer = Header { features: 1 | 4 | 64, ..sample() };
         let error = Header::from_rows("rbd/a", "o", &rows(&newer)).unwrap_err();
         assert!(matches!(error, BlockError::Unsupported { features: 64, .. }), "{error}");
     }

@@ -1,7 +1,7 @@
 //! An open image: ranges of bytes in, ranges of bytes out.
 
+use crate::below::Below;
 use crate::error::BlockError;
-use crate::header::Header;
 use crate::layout::{Layout, OP_BYTES_MAX, Piece};
 use crate::object::Objects;
 use crate::tenure::LockObject;
@@ -65,11 +65,17 @@ pub struct Image<R: Rados> {
     lock: LockObject<R>,
     layout: Layout,
     size: AtomicU64,
+    below: Option<Below<R>>,
 }
 
 impl<R: Rados> Image<R> {
-    pub(crate) fn new(objects: Objects<R>, lock: LockObject<R>, header: &Header) -> Image<R> {
-        Image { objects, lock, layout: header.layout, size: AtomicU64::new(header.size) }
+    pub(crate) fn new(
+        objects: Objects<R>,
+        lock: LockObject<R>,
+        (layout, size): (Layout, u64),
+        below: Option<Below<R>>,
+    ) -> Image<R> {
+        Image { objects, lock, layout, size: AtomicU64::new(size), below }
     }
 
     /// POOL/NAME, as it was opened.
@@ -110,15 +116,113 @@ impl<R: Rados> Image<R> {
         let pieces: Vec<Piece> = self.layout.pieces(offset, len).collect();
         let mut all = Vec::with_capacity(pieces.len());
         for batch in pieces.chunks(AT_ONCE) {
-            let reads = batch.iter().map(|p| self.objects.read(p.object, p.offset, p.len));
-            for (piece, data) in batch.iter().zip(try_join_all(reads).await?) {
-                let data = data.unwrap_or_default();
-                let rest = piece.len - data.len() as u64;
-                push(&mut all, ReadExtent::Data(data));
-                push(&mut all, ReadExtent::Hole(rest));
+            let reads = batch.iter().map(|p| self.read_piece(p));
+            for extent in try_join_all(reads).await?.into_iter().flatten() {
+                push(&mut all, extent);
             }
         }
         Ok(all)
+    }
+
+    async fn read_piece(&self, piece: &Piece) -> Result<Vec<ReadExtent>, BlockError> {
+        let data = match (self.objects.read(piece.object, piece.offset, piece.len).await?, &self.below) {
+            (None, Some(below)) => return below.read(self.place(piece), piece.len).await,
+            (data, _) => data.unwrap_or_default(),
+        };
+        let rest = piece.len - data.len() as u64;
+        Ok(vec![ReadExtent::Data(data), ReadExtent::Hole(rest)])
+    }
+
+    /// Where a piece of an object lies in the image.
+    fn place(&self, piece: &Piece) -> u64 {
+        piece.object * self.layout.object_bytes() + piece.offset
+    }
+
+    /// The parent, if bytes of an object may still be its.
+    fn below_object(&self, object: u64) -> Option<(&Below<R>, u64, u64)> {
+        let bytes = self.layout.object_bytes();
+        let below = self.below.as_ref()?;
+        let within = below.within(object * bytes, bytes);
+        (within > 0).then_some((below, object * bytes, within))
+    }
+
+    /// An object of a clone gets the bytes that it has of the parent, if it has none of its own. One that would be all
+    /// zeros is not made.
+    pub(crate) async fn copy_up(&self, object: u64) -> Result<(), BlockError> {
+        let Some((below, offset, len)) = self.below_object(object) else { return Ok(()) };
+        if self.objects.extent(object).await?.is_some() {
+            return Ok(());
+        }
+        match below.bytes(offset, len).await? {
+            Some(data) => self.objects.make(object, data).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Changes an object that must first have all that it shows.
+    async fn change_whole<F: Future<Output = Result<bool, BlockError>>>(
+        &self,
+        object: u64,
+        change: impl Fn() -> F,
+    ) -> Result<(), BlockError> {
+        if change().await? {
+            return Ok(());
+        }
+        let Some((below, offset, len)) = self.below_object(object) else { return Ok(()) };
+        let data = below.bytes(offset, len).await?.unwrap_or_default();
+        self.objects.make(object, data).await?;
+        change().await.map(drop)
+    }
+
+    async fn write_piece(&self, p: &Piece, data: Bytes) -> Result<(), BlockError> {
+        match self.below_object(p.object) {
+            // Nothing of the parent is left to be seen in it.
+            Some((_, _, within)) if p.offset == 0 && p.len >= within => {}
+            Some(_) => {
+                let write = || self.objects.write_existing(p.object, p.offset, data.clone());
+                return self.change_whole(p.object, write).await;
+            }
+            None => {}
+        }
+        self.objects.write(p.object, p.offset, data).await
+    }
+
+    async fn clear_piece(&self, p: &Piece, to_end: bool) -> Result<(), BlockError> {
+        let Some((_, _, within)) = self.below_object(p.object) else {
+            return self.objects.clear(p.object, p.offset, p.len, to_end).await;
+        };
+        if p.offset == 0 && (to_end || p.len >= within) {
+            // It stays, empty, and hides the parent. What it may have had behind the cleared range goes on to be there.
+            return match to_end {
+                true => self.objects.empty(p.object).await,
+                false => self.objects.write_zero(p.object, p.len).await,
+            };
+        }
+        self.change_whole(p.object, || self.objects.clear_existing(p.object, p.offset, p.len, to_end)).await
+    }
+
+    /// An object becomes what it was at a snapshot.
+    pub(crate) async fn roll_back(&self, object: u64, snap: osd_object::SnapId) -> Result<(), BlockError> {
+        if self.objects.haunted() && self.below_object(object).is_some() {
+            return Err(BlockError::Invalid(format!(
+                "{} was not closed in order by its last user, and is a clone; flatten it, or clone the snapshot instead",
+                self.label()
+            )));
+        }
+        self.objects.roll_back(object, snap).await
+    }
+
+    /// Learns what its writes have to say of snapshots.
+    pub(crate) async fn learn(&self) -> Result<(), BlockError> {
+        let o = &self.objects;
+        o.knowledge.renew(&o.rados, &o.pool, &o.header, None).await
+    }
+
+    /// Nothing of the parent counts beyond this any more.
+    pub(crate) fn cut_below(&self, size: u64) {
+        if let Some(below) = &self.below {
+            below.shrink(size);
+        }
     }
 
     /// Writes at any byte. Durable on every in-sync replica when it returns. After an error any part of it may
@@ -128,7 +232,7 @@ impl<R: Rados> Image<R> {
         let pieces = self.layout.pieces(offset, data.len() as u64);
         self.each(pieces, |p| {
             let part = data.slice(p.at as usize..(p.at + p.len) as usize);
-            self.objects.write(p.object, p.offset, part)
+            async move { self.write_piece(&p, part).await }
         })
         .await
     }
@@ -141,8 +245,11 @@ impl<R: Rados> Image<R> {
             ZeroMode::Allocate => {
                 let zeros = Bytes::from(vec![0; OP_BYTES_MAX.min(len) as usize]);
                 let pieces = self.layout.pieces(offset, len);
-                self.each(pieces, |p| self.objects.write(p.object, p.offset, zeros.slice(..p.len as usize)))
-                    .await
+                self.each(pieces, |p| {
+                    let zeros = zeros.slice(..p.len as usize);
+                    async move { self.write_piece(&p, zeros).await }
+                })
+                .await
             }
         }
     }
@@ -158,7 +265,7 @@ impl<R: Rados> Image<R> {
             let end = p.offset + p.len;
             // The image's end ends its last object too.
             let to_end = end == bytes || p.object * bytes + end == size;
-            self.objects.clear(p.object, p.offset, p.len, to_end)
+            async move { self.clear_piece(&p, to_end).await }
         })
         .await
     }
@@ -184,12 +291,10 @@ impl<R: Rados> Image<R> {
         };
         let mut kinds = 0;
         for batch in pieces.chunks(AT_ONCE) {
-            let sizes = try_join_all(batch.iter().map(|p| self.objects.extent(p.object))).await?;
-            for (p, size) in batch.iter().zip(sizes) {
-                let stored = size.saturating_sub(p.offset).min(p.len);
-                add(stored, false);
-                add(p.len - stored, true);
-                kinds |= u8::from(stored > 0) | u8::from(stored < p.len) << 1;
+            let known = try_join_all(batch.iter().map(|p| self.piece_extents(p))).await?;
+            for extent in known.into_iter().flatten().filter(|e| e.len > 0) {
+                add(extent.len, extent.hole);
+                kinds |= if extent.hole { 2 } else { 1 };
             }
             if first_only && kinds == 3 {
                 break;
@@ -201,20 +306,38 @@ impl<R: Rados> Image<R> {
         Ok(all)
     }
 
-    /// Objects that exist and bytes up to their ends, summed: an upper bound of what one copy takes.
-    pub(crate) async fn stored(&self) -> Result<(u64, u64), BlockError> {
-        let (mut objects, mut bytes) = (0, 0);
+    async fn piece_extents(&self, piece: &Piece) -> Result<Vec<Extent>, BlockError> {
+        let size = match (self.objects.extent(piece.object).await?, &self.below) {
+            (None, Some(below)) => return below.extents(self.place(piece), piece.len).await,
+            (size, _) => size.unwrap_or(0),
+        };
+        let stored = size.saturating_sub(piece.offset).min(piece.len);
+        Ok(vec![Extent { len: stored, hole: false }, Extent { len: piece.len - stored, hole: true }])
+    }
+
+    /// Objects that exist, bytes up to their ends, and bytes that only snapshots still have, summed: an upper bound of
+    /// what one copy takes.
+    pub(crate) async fn stored(&self, snapshots: bool) -> Result<(u64, u64, u64), BlockError> {
+        let (mut objects, mut bytes, mut kept) = (0, 0, 0);
         let count = self.layout.objects(self.size());
         let mut first = 0;
         while first < count {
             let last = count.min(first + 2 * AT_ONCE as u64);
-            for size in try_join_all((first..last).map(|o| self.objects.extent(o))).await? {
-                objects += u64::from(size > 0);
-                bytes += size;
+            if snapshots {
+                for (size, old) in try_join_all((first..last).map(|o| self.objects.kept(o))).await? {
+                    objects += u64::from(size > 0);
+                    bytes += size;
+                    kept += old;
+                }
+            } else {
+                for size in try_join_all((first..last).map(|o| self.objects.extent(o))).await? {
+                    objects += u64::from(size.unwrap_or(0) > 0);
+                    bytes += size.unwrap_or(0);
+                }
             }
             first = last;
         }
-        Ok((objects, bytes))
+        Ok((objects, bytes, kept))
     }
 
     /// Removes all data of bytes `from .. to`, which nobody may use any more.
@@ -268,7 +391,7 @@ impl<R: Rados> Image<R> {
 }
 
 /// Appends an extent, joined with a hole before it.
-fn push(all: &mut Vec<ReadExtent>, next: ReadExtent) {
+pub(crate) fn push(all: &mut Vec<ReadExtent>, next: ReadExtent) {
     match (all.last_mut(), &next) {
         _ if next.is_empty() => {}
         (Some(ReadExtent::Hole(a)), ReadExtent::Hole(b)) => *a += b,

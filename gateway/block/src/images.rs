@@ -1,18 +1,21 @@
 //! The images of a pool: making, finding, changing and removing them.
 
+use crate::below::Below;
 use crate::directory::Directory;
 use crate::error::BlockError;
 use crate::fence::Marked;
 use crate::header::{self, FEATURE_EXCLUSIVE_LOCK, Header, PendingTrim, SIZE, STATE, State};
 use crate::image::Image;
+use crate::knowledge::{Knowledge, rows_of};
 use crate::layout::Layout;
 use crate::name;
 use crate::object::Objects;
+use crate::snapshot::{Parent, Snapshot, split_snapshot};
 use crate::tenure::LockObject;
+use futures_util::future::BoxFuture;
 use gateway_client::{OpError, Rados};
 use osd_class::lock::{Holder, assert_held};
-use osd_object::{AllocHint, ObjectName, OmapRange, Op, OpResult};
-use std::collections::BTreeMap;
+use osd_object::{AllocHint, ObjectName, Op, OpResult};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -27,8 +30,8 @@ const MAKING_MAX: Duration = Duration::from_secs(3600);
 /// The images of one pool. Cheap to clone.
 #[derive(Clone)]
 pub struct Images<R> {
-    rados: R,
-    pool: String,
+    pub(crate) rados: R,
+    pub(crate) pool: String,
     lease: Duration,
 }
 
@@ -63,6 +66,8 @@ pub struct Usage {
     pub used: u64,
     /// Objects that hold data.
     pub objects: u64,
+    /// Bytes that only its snapshots still have.
+    pub kept: u64,
 }
 
 impl<R: Rados> Images<R> {
@@ -79,10 +84,10 @@ impl<R: Rados> Images<R> {
         &self.pool
     }
 
-    fn label(&self, image: &str) -> String {
+    pub(crate) fn label(&self, image: &str) -> String {
         format!("{}/{image}", self.pool)
     }
-    fn directory(&self) -> Directory<'_, R> {
+    pub(crate) fn directory(&self) -> Directory<'_, R> {
         Directory { rados: &self.rados, pool: &self.pool }
     }
     fn lock(&self, id: &str, image: &str) -> LockObject<R> {
@@ -93,7 +98,7 @@ impl<R: Rados> Images<R> {
             image: self.label(image),
         }
     }
-    async fn on_header(&self, id: &str, ops: Vec<Op>) -> Result<Vec<OpResult>, OpError> {
+    pub(crate) async fn on_header(&self, id: &str, ops: Vec<Op>) -> Result<Vec<OpResult>, OpError> {
         let object = ObjectName::new(name::header(id));
         self.rados.operate(&self.pool, object, ops).await.map(|r| r.results)
     }
@@ -102,20 +107,37 @@ impl<R: Rados> Images<R> {
     pub async fn create(&self, image: &str, size: u64, layout: Layout) -> Result<(), BlockError> {
         name::check_name(image)?;
         header::check_size(size)?;
+        let header = Header {
+            size,
+            layout,
+            features: FEATURE_EXCLUSIVE_LOCK,
+            data_prefix: String::new(),
+            snap_seq: 0,
+            created: self.rados.now(),
+            pending: None,
+            snapshots: Vec::new(),
+            parent: None,
+        };
+        self.make(image, header, async |_: &str| Ok(())).await
+    }
+
+    /// Makes an image with these properties under an id of its own, which `announced` is told before it exists.
+    pub(crate) async fn make(
+        &self,
+        image: &str,
+        mut header: Header,
+        announced: impl AsyncFnOnce(&str) -> Result<(), BlockError>,
+    ) -> Result<(), BlockError> {
         self.tidy_makings().await?;
         let drawn = getrandom::u64().map_err(|e| BlockError::Invalid(format!("no entropy: {e}")))?;
         let id = format!("{drawn:016x}");
         let directory = self.directory();
         directory.announce(&id, image).await?;
-        let header = Header {
-            size,
-            layout,
-            features: FEATURE_EXCLUSIVE_LOCK,
-            data_prefix: name::data_prefix(&id),
-            snap_seq: 0,
-            created: self.rados.now(),
-            pending: None,
-        };
+        header.data_prefix = name::data_prefix(&id);
+        if let Err(refused) = announced(&id).await {
+            directory.forget(&id).await?;
+            return Err(refused);
+        }
         self.on_header(&id, vec![Op::Create { exclusive: true }, Op::OmapSet { rows: header.rows() }])
             .await?;
         match directory.enter(&id, image).await {
@@ -123,6 +145,7 @@ impl<R: Rados> Images<R> {
             Err(refused @ (BlockError::Exists { .. } | BlockError::Changed { .. })) => {
                 self.drop_header(&id).await?;
                 directory.forget(&id).await?;
+                self.let_parent_go(&id, image, header.parent.as_ref()).await?;
                 Err(refused)
             }
             Err(other) => Err(other),
@@ -163,18 +186,14 @@ impl<R: Rados> Images<R> {
         Ok(ImageInfo { name: image.to_string(), id, header, holder })
     }
 
-    async fn header(&self, id: &str, image: &str) -> Result<Header, BlockError> {
+    pub(crate) async fn header(&self, id: &str, image: &str) -> Result<Header, BlockError> {
         let object = name::header(id);
-        let results = match self.on_header(id, vec![Op::OmapGetRange { range: OmapRange::all() }]).await {
+        let rows = match rows_of(&self.rados, &self.pool, &object).await {
             // Removed between two looks.
             Err(e) if e.code == Errno::ENOENT && e.step.is_some() => {
                 return Err(BlockError::NoSuchImage { image: self.label(image) });
             }
             other => other?,
-        };
-        let rows: BTreeMap<_, _> = match results.into_iter().next() {
-            Some(OpResult::Rows(page)) => page.rows.into_iter().collect(),
-            _ => return Err(BlockError::Damaged { object, row: "(all)".to_string() }),
         };
         Header::from_rows(&self.label(image), &object, &rows)
     }
@@ -186,11 +205,29 @@ impl<R: Rados> Images<R> {
         self.directory().rename(&id, from, to).await
     }
 
-    /// Opens an image to read it. Sees what its writer writes, without any order among requests.
+    /// Opens an image to read it, or its snapshot if `image` is IMAGE@SNAPSHOT. Without one it sees what the image's
+    /// writer writes, without any order among requests.
     pub async fn open_read_only(&self, image: &str) -> Result<Arc<Image<R>>, BlockError> {
-        let id = self.directory().id(image).await?;
-        let header = self.header(&id, image).await?;
-        Ok(self.assemble(image, &id, &header, None))
+        let (name, snap) = split_snapshot(image);
+        let id = self.directory().id(name).await?;
+        let header = self.header(&id, name).await?;
+        let Some(snap) = snap else { return self.assemble(image, &id, &header, None, None).await };
+        let found = header.snapshots.iter().find(|s| s.name == snap && !s.removing);
+        let found = found.ok_or_else(|| BlockError::NoSuchSnapshot { snapshot: self.label(image) })?;
+        self.assemble(image, &id, &header, Some(found), None).await
+    }
+
+    /// Opens a snapshot of an image that is known by its id.
+    fn open_parent<'a>(&'a self, parent: &'a Parent) -> BoxFuture<'a, Result<Arc<Image<R>>, BlockError>> {
+        // A chain of clones is as deep as people make it.
+        Box::pin(async move {
+            let image = format!("(id {})", parent.image);
+            let header = self.header(&parent.image, &image).await?;
+            let found = header.snapshots.iter().find(|s| s.id == parent.snap && !s.removing);
+            let missing =
+                || BlockError::NoSuchSnapshot { snapshot: self.label(&format!("{image}@{}", parent.snap.0)) };
+            self.assemble(&image, &parent.image, &header, Some(found.ok_or_else(missing)?), None).await
+        })
     }
 
     /// Opens an image to write it, under its lock. `owner` names this daemon: what an earlier life of it had open is
@@ -200,36 +237,56 @@ impl<R: Rados> Images<R> {
         self.open_id(image, &id, owner).await
     }
 
-    async fn open_id(&self, image: &str, id: &str, owner: &str) -> Result<Arc<Image<R>>, BlockError> {
+    pub(crate) async fn open_id(
+        &self,
+        image: &str,
+        id: &str,
+        owner: &str,
+    ) -> Result<Arc<Image<R>>, BlockError> {
         // First whether we can serve it at all, then the lock.
         self.header(id, image).await?;
         let tenure = self.lock(id, image).take(owner, self.lease).await?;
         let header = self.header(id, image).await?;
-        let open = self.assemble(image, id, &header, Some(tenure));
+        let open = self.assemble(image, id, &header, None, Some(tenure)).await?;
+        open.learn().await?;
         if let Some(pending) = header.pending {
             self.finish_trim(image, id, &open, pending).await?;
         }
         Ok(open)
     }
 
-    fn assemble(
+    async fn assemble(
         &self,
         image: &str,
         id: &str,
         header: &Header,
+        snap: Option<&Snapshot>,
         tenure: Option<crate::tenure::Tenure>,
-    ) -> Arc<Image<R>> {
+    ) -> Result<Arc<Image<R>>, BlockError> {
+        let parent = snap.map_or(&header.parent, |snap| &snap.parent);
+        let below = match parent {
+            Some(parent) => {
+                let open = self.in_pool(&parent.pool);
+                let open = open.open_parent(parent).await?;
+                Some(Below::new(open, parent.overlap))
+            }
+            None => None,
+        };
         let objects = Objects {
             rados: self.rados.clone(),
             pool: self.pool.clone(),
             image: self.label(image),
             prefix: header.data_prefix.clone(),
+            header: name::header(id),
+            snap: snap.map(|snap| snap.id),
+            knowledge: Knowledge::default(),
             tenure,
             marked: Marked::default(),
             hint: AllocHint { expected_object_bytes: header.layout.object_bytes(), ..AllocHint::default() },
             loose_ends: AtomicBool::new(false),
         };
-        Arc::new(Image::new(objects, self.lock(id, image), header))
+        let size = snap.map_or(header.size, |snap| snap.size);
+        Ok(Arc::new(Image::new(objects, self.lock(id, image), (header.layout, size), below)))
     }
 
     /// The size becomes `size`. Growing works while the image is in use (its clients see it when they connect
@@ -252,7 +309,7 @@ impl<R: Rados> Images<R> {
             let open = self.open_id(image, &id, owner).await?;
             header = self.header(&id, image).await?;
             let shrunk = match size < header.size {
-                true => self.shrink(image, &id, &open, header.size, size).await,
+                true => self.shrink(image, &id, &open, &header, size).await,
                 false => Ok(()),
             };
             open.close().await?;
@@ -275,15 +332,22 @@ impl<R: Rados> Images<R> {
         image: &str,
         id: &str,
         open: &Image<R>,
-        from: u64,
+        header: &Header,
         to: u64,
     ) -> Result<(), BlockError> {
+        let from = header.size;
         let pending = PendingTrim { from: to, to: from };
         let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
         ops.push(header::row_is(SIZE, to_bytes(&from)));
-        ops.push(Op::OmapSet {
-            rows: vec![(header::key(SIZE), to_bytes(&to)), (header::key(STATE), State::bytes(Some(pending)))],
-        });
+        let mut rows =
+            vec![(header::key(SIZE), to_bytes(&to)), (header::key(STATE), State::bytes(Some(pending)))];
+        // What was cut of the parent does not come back when the image grows again.
+        rows.extend(header.parent.as_ref().map(|parent| {
+            let parent = Parent { overlap: parent.overlap.min(to), ..parent.clone() };
+            (header::key(header::PARENT), to_bytes(&parent))
+        }));
+        ops.push(Op::OmapSet { rows });
+        open.cut_below(to);
         self.on_header(id, ops).await.map_err(|e| self.changed(image, e))?;
         self.finish_trim(image, id, open, pending).await
     }
@@ -301,7 +365,7 @@ impl<R: Rados> Images<R> {
         self.on_header(id, ops).await.map(drop).map_err(|e| self.changed(image, e))
     }
 
-    fn changed(&self, image: &str, error: OpError) -> BlockError {
+    pub(crate) fn changed(&self, image: &str, error: OpError) -> BlockError {
         match error.code {
             Errno::ECANCELED => BlockError::Changed { image: self.label(image) },
             Errno::ESTALE => BlockError::Fenced { image: self.label(image) },
@@ -312,6 +376,10 @@ impl<R: Rados> Images<R> {
     /// Removes an image that nobody has open, and frees its space. What an earlier removal left is removed too.
     pub async fn remove(&self, image: &str, owner: &str) -> Result<(), BlockError> {
         let id = self.directory().id(image).await?;
+        let count = self.header(&id, image).await?.snapshots.len();
+        if count > 0 {
+            return Err(BlockError::HasSnapshots { image: self.label(image), count });
+        }
         let open = self.open_id(image, &id, owner).await?;
         if let Err(refused) = self.directory().retire(&id, image).await {
             open.close().await?;
@@ -332,17 +400,20 @@ impl<R: Rados> Images<R> {
 
     /// Removes data, then header, then the note that it has to be done.
     async fn erase(&self, id: &str, open: &Image<R>) -> Result<(), BlockError> {
+        let parent = self.header(id, id).await?.parent;
         open.trim(0, open.size()).await?;
         let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
         ops.push(Op::Delete);
         self.on_header(id, ops).await?;
+        self.let_parent_go(id, id, parent.as_ref()).await?;
         self.directory().forget(id).await
     }
 
     /// What an image takes. One question per object of the image.
     pub async fn usage(&self, image: &str) -> Result<Usage, BlockError> {
         let open = self.open_read_only(image).await?;
-        let (objects, used) = open.stored().await?;
-        Ok(Usage { provisioned: open.size(), used, objects })
+        let snapshots = !image.contains('@') && !self.info(image).await?.header.snapshots.is_empty();
+        let (objects, used, kept) = open.stored(snapshots).await?;
+        Ok(Usage { provisioned: open.size(), used, objects, kept })
     }
 }

@@ -4,23 +4,30 @@
 //! There is no cache: a write returns when it is durable on every in-sync replica of its objects, so a flush has
 //! nothing to wait for but the writes under way.
 
+mod below;
+mod clones;
 mod directory;
 mod error;
 mod fence;
 mod header;
 mod image;
 mod images;
+mod knowledge;
 mod layout;
 mod name;
 mod object;
+mod snapshot;
+mod snapshots;
 mod tenure;
 
 #[cfg(test)]
 mod tests;
 
+pub use clones::Child;
 pub use error::BlockError;
 pub use header::{Header, PendingTrim};
 pub use image::{Extent, Image, ReadExtent, ZeroMode};
 pub use images::{ImageInfo, ImageRow, Images, Usage};
 pub use layout::{Layout, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, SIZE_BYTES_MAX};
 pub use name::check_name;
+pub use snapshot::{Parent, Snapshot, split_snapshot};

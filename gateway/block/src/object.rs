@@ -2,11 +2,12 @@
 
 use crate::error::BlockError;
 use crate::fence::{self, Marked};
+use crate::knowledge::Knowledge;
 use crate::name;
 use crate::tenure::Tenure;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
-use osd_object::{AllocHint, ObjectName, Op, OpResult};
+use osd_object::{AllocHint, ObjectName, Op, OpResult, SnapId};
 use std::sync::atomic::{AtomicBool, Ordering};
 use stdx::Errno;
 
@@ -16,6 +17,12 @@ pub(crate) struct Objects<R> {
     pub(crate) pool: String,
     pub(crate) image: String,
     pub(crate) prefix: String,
+    /// The header object.
+    pub(crate) header: String,
+    /// Opened as of this snapshot.
+    pub(crate) snap: Option<SnapId>,
+    /// What writes say of snapshots.
+    pub(crate) knowledge: Knowledge,
     /// None: opened for reading only.
     pub(crate) tenure: Option<Tenure>,
     pub(crate) marked: Marked,
@@ -46,16 +53,39 @@ impl<R: Rados> Objects<R> {
     }
     async fn send(&self, object: u64, ops: Vec<Op>) -> Result<Vec<OpResult>, OpError> {
         let name = ObjectName::new(name::data(&self.prefix, object));
-        self.rados.operate(&self.pool, name, ops).await.map(|r| r.results)
+        let reply = match self.snap {
+            Some(snap) => self.rados.read_at(&self.pool, name, snap, ops).await,
+            None => self.rados.operate(&self.pool, name, ops).await,
+        };
+        reply.map(|r| r.results)
+    }
+    async fn send_under_context(&self, object: u64, mut ops: Vec<Op>) -> Result<(), OpError> {
+        ops.push(Op::AssertSnapsKnown);
+        loop {
+            let context = self.knowledge.context();
+            let (known, name) = (context.seq, ObjectName::new(name::data(&self.prefix, object)));
+            match self.rados.operate_under(&self.pool, name, ops.clone(), context).await {
+                Err(e) if e.code == Errno::EOLDSNAPC => {
+                    // Somebody made a snapshot in this pool: of this image?
+                    let renewed =
+                        self.knowledge.renew(&self.rados, &self.pool, &self.header, Some(known)).await;
+                    if let Err(error) = renewed {
+                        let failed = OpError::new(error.code()).with_context(error.to_string());
+                        return Err(OpError { step: Some(0), ..failed });
+                    }
+                }
+                other => return other.map(drop),
+            }
+        }
     }
     async fn send_change(&self, object: u64, ops: Vec<Op>) -> Result<(), OpError> {
         let mut watch = Watch(Some(&self.loose_ends));
-        let sent = self.send(object, ops).await;
+        let sent = self.send_under_context(object, ops).await;
         // A failure that names its step was decided by the OSD; any other leaves open what became of it.
         if !matches!(&sent, Err(e) if e.step.is_none()) {
             watch.0 = None;
         }
-        sent.map(drop)
+        sent
     }
 
     /// Changes an object under our mark. Failures of `ops` come back as the OSD put them.
@@ -96,8 +126,90 @@ impl<R: Rados> Objects<R> {
         Ok(self.change(object, &[Op::SetAllocHint { hint: self.hint }, write]).await??)
     }
 
+    /// The same if it exists; false: it does not.
+    pub(crate) async fn write_existing(
+        &self,
+        object: u64,
+        offset: u64,
+        data: Bytes,
+    ) -> Result<bool, BlockError> {
+        let ops = [Op::AssertExists, Op::Write { offset, data }];
+        Ok(was_there(self.change(object, &ops).await?)?)
+    }
+
+    /// Makes an object with these bytes, unless there is one.
+    pub(crate) async fn make(&self, object: u64, data: Bytes) -> Result<(), BlockError> {
+        // The hint makes it; so not `Create`, which would find it there.
+        let mut ops = vec![Op::AssertVersion { seq: 0 }, Op::SetAllocHint { hint: self.hint }];
+        if !data.is_empty() {
+            ops.push(Op::Write { offset: 0, data });
+        }
+        match self.change(object, &ops).await? {
+            Err(e) if e.code == Errno::ERANGE => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// The object exists and is empty.
+    pub(crate) async fn empty(&self, object: u64) -> Result<(), BlockError> {
+        Ok(self.change(object, &[Op::Truncate { size: 0 }]).await??)
+    }
+
+    /// The object exists, and its beginning reads as zeros.
+    pub(crate) async fn write_zero(&self, object: u64, len: u64) -> Result<(), BlockError> {
+        let ops = [Op::Create { exclusive: false }, Op::Zero { offset: 0, len }];
+        Ok(self.change(object, &ops).await??)
+    }
+
+    /// Clears a part of an object if it exists; false: it does not.
+    pub(crate) async fn clear_existing(
+        &self,
+        object: u64,
+        offset: u64,
+        len: u64,
+        to_end: bool,
+    ) -> Result<bool, BlockError> {
+        let clear = match to_end {
+            true => Op::Truncate { size: offset },
+            false => Op::Zero { offset, len },
+        };
+        Ok(was_there(self.change(object, &[Op::AssertExists, clear]).await?)?)
+    }
+
+    /// The object becomes what it was at a snapshot, absent if it was.
+    pub(crate) async fn roll_back(&self, object: u64, snap: SnapId) -> Result<(), BlockError> {
+        let generation = self.writer()?.generation();
+        // Its mark becomes what it was too; where nobody's late writes can follow, that is as good as none.
+        let mark = self.haunted().then(|| fence::mark(generation));
+        let ops = [fence::not_newer(generation), Op::Rollback { snap }].into_iter().chain(mark).collect();
+        let done = self.send_change(object, ops).await;
+        self.marked.set(object, false);
+        match done {
+            Err(e) if (e.code, e.step) == (Errno::ECANCELED, Some(0)) => {
+                if let Some(tenure) = &self.tenure {
+                    tenure.lose();
+                }
+                Err(self.fenced())
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Bytes up to the object's end, and bytes that only snapshots still have.
+    pub(crate) async fn kept(&self, object: u64) -> Result<(u64, u64), BlockError> {
+        match self.look(object, Op::ListSnaps).await? {
+            None => Ok((0, 0)),
+            Some(OpResult::Snaps(snaps)) => {
+                let clones = snaps.set.clones.iter();
+                let kept = clones.map(|clone| clone.size.saturating_sub(clone.overlap.bytes())).sum();
+                Ok((snaps.head_bytes.unwrap_or(0), kept))
+            }
+            Some(_) => Err(self.senseless(object)),
+        }
+    }
+
     /// Whether late writes of an earlier holder are possible, so that what is absent must be marked too.
-    fn haunted(&self) -> bool {
+    pub(crate) fn haunted(&self) -> bool {
         self.tenure.as_ref().is_some_and(|t| t.unclean > 0)
     }
 
@@ -182,11 +294,11 @@ impl<R: Rados> Objects<R> {
         }
     }
 
-    /// Bytes up to the object's end; 0 if it is absent.
-    pub(crate) async fn extent(&self, object: u64) -> Result<u64, BlockError> {
+    /// Bytes up to the object's end; none if it is absent.
+    pub(crate) async fn extent(&self, object: u64) -> Result<Option<u64>, BlockError> {
         match self.look(object, Op::Stat).await? {
-            None => Ok(0),
-            Some(OpResult::Meta(meta)) => Ok(meta.size),
+            None => Ok(None),
+            Some(OpResult::Meta(meta)) => Ok(Some(meta.size)),
             Some(_) => Err(self.senseless(object)),
         }
     }
@@ -201,6 +313,15 @@ fn absent_is_none(r: Result<Vec<OpResult>, OpError>) -> Result<Option<OpResult>,
     match r {
         Ok(mut results) => Ok(results.pop()),
         Err(e) if e.code == Errno::ENOENT && e.step.is_some() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// False: the object is not there.
+fn was_there(r: Result<(), OpError>) -> Result<bool, OpError> {
+    match r {
+        Ok(()) => Ok(true),
+        Err(e) if e.code == Errno::ENOENT && e.step.is_some() => Ok(false),
         Err(e) => Err(e),
     }
 }

@@ -7,6 +7,7 @@ use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
 use crate::room::Rooms;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use gateway_objecter::{Outcome, Request, Target};
 use osd_object::{ObjectName, Op, OpResult, SnapContext, SnapId};
 use placement_map::status::{Answer, Query};
@@ -23,6 +24,8 @@ use wire_codec::PgOp;
 use wire_codec::pg::InconsistentList;
 use wire_transport::{PeerName, Security};
 
+/// PGs asked at a time whether they know of a new snapshot.
+const SETTLE_AT_ONCE: usize = 64;
 /// How long a pool that is not in our map may take to appear: it may have been made a moment ago.
 const POOL_APPEARS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -353,6 +356,33 @@ impl Rados for Client {
             Ok(_) => Err(OpError::new(Errno::EIO).with_context("the monitors' answer has the wrong shape")),
             Err(error) => Err(of_monitors(error)),
         }
+    }
+
+    async fn snap_seq(&self, pool: &str, known: Option<u64>) -> Result<u64, OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        if let Some(known) = known {
+            self.snaps_appear(id, known + 1).await;
+        }
+        Ok(self.map().pool(id).map_or(0, |pool| pool.snaps.seq))
+    }
+
+    async fn snap_settle(&self, pool: &str) -> Result<(), OpError> {
+        let Some(id) = self.pool_id(pool).await else { return Err(OpError::no_pool(pool)) };
+        // An OSD fetches the map that it is asked by before it answers, and later primaries have later maps.
+        let seeds: Vec<u32> = (0..self.map().pool(id).map_or(0, |pool| pool.pg_num)).collect();
+        for batch in seeds.chunks(SETTLE_AT_ONCE) {
+            let ask = |seed: &u32| self.list_pg(id, Target::List { seed: *seed, after: None, max: 1 });
+            for outcome in join_all(batch.iter().map(ask)).await {
+                match outcome? {
+                    Outcome::Listed { .. } => {}
+                    Outcome::Failed(code) => return Err(OpError::new(code).with_context(pool)),
+                    Outcome::Done { .. } => {
+                        return Err(OpError::new(Errno::EIO).with_context("the answer has the wrong shape"));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn snap_remove(&self, pool: &str, snap: SnapId) -> Result<(), OpError> {

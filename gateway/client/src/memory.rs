@@ -131,6 +131,14 @@ impl State {
         if snaps.seq > pool_snaps.seq {
             return Err(OpError::new(Errno::EINVAL).with_context("a snapshot that was never made"));
         }
+        let refused = |code| Err(OpError { step: Some(0), ..OpError::new(code) });
+        if ops.iter().any(|op| matches!(op, Op::AssertSnapsKnown)) && snaps.seq < pool_snaps.seq {
+            return refused(Errno::EOLDSNAPC);
+        }
+        let gone = |snap: &SnapId| pool_snaps.removed.contains(snap.0);
+        if gone(&snap) || ops.iter().any(|op| matches!(op, Op::Rollback { snap } if gone(snap))) {
+            return refused(Errno::ESTALE);
+        }
         let live = snaps.snaps.iter().copied().filter(|snap| pool_snaps.is_live(snap.0)).collect();
         let context = SnapContext { seq: snaps.seq, snaps: live };
         let at = (&mut self.seq, &context);
@@ -212,6 +220,17 @@ impl Rados for MemoryRados {
         let snaps = s.snaps.entry(id).or_default();
         snaps.seq += 1;
         Ok(SnapId(snaps.seq))
+    }
+
+    async fn snap_seq(&self, pool: &str, _: Option<u64>) -> Result<u64, OpError> {
+        let s = self.lock();
+        let id = *s.pools.get(pool).ok_or_else(|| OpError::no_pool(pool))?;
+        Ok(s.snaps.get(&id).map_or(0, |snaps| snaps.seq))
+    }
+
+    async fn snap_settle(&self, _: &str) -> Result<(), OpError> {
+        tokio::task::yield_now().await;
+        Ok(())
     }
 
     async fn snap_remove(&self, pool: &str, snap: SnapId) -> Result<(), OpError> {

@@ -58,6 +58,19 @@ pub trait Rados: Clone + Send + Sync + 'static {
         async { Err(no_snapshots()) }
     }
 
+    /// The newest snapshot id of a pool that is known here. If that is no newer than `known`, waits a moment for news.
+    fn snap_seq(&self, pool: &str, known: Option<u64>) -> impl Future<Output = Result<u64, OpError>> + Send {
+        let _ = (pool, known);
+        async { Ok(0) }
+    }
+
+    /// Waits until every PG of a pool knows of all snapshots that are known here, and so refuses writers that do not
+    /// (`Op::AssertSnapsKnown`), however late their writes come.
+    fn snap_settle(&self, pool: &str) -> impl Future<Output = Result<(), OpError>> + Send {
+        let _ = pool;
+        async { Err(no_snapshots()) }
+    }
+
     /// A snapshot is gone: what objects keep for it is let go of after a while. Harmless if it is gone already.
     fn snap_remove(&self, pool: &str, snap: SnapId) -> impl Future<Output = Result<(), OpError>> + Send {
         let _ = (pool, snap);

@@ -3,7 +3,7 @@
 
 use crate::export::{Export, ExportError, Exports, Facts, NbdError};
 use bytes::Bytes;
-use gateway_block::{BlockError, Extent, Image, Images, ReadExtent, ZeroMode};
+use gateway_block::{BlockError, Extent, Image, Images, ReadExtent, ZeroMode, split_snapshot};
 use gateway_client::Rados;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +42,8 @@ struct Slot<R: Rados> {
 pub struct OpenImage<R: Rados> {
     image: Arc<Image<R>>,
     size: u64,
-    slot: Arc<tokio::sync::Mutex<Slot<R>>>,
+    /// None: a snapshot.
+    slot: Option<Arc<tokio::sync::Mutex<Slot<R>>>>,
 }
 
 impl<R: Rados> Clone for ImageExports<R> {
@@ -74,7 +75,9 @@ impl<R: Rados> ImageExports<R> {
 fn refused(error: BlockError) -> ExportError {
     let text = error.to_string();
     match error {
-        BlockError::NoSuchImage { .. } | BlockError::Invalid(_) => ExportError::Unknown(text),
+        BlockError::NoSuchImage { .. } | BlockError::NoSuchSnapshot { .. } | BlockError::Invalid(_) => {
+            ExportError::Unknown(text)
+        }
         BlockError::InUse { .. } => ExportError::InUse(text),
         _ => {
             tracing::warn!(error = %text, "an image cannot be exported");
@@ -95,8 +98,8 @@ fn failed(error: BlockError) -> NbdError {
     told
 }
 
-fn facts(size: u64) -> Facts {
-    Facts { size, read_only: false, block_min: 1, block_preferred: BLOCK_PREFERRED }
+fn facts(size: u64, read_only: bool) -> Facts {
+    Facts { size, read_only, block_min: 1, block_preferred: BLOCK_PREFERRED }
 }
 
 impl<R: Rados> Exports for ImageExports<R> {
@@ -113,13 +116,24 @@ impl<R: Rados> Exports for ImageExports<R> {
 
     async fn info(&self, name: &str) -> Result<Facts, ExportError> {
         let (pool, image) = split_name(name);
-        let info = self.images(pool)?.info(image).await.map_err(refused)?;
-        Ok(facts(info.header.size))
+        let images = self.images(pool)?;
+        let (image, snap) = split_snapshot(image);
+        let info = images.info(image).await.map_err(refused)?;
+        let Some(snap) = snap else { return Ok(facts(info.header.size, false)) };
+        let found = info.header.snapshots.iter().find(|s| s.name == snap && !s.removing);
+        let missing = || ExportError::Unknown(format!("there is no snapshot {name}"));
+        Ok(facts(found.ok_or_else(missing)?.size, true))
     }
 
     async fn open(&self, name: &str) -> Result<Arc<OpenImage<R>>, ExportError> {
         let (pool, image) = split_name(name);
         let images = self.images(pool)?;
+        if split_snapshot(image).1.is_some() {
+            // It never changes, so nobody need share it.
+            let image = images.open_read_only(image).await.map_err(refused)?;
+            let (size, slot) = (image.size(), None);
+            return Ok(Arc::new(OpenImage { image, size, slot }));
+        }
         // By id: an image that was renamed is still the one that is open.
         let info = images.info(image).await.map_err(refused)?;
         let slot = {
@@ -148,13 +162,14 @@ impl<R: Rados> Exports for ImageExports<R> {
         held.clients += 1;
         let size = open.size();
         drop(held);
-        Ok(Arc::new(OpenImage { image: open, size, slot }))
+        Ok(Arc::new(OpenImage { image: open, size, slot: Some(slot) }))
     }
 
     async fn close(&self, export: Arc<OpenImage<R>>) {
         // The connection's requests have ended, and with them their handles.
         let Some(OpenImage { image, slot, .. }) = Arc::into_inner(export) else { return };
         drop(image);
+        let Some(slot) = slot else { return };
         let mut held = slot.lock().await;
         held.clients -= 1;
         if held.clients > 0 {
@@ -170,7 +185,7 @@ impl<R: Rados> Exports for ImageExports<R> {
 
 impl<R: Rados> Export for OpenImage<R> {
     fn facts(&self) -> Facts {
-        facts(self.size)
+        facts(self.size, self.slot.is_none())
     }
     async fn read(&self, offset: u64, len: u64) -> Result<Vec<ReadExtent>, NbdError> {
         self.image.read(offset, len).await.map_err(failed)

@@ -1,6 +1,7 @@
 //! `nacre image`: block images.
 
 use super::answer::failure;
+use super::image_snap;
 use crate::cli::{Format, Global, ImageCommand};
 use crate::cluster::layout::Layout;
 use crate::cluster::settings::ClusterSettings;
@@ -62,40 +63,46 @@ pub(crate) async fn run(global: &Global, command: &ImageCommand) -> Result<(), F
             let usage = images.usage(name).await.map_err(answer)?;
             match global.format {
                 Format::Plain => println!(
-                    "{image}: {} used of {}, in {} objects",
+                    "{image}: {} used of {}, in {} objects; {} more kept by its snapshots",
                     size::show(usage.used),
                     size::show(usage.provisioned),
-                    usage.objects
+                    usage.objects,
+                    size::show(usage.kept)
                 ),
                 Format::Json => println!(
                     "{}",
                     serde_json::json!({
                         "used": usage.used, "provisioned": usage.provisioned, "objects": usage.objects,
+                        "kept_by_snapshots": usage.kept,
                     })
                 ),
             }
             Ok(())
         }
+        ImageCommand::Snap { command } => image_snap::run(global, &client, command).await,
+        ImageCommand::Clone { snapshot, image } => image_snap::clone(global, &client, snapshot, image).await,
+        ImageCommand::Flatten { image } => image_snap::flatten(global, &client, image).await,
+        ImageCommand::Children { snapshot } => image_snap::children(global, &client, snapshot).await,
         ImageCommand::Map { image } => map(global, &client, image).await,
     }
 }
 
-fn find<'a>(client: &Client, image: &'a str) -> (Images<Client>, &'a str) {
+pub(super) fn find<'a>(client: &Client, image: &'a str) -> (Images<Client>, &'a str) {
     let (pool, name) = split_name(image);
     (Images::new(client.clone(), pool), name)
 }
 
 /// Who takes a lock for the length of one command: each run is somebody else.
-fn owner() -> Result<String, Failure> {
+pub(super) fn owner() -> Result<String, Failure> {
     let drawn = getrandom::u64().or_unusable("no entropy")?;
     Ok(format!("{}.{drawn:x}", session::ADMIN))
 }
 
-fn answer(error: BlockError) -> Failure {
+pub(super) fn answer(error: BlockError) -> Failure {
     Failure::no(error)
 }
 
-fn done(global: &Global, what: &str) {
+pub(super) fn done(global: &Global, what: &str) {
     match global.format {
         Format::Plain => println!("{what}"),
         Format::Json => println!("{}", serde_json::json!({ "done": what })),
@@ -168,7 +175,11 @@ fn json(pool: &str, info: &ImageInfo) -> serde_json::Value {
     serde_json::json!({
         "pool": pool, "name": info.name, "id": info.id, "size": info.header.size,
         "object_size": info.header.layout.object_bytes(), "data_prefix": info.header.data_prefix,
-        "created_ms": info.header.created.millis(), "in_use_by": info.holder.as_ref().map(|h| &h.owner),
+        "created_ms": info.header.created.millis(), "snapshots": info.header.snapshots.len(),
+        "parent": info.header.parent.as_ref().map(|p| serde_json::json!({
+            "pool": p.pool, "id": p.image, "snapshot_id": p.snap.0, "overlap": p.overlap,
+        })),
+        "in_use_by": info.holder.as_ref().map(|h| &h.owner),
     })
 }
 
@@ -182,6 +193,13 @@ fn show_info(global: &Global, pool: &str, info: &ImageInfo) {
     println!("  size         {} ({} bytes)", size::show(h.size), h.size);
     println!("  objects      {}.NNNNNNNNNNNNNNNN of {}", h.data_prefix, size::show(h.layout.object_bytes()));
     println!("  made         {} s after 1970", h.created.seconds());
+    println!("  snapshots    {}", h.snapshots.len());
+    if let Some(p) = &h.parent {
+        println!(
+            "  clone of     {}/(id {}), snapshot {}, the first {} bytes",
+            p.pool, p.image, p.snap.0, p.overlap
+        );
+    }
     println!("  in use by    {}", info.holder.as_ref().map_or("nobody", |x| x.owner.as_str()));
 }
 

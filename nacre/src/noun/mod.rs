@@ -13,6 +13,7 @@ pub(crate) mod fsck;
 pub(crate) mod gateway;
 pub(crate) mod health;
 pub(crate) mod image;
+mod image_snap;
 pub(crate) mod mon;
 pub(crate) mod mon_members;
 pub(crate) mod nbd;

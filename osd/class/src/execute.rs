@@ -134,7 +134,8 @@ pub(crate) fn run(
     let mut wrote = false;
     let mut bytes = 0;
     for (step, op) in ops.iter().enumerate() {
-        if step > 0 && matches!(ops[step - 1], Op::Rollback { .. }) {
+        let rolled_back = ops[..step].iter().any(|op| matches!(op, Op::Rollback { .. }));
+        if rolled_back && !matches!(op, Op::SetXattr { .. } | Op::AssertSnapsKnown) {
             // What the object is after it is known only when it is carried out.
             return failed(before, step, Errno::EINVAL, Bytes::new());
         }
@@ -215,6 +216,8 @@ impl Step<'_, '_> {
     fn plain(&mut self, op: &Op) -> Result<OpResult, Errno> {
         let draft = &mut *self.draft;
         match op {
+            // Whoever runs operations knows what the pool has, and refuses it before.
+            Op::AssertSnapsKnown => {}
             Op::AssertExists => {
                 self.must_exist()?;
             }

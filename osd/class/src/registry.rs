@@ -182,6 +182,7 @@ impl Registry {
             | Op::AssertVersion { .. }
             | Op::CmpXattr { .. }
             | Op::CmpOmap { .. }
+            | Op::AssertSnapsKnown
             | Op::Stat
             | Op::Read { .. }
             | Op::GetXattr { .. }

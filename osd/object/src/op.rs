@@ -84,6 +84,9 @@ pub enum Op {
         /// Right side.
         value: Bytes,
     },
+    /// Fails with EOLDSNAPC unless the operation's snapshot context knows of the newest snapshot that the OSD knows the
+    /// pool to have given an id to. So nobody can write past a snapshot that was made without his knowledge.
+    AssertSnapsKnown,
     /// Size, version, time. ENOENT if absent.
     Stat,
     /// Data of a range, cut at the object's end. `len` 0 means to the end.
@@ -190,7 +193,8 @@ pub enum Op {
         /// What is known.
         hint: AllocHint,
     },
-    /// The object becomes what it was at a snapshot; absent if it did not exist then. The last step of its operation.
+    /// The object becomes what it was at a snapshot; absent if it did not exist then. Only attributes may be set behind
+    /// it.
     Rollback {
         /// The snapshot.
         snap: SnapId,
@@ -213,6 +217,7 @@ stdx::codec_enum!(Op {
     1 => AssertVersion { seq },
     2 => CmpXattr { name, compare, value },
     3 => CmpOmap { key, compare, value },
+    4 => AssertSnapsKnown,
     16 => Stat,
     17 => Read { offset, len },
     18 => GetXattr { name },

@@ -85,9 +85,9 @@ impl Pg {
             return;
         }
         let now = self.now;
-        let gone = self.unpurged();
-        let p = self.primary.as_mut().expect("serving");
-        if p.trimming.is_none() {
+        if self.primary.as_ref().is_some_and(|p| p.trimming.is_none()) {
+            let gone = self.unpurged();
+            let p = self.primary.as_mut().expect("serving");
             if gone.is_empty() {
                 return;
             }
@@ -236,8 +236,8 @@ impl Pg {
         (t.next_at > self.now && self.trim_pace.at_once > 0 && self.writable()).then_some(t.next_at)
     }
 
-    /// Snapshots being let go of here; none if there is nothing to do.
+    /// Removed snapshots that, as far as is known here, objects may still keep something for.
     pub(crate) fn trim_backlog(&self) -> u64 {
-        if self.shape.is_some() || self.primary.is_none() { 0 } else { self.unpurged().count() }
+        if self.shape.is_some() { 0 } else { self.unpurged().count() }
     }
 }

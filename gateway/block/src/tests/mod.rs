@@ -3,6 +3,7 @@
 mod crashes;
 mod locks;
 mod model;
+mod snapshots;
 
 use crate::{BlockError, Image, Images, Layout, ReadExtent};
 use gateway_client::{MemoryRados, Rados};

@@ -1,5 +1,6 @@
 //! The server over sockets: images in memory, spoken to byte by byte and by the tools that people use.
 
+mod snapshots;
 mod tools;
 mod wire;
 

@@ -199,6 +199,15 @@ impl MetaRows {
     pub(crate) fn stamps(&self, t: &mut Transaction, stamps: &ScrubStamps) {
         self.set(t, vec![(Bytes::from_static(STAMPS), to_bytes(stamps))]);
     }
+    /// The purged snapshots that a transaction notes, if it does.
+    pub(crate) fn purged_in(&self, t: &Transaction) -> Option<SnapRuns> {
+        let rows = t.mutations.iter().filter_map(|m| match m {
+            Mutation::OmapSet { object, rows } if *object == self.meta => Some(rows),
+            _ => None,
+        });
+        let noted = rows.flatten().find(|(key, _)| &key[..] == PURGED)?;
+        from_bytes(noted.1.clone()).ok()
+    }
     pub(crate) fn entries<'a>(&self, t: &mut Transaction, entries: impl IntoIterator<Item = &'a LogEntry>) {
         let rows: Vec<_> = entries.into_iter().map(|e| (log_key(e.version.seq), to_bytes(e))).collect();
         if !rows.is_empty() {

@@ -165,6 +165,15 @@ impl Pg {
         if any && self.shape.is_some() {
             return Err(Errno::EOPNOTSUPP);
         }
+        if ops.iter().any(|op| matches!(op, Op::AssertSnapsKnown)) && told.seq < self.pool.snaps.seq {
+            return Err(Errno::EOLDSNAPC);
+        }
+        let removed = &self.pool.snaps.removed;
+        let back_to = |op: &Op| matches!(op, Op::Rollback { snap } if removed.contains(snap.0));
+        if removed.contains(object.snap.0) || ops.iter().any(back_to) {
+            // Not ENOENT: what it was is not known any more, or soon will not be.
+            return Err(Errno::ESTALE);
+        }
         let newest = told.snaps.first().map_or(0, |snap| snap.0);
         let in_order = told.snaps.windows(2).all(|w| w[0] > w[1]) && told.snaps.last() != Some(&SnapId(0));
         let given_out = newest <= told.seq && told.seq <= self.pool.snaps.seq;

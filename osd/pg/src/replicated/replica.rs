@@ -3,6 +3,7 @@
 use crate::durability::Then;
 use crate::machine::Pg;
 use crate::sabotage::Bug;
+use crate::trim::OWN_CLIENT;
 use osd_object::{Transaction, Version};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
@@ -43,6 +44,9 @@ impl Pg {
         let follows = self.log.head() == write.prev && entry.version.seq == write.prev.seq + 1;
         if !seen && follows {
             self.prepared.note(entry.version, &entry.object, &write.transaction);
+            if entry.request.client == OWN_CLIENT {
+                self.purged = self.meta.purged_in(&write.transaction).unwrap_or_else(|| self.purged.clone());
+            }
             effects.append(std::mem::take(&mut write.transaction));
             self.meta.entries(effects, [entry]);
             self.log.push(entry.clone());

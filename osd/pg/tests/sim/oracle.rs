@@ -19,11 +19,11 @@ use osd_object::op::{OpFailure, OpOutcome};
 use osd_object::{ObjectId, ObjectRead, Op, SnapContext, SnapId, Transaction, Version};
 use osd_pg::OWN_CLIENT;
 use osd_pg::names::{is_internal, meta_object};
-use placement_map::{PgId, SnapRuns};
+use placement_map::{PgId, PoolSnaps, SnapRuns};
 use std::collections::BTreeMap;
-use stdx::Time;
 use stdx::codec::from_bytes;
 use stdx::time::WallTime;
+use stdx::{Errno, Time};
 use wire_codec::pg::LogEntry;
 use wire_codec::{OpTarget, OsdOpReply, OsdOutcome};
 
@@ -42,6 +42,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Snapshots that it reads or goes back to.
+    fn snapshots(&self) -> impl Iterator<Item = SnapId> + '_ {
+        let back_to = |op: &Op| match op {
+            Op::Rollback { snap } => Some(*snap),
+            _ => None,
+        };
+        self.ops.iter().filter_map(back_to).chain([self.object.snap])
+    }
     /// Going back to where an object was not yet, where it is not, changes nothing.
     fn wrote(&self) -> bool {
         self.outcome.is_ok() && self.version != Version::ZERO && registry().access(&self.ops) == Access::Write
@@ -176,8 +184,9 @@ impl World {
                 by_object.entry(whole(&r.object)).or_default().push(r);
             }
             let empty = Timeline::new();
+            let snaps = self.monitors.map().pool(self.pool).expect("the pool").snaps.clone();
             for (object, records) in by_object {
-                check_order(records, timelines.get(&object).unwrap_or(&empty));
+                check_order(records, timelines.get(&object).unwrap_or(&empty), &snaps);
             }
             self.check_members(pg, &model);
             self.check_trimmed(&model);
@@ -293,7 +302,7 @@ impl World {
 
 /// Gives every operation on one object the earliest place it can have; in order of beginning, so that what
 /// ended before is placed already.
-fn check_order(mut records: Vec<&Record>, timeline: &Timeline) {
+fn check_order(mut records: Vec<&Record>, timeline: &Timeline, snaps: &PoolSnaps) {
     records.sort_by_key(|r| r.started);
     let mut placed: Vec<(Time, u64)> = Vec::new();
     for r in records {
@@ -305,6 +314,10 @@ fn check_order(mut records: Vec<&Record>, timeline: &Timeline) {
                 "a write before {floor}, which was answered before it began: {r:?}"
             );
             r.version.seq
+        } else if r.outcome.as_ref().is_err_and(|failure| failure.code == Errno::ESTALE) {
+            // Whether the OSD knew already that the snapshot was gone is its own affair.
+            assert!(r.snapshots().any(|snap| snaps.removed.contains(snap.0)), "it is there: {r:?}");
+            floor
         } else {
             place_read(r, floor, timeline)
         };
