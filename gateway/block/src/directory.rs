@@ -15,6 +15,25 @@ const BY_NAME: &str = "name_";
 const BY_ID: &str = "id_";
 const MAKING: &str = "nacre_making_";
 const REMOVING: &str = "nacre_removing_";
+const TRASH: &str = "nacre_trash_";
+
+/// An image in the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trashed {
+    /// Its id, by which it is known there.
+    pub id: String,
+    /// The name that it had.
+    pub name: String,
+    /// Until when it is to be kept, milliseconds since 1970.
+    pub until_ms: u64,
+}
+
+/// The row of an image in the trash.
+struct TrashRow {
+    name: String,
+    until_ms: u64,
+}
+stdx::codec_versioned!(TrashRow, 1 { name, until_ms });
 
 /// What a row says of something under way.
 pub(crate) struct UnderWay {
@@ -203,6 +222,59 @@ impl<R: Rados> Directory<'_, R> {
             Errno::ECANCELED => self.missing(name),
             _ => e.into(),
         })
+    }
+
+    /// The name is free, the image in the trash. `NoSuchImage` if it has not that name.
+    pub(crate) async fn trash(&self, id: &str, name: &str, until_ms: u64) -> Result<(), BlockError> {
+        self.trash_as(id, name, name, until_ms).await
+    }
+
+    /// The same, to be restored under another name than the one that it has.
+    pub(crate) async fn trash_as(
+        &self,
+        id: &str,
+        name: &str,
+        restore_as: &str,
+        until_ms: u64,
+    ) -> Result<(), BlockError> {
+        let note = TrashRow { name: restore_as.to_string(), until_ms };
+        let ops = vec![
+            row_is(&row(BY_NAME, name), text(id)),
+            rm(vec![row(BY_NAME, name), row(BY_ID, id)]),
+            set(vec![(row(TRASH, id), to_bytes(&note))]),
+        ];
+        self.run(ops).await.map(drop).map_err(|e| match e.code {
+            Errno::ECANCELED => self.missing(name),
+            _ => e.into(),
+        })
+    }
+
+    /// What is in the trash, by id.
+    pub(crate) async fn trashed(&self) -> Result<Vec<Trashed>, BlockError> {
+        let mut all = Vec::new();
+        for (k, value) in self.scan(TRASH).await? {
+            let TrashRow { name, until_ms } = from_bytes(value).map_err(|_| self.damaged(&k))?;
+            all.push(Trashed { id: k[TRASH.len()..].to_string(), name, until_ms });
+        }
+        Ok(all)
+    }
+
+    /// An image of the trash has a name again. `Exists`; `NotInTrash` if somebody else was quicker.
+    pub(crate) async fn restore(&self, id: &str, name: &str) -> Result<(), BlockError> {
+        let ops = vec![
+            present(&row(TRASH, id)),
+            absent(&row(BY_NAME, name)),
+            set(vec![(row(BY_NAME, name), text(id)), (row(BY_ID, id), text(name))]),
+            rm(vec![row(TRASH, id)]),
+        ];
+        match self.run(ops).await {
+            Ok(_) => Ok(()),
+            Err(e) if (e.code, e.step) == (Errno::ECANCELED, Some(0)) => {
+                Err(BlockError::NotInTrash { pool: self.pool.to_string(), id: id.to_string() })
+            }
+            Err(e) if e.code == Errno::ECANCELED => Err(self.exists(name)),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Nothing is left of it.

@@ -12,6 +12,16 @@ pub enum BlockError {
         /// POOL/NAME.
         image: String,
     },
+    /// No image of that id in the trash.
+    #[error(
+        "the trash of the pool {pool} has no image of the id {id}; `nacre image trash ls {pool}` shows them"
+    )]
+    NotInTrash {
+        /// The pool.
+        pool: String,
+        /// What was asked for.
+        id: String,
+    },
     /// The name is taken.
     #[error("the image {image} exists already")]
     Exists {
@@ -142,7 +152,9 @@ impl BlockError {
     /// The nearest errno, for protocols that only have numbers.
     pub fn code(&self) -> Errno {
         match self {
-            BlockError::NoSuchImage { .. } | BlockError::NoSuchSnapshot { .. } => Errno::ENOENT,
+            BlockError::NoSuchImage { .. }
+            | BlockError::NoSuchSnapshot { .. }
+            | BlockError::NotInTrash { .. } => Errno::ENOENT,
             BlockError::Exists { .. } | BlockError::SnapshotExists { .. } => Errno::EEXIST,
             BlockError::InUse { .. }
             | BlockError::Changed { .. }

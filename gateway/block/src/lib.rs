@@ -14,20 +14,24 @@ mod image;
 mod images;
 mod knowledge;
 mod layout;
+mod meta;
 mod name;
 mod object;
 mod snapshot;
 mod snapshots;
 mod tenure;
+mod trash;
 
 #[cfg(test)]
 mod tests;
 
 pub use clones::Child;
+pub use directory::Trashed;
 pub use error::BlockError;
 pub use header::{Header, PendingTrim};
 pub use image::{Extent, Image, ReadExtent, ZeroMode};
 pub use images::{ImageInfo, ImageRow, Images, Usage};
 pub use layout::{Layout, ORDER_DEFAULT, ORDER_MAX, ORDER_MIN, SIZE_BYTES_MAX};
+pub use meta::{Limits, Of};
 pub use name::check_name;
 pub use snapshot::{Parent, Snapshot, split_snapshot};

@@ -9,6 +9,8 @@ const SIMPLE_REPLY: u32 = 0x6744_6698;
 const READ: u16 = 0;
 const WRITE: u16 = 1;
 const FLUSH: u16 = 3;
+const TRIM: u16 = 4;
+const WRITE_ZEROES: u16 = 6;
 
 /// A connection that uses one export.
 pub struct Nbd {
@@ -47,6 +49,14 @@ impl Nbd {
     /// Writes, and returns when that was acknowledged.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.ask(WRITE, offset, data.len(), data)
+    }
+    /// The range need not be kept.
+    pub fn trim(&mut self, offset: u64, len: usize) -> io::Result<()> {
+        self.ask(TRIM, offset, len, &[])
+    }
+    /// The range reads as zeros.
+    pub fn zero(&mut self, offset: u64, len: usize) -> io::Result<()> {
+        self.ask(WRITE_ZEROES, offset, len, &[])
     }
     /// Everything that was acknowledged is durable.
     pub fn flush(&mut self) -> io::Result<()> {

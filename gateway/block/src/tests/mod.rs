@@ -1,6 +1,7 @@
 //! Images over a cluster in memory: against a model, with crashes at every step, and with two who want the same one.
 
 mod crashes;
+mod keeping;
 mod locks;
 mod model;
 mod snapshots;
