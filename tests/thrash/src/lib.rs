@@ -6,6 +6,7 @@
 
 mod end;
 mod faults;
+mod namespace;
 mod options;
 mod raw;
 mod report;
@@ -16,6 +17,7 @@ mod second_gateway;
 mod stage;
 mod track;
 
+pub use namespace::enter;
 pub use options::{Options, USAGE};
 
 use run::Run;

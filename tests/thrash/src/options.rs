@@ -16,6 +16,8 @@ pub struct Options {
     pub ec: bool,
     /// The only faults that are injected, by name; all that the machine allows when empty.
     pub only: Vec<String>,
+    /// Links can be cut: this process is alone in its network namespace.
+    pub cuts: bool,
 }
 
 /// The usage line.
@@ -24,8 +26,14 @@ pub const USAGE: &str = "usage: --minutes M [--seed S] [--data DIR] [--ec] [--on
 impl Options {
     /// Understands the arguments after the program's name; an error is one sentence.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options =
-            Options { length: Duration::ZERO, seed: drawn_seed(), data: None, ec: false, only: Vec::new() };
+        let mut options = Options {
+            length: Duration::ZERO,
+            seed: drawn_seed(),
+            data: None,
+            ec: false,
+            only: Vec::new(),
+            cuts: false,
+        };
         while let Some(arg) = args.next() {
             if arg == "--ec" {
                 options.ec = true;

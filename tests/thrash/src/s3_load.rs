@@ -19,6 +19,9 @@ const PART: usize = 5 << 20;
 /// A pause between a worker's operations: the cluster has to live on the same processors.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How long a worker uses another gateway than its own after that has failed.
+const STRAYS: Duration = Duration::from_secs(5);
+
 /// All keys of all workers, also those that are written no more.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
@@ -64,7 +67,9 @@ pub(crate) struct Worker {
     number: usize,
     rng: Rng,
     gateways: Vec<S3>,
+    /// The gateway that it uses now, and since when instead of its own.
     at: usize,
+    strayed: Option<Instant>,
     connection: Option<Connection>,
     /// Those that it still writes.
     live: Vec<Arc<Key>>,
@@ -75,7 +80,18 @@ impl Worker {
     /// A worker that has written nothing.
     pub(crate) fn new(run: Arc<Run>, keys: Arc<Keys>, number: usize, gateways: Vec<S3>) -> Worker {
         let (rng, at) = (run.rng("s3", number as u64), number % gateways.len());
-        Worker { run, keys, number, rng, gateways, at, connection: None, live: Vec::new(), made: 0 }
+        Worker {
+            run,
+            keys,
+            number,
+            rng,
+            gateways,
+            at,
+            strayed: None,
+            connection: None,
+            live: Vec::new(),
+            made: 0,
+        }
     }
 
     /// Works until the run stops.
@@ -106,6 +122,9 @@ impl Worker {
 
     /// Signs and sends, on the kept connection if there is one.
     fn send(&mut self, request: Request) -> Result<Response, Lost> {
+        if self.strayed.is_some_and(|since| since.elapsed() > STRAYS) {
+            (self.at, self.strayed, self.connection) = (self.number % self.gateways.len(), None, None);
+        }
         let s3 = &self.gateways[self.at];
         let request = s3.sign(request);
         let connection = match self.connection.take().filter(|c| !c.closed) {
@@ -124,6 +143,7 @@ impl Worker {
             Err((e, lost)) => {
                 // The other gateway may live.
                 self.at = (self.at + 1) % self.gateways.len();
+                self.strayed = Some(Instant::now());
                 self.run.report.without(format!("{} {:?}", request.method, e.kind()));
                 self.run.pace(Duration::from_millis(100));
                 Err(lost)

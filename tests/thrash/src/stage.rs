@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     /// The other gateway.
     pub(crate) second: SecondGateway,
+    /// Whether links can be cut: every OSD has an address of its own then.
+    pub(crate) cuts: bool,
 }
 
 impl Stage {
@@ -47,7 +49,39 @@ impl Stage {
         cluster.free_garbage_soon();
         let mut second = SecondGateway::make(&cluster.dir());
         second.start();
-        Stage { cluster, second }
+        let mut stage = Stage { cluster, second, cuts: options.cuts };
+        for n in stage.osds() {
+            stage.give_address(n);
+        }
+        stage.wait_clean(Duration::from_secs(120));
+        stage
+    }
+
+    /// Where an OSD listens, and calls from, while links can be cut.
+    pub(crate) fn address_of(&self, osd: u32) -> String {
+        format!("127.0.1.{}", 10 + osd % 200)
+    }
+
+    /// Has an OSD start again at its own address, by which rules of routing know it.
+    pub(crate) fn give_address(&mut self, osd: u32) {
+        if !self.cuts {
+            return;
+        }
+        let name = format!("osd.{osd}");
+        let path = self.cluster.dir().join("conf").join(format!("{name}.toml"));
+        let mut conf = read_toml(&path);
+        let part = conf.get_mut("osd").and_then(toml::Value::as_table_mut);
+        let part = part.unwrap_or_else(|| panic!("{} is not an OSD's", path.display()));
+        part.insert("addr".into(), format!("{}:0", self.address_of(osd)).into());
+        part.insert("bind_before_connect".into(), true.into());
+        std::fs::write(&path, conf.to_string()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        self.cluster.daemon_stop(&name);
+        self.cluster.daemon_start(&name);
+    }
+
+    /// The monitors' ports, in the order of their numbers.
+    pub(crate) fn monitor_ports(&self) -> Vec<u16> {
+        monitors(&self.settings()).into_iter().map(|(_, addr)| addr.port()).collect()
     }
 
     /// S3 through either gateway, with the first user's keys.

@@ -35,6 +35,8 @@ const TOOLS: &[Tool] = &[
     tool("fusermount3", "fuse3", Some("--version")),
     tool("nbdcopy", "libnbd-bin", Some("--version")),
     tool("qemu-img", "qemu-utils", Some("--version")),
+    // The thrasher cuts links with it.
+    tool("ip", "iproute2", Some("-V")),
 ];
 
 /// Makes sure that `cargo build` works: a C++ compiler and libclang for RocksDB.

@@ -8,11 +8,8 @@ const RM_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a new OSD may take to be there.
 const ADD_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Takes one away while every PG is whole, and puts an empty one in its place.
+/// Takes one away, while every PG is whole, and puts an empty one in its place.
 pub(super) fn wipe(injector: &mut Injector<'_>) {
-    if injector.refilling || !injector.active.is_empty() || injector.stage.clean().is_err() {
-        return;
-    }
     let Some(n) = injector.healthy_osd() else { return };
     let osd = format!("osd.{n}");
     injector.tell(&format!("wipe-osd {osd}"));
@@ -27,10 +24,14 @@ pub(super) fn wipe(injector: &mut Injector<'_>) {
         return;
     }
     injector.tell(&format!("{osd} is removed"));
-    let before = injector.stage.osds().len();
+    let before = injector.stage.osds();
     // It may be made and started, and too slow for the command.
-    if keep_asking(injector, &["osd", "add"], ADD_PATIENCE, |i| i.stage.osds().len() > before) {
+    if keep_asking(injector, &["osd", "add"], ADD_PATIENCE, |i| i.stage.osds().len() > before.len()) {
         injector.refilling = true;
+        let stage = &mut *injector.stage;
+        for new in stage.osds().into_iter().filter(|n| !before.contains(n)) {
+            stage.give_address(new);
+        }
         injector.tell("a new OSD is there");
         injector.note();
     }

@@ -17,9 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Fills, and empties.
 pub(super) fn fill(injector: &mut Injector<'_>) {
-    if injector.refilling || !injector.active.is_empty() {
-        return;
-    }
     injector.tell("fill-disks");
     injector.run.report.fault("fill-disks");
     injector.run.report.now("the disks are filled".into());

@@ -3,6 +3,7 @@
 //! Of the OSDs never more are out of order at once than a pool of three copies survives (two), mostly one, and a disk
 //! is taken away only while every PG is whole. Processes of other kinds are beaten as they come.
 
+mod cut;
 mod disk;
 mod fill;
 mod power;
@@ -18,6 +19,8 @@ use tests_cluster::{run::tail, say};
 
 /// How often faults are looked after.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often it is asked whether OSDs that came back have caught up.
+const MEND_LOOK: Duration = Duration::from_secs(1);
 /// How often a line of status is shown.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -29,7 +32,7 @@ struct Kind {
     begin: fn(&mut Injector<'_>),
 }
 
-/// All kinds.
+/// All kinds. Those that cut links do nothing where the machine gives no network of our own.
 const KINDS: &[Kind] = &[
     Kind { name: "kill-osd", weight: 20, begin: |i| i.strike_osd("kill-osd") },
     Kind { name: "pause-osd", weight: 14, begin: |i| i.strike_osd("pause-osd") },
@@ -37,8 +40,10 @@ const KINDS: &[Kind] = &[
     Kind { name: "fail-osd", weight: 5, begin: |i| i.fail_osd() },
     Kind { name: "out-osd", weight: 4, begin: |i| i.unweigh("out-osd") },
     Kind { name: "reweight-osd", weight: 3, begin: |i| i.unweigh("reweight-osd") },
-    Kind { name: "wipe-osd", weight: 4, begin: disk::wipe },
-    Kind { name: "fill-disks", weight: 1, begin: fill::fill },
+    Kind { name: "wipe-osd", weight: 4, begin: |i| i.waiting = Some(disk::wipe) },
+    Kind { name: "fill-disks", weight: 1, begin: |i| i.waiting = Some(fill::fill) },
+    Kind { name: "cut-osd", weight: 16, begin: cut::osd },
+    Kind { name: "cut-mon", weight: 4, begin: cut::mon },
     Kind { name: "kill-mon", weight: 6, begin: |i| i.strike_mon("kill-mon") },
     Kind { name: "pause-mon", weight: 6, begin: |i| i.strike_mon("pause-mon") },
     Kind { name: "no-quorum", weight: 2, begin: |i| i.no_quorum() },
@@ -56,6 +61,8 @@ enum Cure {
     Continue,
     /// The OSD is in again, with its whole weight.
     Weigh,
+    /// The links are whole again.
+    Mend,
 }
 
 /// A fault that lasts.
@@ -64,6 +71,8 @@ struct Active {
     daemon: String,
     until: Instant,
     cure: Cure,
+    /// The rules of routing that cut its links.
+    rules: Vec<String>,
 }
 
 /// The one who breaks things.
@@ -74,6 +83,13 @@ struct Injector<'a> {
     active: Vec<Active>,
     /// An OSD whose disk was taken away is being filled.
     refilling: bool,
+    /// An OSD is back, and may not have caught up.
+    mending: bool,
+    looked: Instant,
+    /// A fault that has been drawn and needs a cluster that is whole; until then no other begins.
+    waiting: Option<fn(&mut Injector<'_>)>,
+    /// Rules of routing that were made so far.
+    rules: u32,
     next: Instant,
     end: Instant,
 }
@@ -94,6 +110,10 @@ pub(crate) fn inject(run: &Run, stage: &mut Stage, options: &Options) {
         rng: run.rng("faults", 0),
         active: Vec::new(),
         refilling: false,
+        mending: false,
+        looked: now,
+        waiting: None,
+        rules: 0,
         next: now + Duration::from_secs(3),
         end: now + options.length,
     };
@@ -101,7 +121,12 @@ pub(crate) fn inject(run: &Run, stage: &mut Stage, options: &Options) {
     while Instant::now() < injector.end && run.wrong().is_empty() {
         injector.cure(Instant::now());
         injector.notice_deaths();
-        if Instant::now() >= injector.next {
+        if let Some(begin) = injector.waiting {
+            if injector.active.is_empty() && !injector.refilling && injector.stage.clean().is_ok() {
+                injector.waiting = None;
+                begin(&mut injector);
+            }
+        } else if Instant::now() >= injector.next {
             let total: u64 = kinds.iter().map(|k| k.weight).sum();
             let mut at = injector.rng.below(total);
             let drawn = kinds.iter().find(|k| {
@@ -145,7 +170,7 @@ impl Injector<'_> {
         let lasts = Duration::from_millis(least + self.rng.below(most - least));
         self.tell(&format!("{name} {daemon} for {:.1} s", lasts.as_secs_f64()));
         self.run.report.fault(name);
-        self.active.push(Active { name, daemon, until: Instant::now() + lasts, cure });
+        self.active.push(Active { name, daemon, until: Instant::now() + lasts, cure, rules: Vec::new() });
         self.note();
     }
 
@@ -167,7 +192,8 @@ impl Injector<'_> {
 
     /// Whether one more OSD may stop serving: the second one seldom, a third one never.
     fn may_strike(&mut self) -> bool {
-        match self.down() + usize::from(self.refilling) {
+        // One that has yet to catch up is as good as absent: without it a PG may have one member in sync.
+        match self.down() + usize::from(self.refilling || self.mending) {
             0 => true,
             1 => self.rng.chance(1, 3),
             _ => false,
@@ -283,17 +309,25 @@ impl Injector<'_> {
         for fault in due {
             self.end(&fault);
         }
-        if self.refilling && self.active.is_empty() && self.stage.clean().is_ok() {
-            self.refilling = false;
-            self.tell("refilled: every PG is active+clean");
+        let wants_look = (self.refilling || self.mending) && self.down() == 0;
+        if wants_look && now - self.looked > MEND_LOOK {
+            self.looked = now;
+            if self.stage.clean().is_ok() {
+                if self.refilling {
+                    self.tell("refilled: every PG is active+clean");
+                }
+                (self.refilling, self.mending) = (false, false);
+            }
         }
         self.note();
     }
 
     fn end(&mut self, fault: &Active) {
+        self.mending |= fault.daemon.starts_with("osd.");
         match fault.cure {
             Cure::Start => self.stage.revive(&fault.daemon),
             Cure::Continue => drop(self.stage.signal(&fault.daemon, Signal::CONT)),
+            Cure::Mend => cut::mend(&fault.rules),
             Cure::Weigh => {
                 let n = fault.daemon.trim_start_matches("osd.");
                 let orders: [&[&str]; 2] = [&["osd", "in", n], &["osd", "reweight", n, "1.0"]];
@@ -302,7 +336,8 @@ impl Injector<'_> {
                     if let Err(why) = self.stage.order(order) {
                         self.tell(&format!("not yet: {why}"));
                         let until = Instant::now() + Duration::from_secs(2);
-                        return self.active.push(Active { daemon: fault.daemon.clone(), until, ..*fault });
+                        let (daemon, rules) = (fault.daemon.clone(), Vec::new());
+                        return self.active.push(Active { daemon, until, rules, ..*fault });
                     }
                 }
             }

@@ -12,7 +12,9 @@ pub(super) fn fail(injector: &mut Injector<'_>) {
     injector.run.report.now("every process was killed".into());
     injector.stage.cluster.kill_all();
     // What was killed or stood still before starts with the rest.
-    injector.active.clear();
+    for fault in std::mem::take(&mut injector.active) {
+        super::cut::mend(&fault.rules);
+    }
     let took = injector.stage.cluster.up();
     injector.stage.second.start();
     injector.tell(&format!("up again after {:.1} s", took.as_secs_f64()));
