@@ -1,10 +1,12 @@
 //! Measurements of a whole cluster, beside other systems on the same machine in the same run.
 //!
 //! `cargo xtask bench block [--against ceph] [--short] ...`; `block/mod.rs` says what is measured.
+//! `cargo xtask bench failover [--rounds N] [--only WORD]`; `failover.rs` says it.
 
 mod block;
 mod ceph;
 mod ceph_conf;
+mod failover;
 mod fio;
 mod nacre;
 mod options;
@@ -35,7 +37,8 @@ fn measure() -> Result<Vec<Row>, String> {
     let options = Options::parse(args)?;
     let rows = match suite.as_str() {
         "block" => block::run(&options)?,
-        other => return Err(format!("no measurement is called {other:?}; there is: block")),
+        "failover" => failover::run(&options)?,
+        other => return Err(format!("no measurement is called {other:?}; there are: block, failover")),
     };
     println!("\nin short:");
     rows.iter().for_each(|row| println!("{row}"));
