@@ -31,17 +31,28 @@ pub struct Options {
     pub extra: Vec<String>,
     /// A folder that outlives the test, for whoever keeps what failed; none: one that is gone with the cluster.
     pub dir: Option<PathBuf>,
+    /// The program that makes the cluster and carries out commands; none: the one under test.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { osds: 3, mons: 1, osd_size: "1G", pool_size: 3, extra: Vec::new(), dir: None }
+        Options {
+            osds: 3,
+            mons: 1,
+            osd_size: "1G",
+            pool_size: 3,
+            extra: Vec::new(),
+            dir: None,
+            program: None,
+        }
     }
 }
 
 /// The cluster.
 pub struct Cluster {
     scratch: Scratch,
+    program: PathBuf,
     words: Vec<String>,
     up: Option<Child>,
     advert: Value,
@@ -75,7 +86,8 @@ impl Cluster {
         ];
         words.extend(pairs.iter().flat_map(|(flag, value)| [flag.to_string(), value.to_string()]));
         words.extend(options.extra);
-        Cluster { scratch, words, up: None, advert: Value::Null }
+        let program = options.program.unwrap_or_else(settings::nacre);
+        Cluster { scratch, program, words, up: None, advert: Value::Null }
     }
 
     /// Runs `nacre up` as the cluster was prepared, and waits for cluster.json. Returns how long that took.
@@ -115,14 +127,19 @@ impl Cluster {
             (Ok(out), Ok(err)) => (out, err),
             (Err(e), _) | (_, Err(e)) => panic!("{}: {e}", log.display()),
         };
-        let mut command = Command::new(settings::nacre());
+        let mut command = Command::new(&self.program);
         command.args(&self.words).stdin(Stdio::null()).stdout(out).stderr(err);
         self.up = Some(command.spawn().unwrap_or_else(|e| panic!("nacre up: {e}")));
     }
 
     /// Runs the same `nacre up` to its end, for the cases in which it must refuse.
     pub fn up_refused(&self, words: &[String]) -> Finished {
-        run(Command::new(settings::nacre()).args(words), COMMAND_PATIENCE)
+        run(Command::new(&self.program).args(words), COMMAND_PATIENCE)
+    }
+
+    /// From here on commands are carried out, and daemons started, by this program.
+    pub fn use_program(&mut self, program: PathBuf) {
+        self.program = program;
     }
 
     /// The words after `nacre` that start this cluster.
@@ -239,7 +256,7 @@ impl Cluster {
 
     /// The same by way of another directory, such as a copy of the cluster's.
     pub fn nacre_at(&self, dir: &Path, args: &[&str]) -> Finished {
-        run(Command::new(settings::nacre()).args(args).arg("--data").arg(dir), COMMAND_PATIENCE)
+        run(Command::new(&self.program).args(args).arg("--data").arg(dir), COMMAND_PATIENCE)
     }
 
     /// Runs `nacre ARGS --format json`, which must succeed with JSON.

@@ -25,6 +25,10 @@ pub fn runs(pid: i32) -> bool {
         .unwrap_or(false)
 }
 
+fn threads(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// Every process whose command line names a path below `dir`: the daemons and the `up` of a cluster there.
 pub fn below(dir: &Path) -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -55,6 +59,7 @@ fn is_nacre_below(pid: i32, dir: &str) -> bool {
 /// the kernel has put them away.
 pub fn kill_all_below(dir: &Path) -> usize {
     let mut count = 0;
+    let mut killed = std::collections::BTreeSet::new();
     crate::wait::until(
         "the killed daemons to end",
         Duration::from_secs(30),
@@ -64,7 +69,10 @@ pub fn kill_all_below(dir: &Path) -> usize {
             let pids = below(dir);
             pids.iter().for_each(|pid| kill9(*pid));
             count = count.max(pids.len());
-            if pids.is_empty() { Ok(()) } else { Err(format!("{pids:?} still run")) }
+            killed.extend(pids.iter().copied());
+            // Sockets and locks of a process live until its last thread has ended; its name is gone before that.
+            let ending = killed.iter().any(|pid| threads(*pid) > 1);
+            if pids.is_empty() && !ending { Ok(()) } else { Err(format!("{pids:?} still run")) }
         },
     );
     count

@@ -73,7 +73,6 @@ impl Stage {
         let part = conf.get_mut("osd").and_then(toml::Value::as_table_mut);
         let part = part.unwrap_or_else(|| panic!("{} is not an OSD's", path.display()));
         part.insert("addr".into(), format!("{}:0", self.address_of(osd)).into());
-        part.insert("bind_before_connect".into(), true.into());
         std::fs::write(&path, conf.to_string()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         self.cluster.daemon_stop(&name);
         self.cluster.daemon_start(&name);

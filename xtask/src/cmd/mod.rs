@@ -11,6 +11,7 @@ mod test;
 mod thrash;
 mod tidy;
 mod up;
+mod upgrade;
 
 use crate::failure::Failure;
 

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything CI runs, step by step, up to the first failure.
 
-use super::thrash;
+use super::{thrash, upgrade};
 use crate::failure::Failure;
 use crate::packages;
 use crate::places::Places;
@@ -67,6 +67,11 @@ const STEPS: &[Step] = &[
         run: |p, _| process::run(cargo(p).args(["build", "--release", "-p", "nacre"])),
     },
     Step { name: "cluster", about: "real clients against real daemons", run: cluster },
+    Step {
+        name: "upgrade",
+        about: "from an earlier commit's program, daemon by daemon (--full only: it is built first)",
+        run: |p, options| if options.full { upgrade::run(p) } else { Ok(()) },
+    },
     Step {
         name: "thrash",
         about: "a cluster mistreated for two minutes (--full: ten)",
