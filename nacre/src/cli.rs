@@ -1,13 +1,16 @@
 //! The words of the command line. What each does is in `noun/`.
 
 use crate::cluster::settings::Link;
+use crate::noun::account::AccountCommand;
 use crate::noun::bucket::words::BucketCommand;
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
 use crate::noun::osd_inspect::InspectArgs;
 use crate::noun::osd_members::{AddArgs, RmArgs};
 use crate::noun::pool::PoolShape;
+use crate::noun::ratelimit::RatelimitCommand;
 use crate::noun::s3::S3Command;
+use crate::noun::usage::UsageCommand;
 use crate::noun::user::words::UserCommand;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
@@ -90,9 +93,18 @@ pub(crate) enum Command {
     /// S3 users: their keys, limits and capabilities.
     #[command(subcommand)]
     User(UserCommand),
+    /// S3 accounts, which own what their users make.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// S3 buckets.
     #[command(subcommand)]
     Bucket(BucketCommand),
+    /// Who used what of S3, by hour and bucket.
+    #[command(subcommand)]
+    Usage(UsageCommand),
+    /// What S3 users and buckets may ask per minute.
+    #[command(subcommand)]
+    Ratelimit(RatelimitCommand),
     /// What the S3 gateways share.
     #[command(subcommand)]
     S3(S3Command),

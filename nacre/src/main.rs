@@ -72,6 +72,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Config(command) => one_thread()?.block_on(noun::config::run(global, command)),
         Command::Object(command) => one_thread()?.block_on(noun::object::run(global, command)),
         Command::User(command) => one_thread()?.block_on(noun::user::run(global, command)),
+        Command::Account(command) => one_thread()?.block_on(noun::account::run(global, command)),
+        Command::Usage(command) => one_thread()?.block_on(noun::usage::run(global, command)),
+        Command::Ratelimit(command) => one_thread()?.block_on(noun::ratelimit::run(global, command)),
         Command::S3(command) => one_thread()?.block_on(noun::s3::run(global, command)),
         Command::Bucket(command) => one_thread()?.block_on(noun::bucket::run(global, command)),
     }

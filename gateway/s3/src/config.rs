@@ -2,8 +2,8 @@
 
 use crate::access_log::AccessLog;
 use crate::server::S3Tls;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -13,6 +13,11 @@ pub struct S3Config {
     pub listener: TcpListener,
     /// Host names whose subdomains are buckets (`--s3-domain`). Without any, all requests are path-style.
     pub domains: Vec<String>,
+    /// Host names whose subdomains are buckets as websites (`rgw_dns_s3website_name`); they may change while the gateway
+    /// runs.
+    pub website_domains: Arc<RwLock<Vec<String>>>,
+    /// Whether usage is logged (`rgw_enable_usage_log`); it may change while the gateway runs.
+    pub usage_log: Arc<AtomicBool>,
     /// HTTPS; none: plain HTTP.
     pub tls: Option<S3Tls>,
     /// The region that clients must sign for.
@@ -35,6 +40,8 @@ impl S3Config {
         S3Config {
             listener,
             domains: Vec::new(),
+            website_domains: Arc::default(),
+            usage_log: Arc::default(),
             tls: None,
             region: "us-east-1".into(),
             sigv2: Arc::new(AtomicBool::new(true)),

@@ -45,6 +45,8 @@ codes! {
     AccessControlListNotSupported = 400, "The bucket does not allow ACLs.";
     AccessDenied = 403, "Access Denied";
     AccessForbidden = 403, "The cross-origin request is not allowed.";
+    AccountAlreadyExists = 409, "There is an account of this id already.";
+    AccountNotEmpty = 409, "Users belong to the account.";
     AuthorizationHeaderMalformed = 400, "The authorization header is malformed.";
     AuthorizationQueryParametersError = 400, "The query parameters of the presigned URL are malformed.";
     BadDigest = 400, "The Content-MD5 or checksum value that you specified did not match what the server received.";
@@ -73,6 +75,7 @@ codes! {
     InvalidPolicyDocument = 400, "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange = 416, "The requested range is not satisfiable.";
     InvalidRequest = 400, "Invalid request.";
+    InvalidRedirectLocation = 400, "The website redirect location must begin with http://, https:// or / and have at most 2048 bytes.";
     InvalidRetentionPeriod = 400, "The retention period must be a positive number of days or years.";
     InvalidStorageClass = 400, "The storage class you specified is not valid.";
     InvalidTag = 400, "The tag provided was not a valid tag.";
@@ -91,6 +94,7 @@ codes! {
     MethodNotAllowed = 405, "The specified method is not allowed against this resource.";
     MissingContentLength = 411, "You must provide the Content-Length HTTP header.";
     MissingSecurityHeader = 400, "Your request is missing a required header.";
+    NoSuchAccount = 404, "There is no account of this id.";
     NoSuchBucket = 404, "The specified bucket does not exist.";
     NoSuchBucketPolicy = 404, "The bucket policy does not exist.";
     NoSuchCORSConfiguration = 404, "The CORS configuration does not exist.";
@@ -98,6 +102,7 @@ codes! {
     NoSuchLifecycleConfiguration = 404, "The lifecycle configuration does not exist.";
     NoSuchObjectLockConfiguration = 404, "The specified object does not have a ObjectLock configuration.";
     NoSuchPublicAccessBlockConfiguration = 404, "The public access block configuration was not found.";
+    NoSuchSubUser = 404, "The user has no subuser of this name.";
     NoSuchTagSet = 404, "The TagSet does not exist.";
     NoSuchUpload = 404, "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
     NoSuchUser = 404, "There is no user of this name.";
@@ -118,6 +123,7 @@ codes! {
     ServiceUnavailable = 503, "The cluster cannot carry out the request right now. Please try again.";
     SignatureDoesNotMatch = 403, "The request signature that the server calculated does not match the signature that you provided. Check your secret access key and signing method.";
     SlowDown = 503, "Please reduce your request rate.";
+    SubuserExists = 409, "The user has a subuser of this name already.";
     TooManyBuckets = 400, "You have attempted to create more buckets than allowed.";
     TooManyParts = 400, "You have attempted to upload more parts than the maximum allowed.";
     UnexpectedContent = 400, "This request does not support content.";

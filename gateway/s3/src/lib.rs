@@ -27,8 +27,10 @@ mod response;
 mod server;
 pub mod storage;
 mod tags;
+mod traffic;
 mod uri;
 mod verbs;
+mod website;
 mod xml;
 
 pub use access_log::{AccessLog, Destination};

@@ -75,9 +75,31 @@ impl Request {
         }
         self.credential = Some(credential);
     }
-    /// The sender's uid; none for an anonymous one.
+    /// One that nobody signed, without a body.
+    pub(crate) fn unsigned(method: Method, headers: HeaderMap, target: Target, way: Way) -> Request {
+        Request {
+            method,
+            headers,
+            query: Query::default(),
+            target,
+            credential: None,
+            way,
+            noted: None,
+            body: None,
+        }
+    }
+
+    /// As whom the sender owns things and is let in: its uid, or its account's id; none for an anonymous one.
     pub(crate) fn uid(&self) -> Option<&str> {
-        self.credential.as_ref().map(|c| c.user.uid.as_str())
+        self.credential.as_ref().map(|c| c.owner.as_str())
+    }
+    /// The user or the account that owns what the sender makes. `AccessDenied` for an anonymous one.
+    pub(crate) async fn owner<R: Rados>(&self, gateway: &Gateway<R>) -> Result<Arc<User>, S3Error> {
+        let credential = self.credential.as_ref().ok_or_else(|| S3Error::new(Code::AccessDenied))?;
+        if credential.owner == credential.user.uid {
+            return Ok(credential.user.clone());
+        }
+        gateway.storage.user_known(&credential.owner).await?.ok_or_else(|| Code::AccessDenied.into())
     }
     /// The sender, where an anonymous one has no business. `AccessDenied`.
     pub(crate) fn user(&self) -> Result<&User, S3Error> {

@@ -8,8 +8,8 @@ use gateway_client::Client;
 use gateway_s3::S3Config;
 use gateway_s3::storage::{Storage, StorageConfig};
 use placement_map::ClusterMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -62,6 +62,9 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
     let mut config = S3Config::new(s3);
     config.sigv2.store(sigv2(&client.map(), &settings.name), Ordering::Relaxed);
+    let websites = Websites { domains: config.website_domains.clone(), usage_log: config.usage_log.clone() };
+    websites.set(&client.map(), &settings.name);
+    tokio::spawn(websites.follow(client.clone(), settings.name.clone()));
     tokio::spawn(follow_sigv2(client.clone(), config.sigv2.clone(), settings.name.clone()));
     config.domains = gateway.s3_domains.clone();
     config.cluster_id = settings.fsid.clone();
@@ -122,6 +125,43 @@ async fn follow_sigv2(client: Client, switch: Arc<AtomicBool>, daemon: String) {
     while let Ok(map) = client.wait_for_map(|map| sigv2(map, &daemon) != now(&switch)).await {
         switch.store(sigv2(&map, &daemon), Ordering::Relaxed);
         tracing::info!(sigv2 = now(&switch), "Signature Version 2 is let in or not");
+    }
+}
+
+/// Whether usage is logged.
+fn usage_log(map: &ClusterMap, daemon: &str) -> bool {
+    map.setting(daemon, "rgw_enable_usage_log") == Some("true")
+}
+
+/// Host names whose subdomains are buckets as websites.
+fn website_domains(map: &ClusterMap, daemon: &str) -> Vec<String> {
+    let text = map.setting(daemon, "rgw_dns_s3website_name").unwrap_or_default();
+    let names = text.split(',').map(|name| name.trim().trim_matches('.').to_ascii_lowercase());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// What of the gateway's HTTP side changes with the settings.
+struct Websites {
+    domains: Arc<RwLock<Vec<String>>>,
+    usage_log: Arc<AtomicBool>,
+}
+
+impl Websites {
+    fn set(&self, map: &ClusterMap, daemon: &str) {
+        self.usage_log.store(usage_log(map, daemon), Ordering::Relaxed);
+        // Replaced as a whole: a holder that panicked left nothing half done.
+        *self.domains.write().unwrap_or_else(PoisonError::into_inner) = website_domains(map, daemon);
+    }
+
+    /// Settings take effect when they are set, as long as the process lives.
+    async fn follow(self, client: Client, daemon: String) {
+        let now = |map: &ClusterMap| (website_domains(map, &daemon), usage_log(map, &daemon));
+        let mut seen = now(&client.map());
+        while let Ok(map) = client.wait_for_map(|map| now(map) != seen).await {
+            seen = now(&map);
+            self.set(&map, &daemon);
+            tracing::info!(websites = ?seen.0, usage_log = seen.1, "websites or the usage log changed");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per noun of the command line.
 
 mod access_log;
+pub(crate) mod account;
 mod answer;
 pub(crate) mod auth;
 pub(crate) mod balancer;
@@ -27,7 +28,9 @@ pub(crate) mod osd_members;
 pub(crate) mod pg;
 mod pg_scrub;
 pub(crate) mod pool;
+pub(crate) mod ratelimit;
 pub(crate) mod s3;
 pub(crate) mod status;
 mod stopped_store;
+pub(crate) mod usage;
 pub(crate) mod user;

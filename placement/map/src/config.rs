@@ -153,6 +153,18 @@ pub const SETTINGS: &[Setting] = &[
         "ids of the keys that S3 clients may name for SSE-KMS, with commas between; a key is made when it is first used",
     ),
     setting(
+        "rgw_dns_s3website_name",
+        Kind::Text,
+        "",
+        "host names whose subdomains are S3 buckets as websites, with commas between; none: no websites are served",
+    ),
+    setting(
+        "rgw_enable_usage_log",
+        Kind::Switch,
+        "false",
+        "whether gateways log who used what, by hour and bucket: nacre usage show",
+    ),
+    setting(
         "rgw_gc_obj_min_wait",
         Kind::Seconds,
         "3600",

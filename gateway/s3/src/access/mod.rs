@@ -71,6 +71,9 @@ impl Ask {
     pub(crate) const PUT_BLOCK: Ask = Ask::policy("s3:PutBucketPublicAccessBlock");
     pub(crate) const GET_ENCRYPTION: Ask = Ask::policy("s3:GetEncryptionConfiguration");
     pub(crate) const PUT_ENCRYPTION: Ask = Ask::policy("s3:PutEncryptionConfiguration");
+    pub(crate) const GET_WEBSITE: Ask = Ask::policy("s3:GetBucketWebsite");
+    pub(crate) const PUT_WEBSITE: Ask = Ask::policy("s3:PutBucketWebsite");
+    pub(crate) const DELETE_WEBSITE: Ask = Ask::policy("s3:DeleteBucketWebsite");
     pub(crate) const GET_PAYMENT: Ask = Ask::policy("s3:GetBucketRequestPayment");
     pub(crate) const PUT_PAYMENT: Ask = Ask::policy("s3:PutBucketRequestPayment");
     pub(crate) const GET_LIFECYCLE: Ask = Ask::policy("s3:GetLifecycleConfiguration");

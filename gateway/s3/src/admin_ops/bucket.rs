@@ -30,7 +30,7 @@ pub(super) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Answer {
 }
 
 /// The bucket that the parameters name: `NAME`, `TENANT/NAME` or `TENANT:NAME`, or NAME of `tenant`.
-async fn named<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Arc<Bucket>, S3Error> {
+pub(super) async fn named<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Arc<Bucket>, S3Error> {
     let name = required(rq, "bucket")?;
     let split = name.split_once(['/', ':']);
     let (tenant, short) = split.unwrap_or_else(|| (text(rq, "tenant").unwrap_or(""), name));
@@ -50,7 +50,7 @@ async fn list<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Value, S3Error>
     let owners = match uid_of(rq) {
         Some(uid) if gw.storage.user_get(&uid).await?.is_none() => return Err(Code::NoSuchUser.into()),
         Some(uid) => vec![uid],
-        None => gw.storage.user_ids().await?,
+        None => gw.storage.owner_ids().await?,
     };
     let mut names = Vec::new();
     for owner in &owners {

@@ -1,4 +1,4 @@
-//! `/admin/info` and `/admin/usage`.
+//! `/admin/info`.
 
 use super::needs;
 use crate::error::{Code, S3Error};
@@ -16,19 +16,4 @@ pub(super) fn info<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Option<Val
     }
     let backend = json!({ "name": "rados", "cluster_id": gw.cluster_id });
     Ok(Some(json!({ "info": { "storage_backends": [backend] } })))
-}
-
-/// The usage log: there is none, which RGW without `rgw_enable_usage_log` (its default) answers in this way.
-pub(super) fn usage(rq: &Request) -> Result<Option<Value>, S3Error> {
-    match rq.method.as_str() {
-        "GET" => {
-            needs(rq, "usage", false)?;
-            Ok(Some(json!({ "entries": [], "summary": [] })))
-        }
-        "DELETE" => {
-            needs(rq, "usage", true)?;
-            Ok(None)
-        }
-        _ => Err(Code::MethodNotAllowed.into()),
-    }
 }

@@ -46,7 +46,7 @@ pub(super) async fn run<R: Rados>(
         }
         (Some("bucket"), None) => {
             let mut names = Vec::new();
-            for uid in gw.storage.user_ids().await? {
+            for uid in gw.storage.owner_ids().await? {
                 names.extend(gw.storage.bucket_ids(&uid).await?.into_iter().map(|(name, _)| name));
             }
             names.sort();

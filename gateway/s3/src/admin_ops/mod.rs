@@ -1,13 +1,17 @@
 //! The Admin Ops API of RGW, below `/admin/` on the S3 port: users, buckets, usage and metadata for tools that were
 //! written for RGW. Its requests are signed as all others are; what a user may ask is in its capabilities.
 //!
-//! Source of names and shapes: Ceph's "Admin Operations" reference. Subusers, Swift keys, unlinking and rate limits
-//! are refused with `NotImplemented`.
+//! Source of names and shapes: Ceph's "Admin Operations" reference. Swift keys and unlinking are refused with
+//! `NotImplemented`.
 
+mod account;
 mod bucket;
 mod info;
 mod metadata;
+mod ratelimit;
 mod shapes;
+mod subuser;
+mod usage;
 mod user;
 
 use crate::error::{Code, S3Error};
@@ -36,10 +40,12 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, path: &str, rq: Request) -> R
     let answer = match (area, rest) {
         ("user", None) => user::run(gw, rq).await?,
         ("bucket", None) => bucket::run(gw, rq).await?,
-        ("usage", None) => info::usage(&rq)?,
+        ("account", None) => account::run(gw, rq).await?,
+        ("usage", None) => usage::run(gw, &rq).await?,
+        ("ratelimit", None) => ratelimit::run(gw, &rq).await?,
         ("info", None) => info::info(gw, &rq)?,
         ("metadata", section) => metadata::run(gw, &rq, section).await?,
-        ("ratelimit" | "log" | "config" | "realm" | "account" | "opstate" | "replica_log", _) => {
+        ("log" | "config" | "realm" | "opstate" | "replica_log", _) => {
             // Only those who administer anything learn what there is.
             needs(&rq, "zone", rq.method != Method::GET)?;
             return Err(Code::NotImplemented.into());

@@ -3,7 +3,7 @@
 use super::text;
 use crate::error::S3Error;
 use crate::request::Request;
-use crate::storage::{Caps, Quota, Secret, Usage, User};
+use crate::storage::{Access, Caps, Quota, Usage, User, UserKey};
 use serde_json::{Value, json};
 
 /// Bytes in whole KiB.
@@ -41,14 +41,26 @@ pub(super) fn caps(caps: &Caps) -> Value {
 }
 
 /// Keys with their secrets: whoever may read users may read these, as with RGW.
-pub(super) fn keys(uid: &str, keys: &[(String, Secret)]) -> Value {
+pub(super) fn keys(uid: &str, keys: &[UserKey]) -> Value {
+    let whose = |key: &UserKey| match key.subuser.as_str() {
+        "" => uid.to_string(),
+        subuser => format!("{uid}:{subuser}"),
+    };
     keys.iter()
-        .map(|(access, secret)| json!({ "user": uid, "access_key": access, "secret_key": secret.reveal() }))
+        .map(|key| {
+            json!({ "user": whose(key), "access_key": key.access_key, "secret_key": key.secret.reveal() })
+        })
         .collect()
 }
 
+/// Subusers.
+pub(super) fn subusers(user: &User) -> Value {
+    let one = |(name, access): (&String, &Access)| json!({ "id": format!("{}:{name}", user.uid), "permissions": access.words() });
+    user.subusers.iter().map(one).collect()
+}
+
 /// A user.
-pub(super) fn user(user: &User, all_keys: &[(String, Secret)]) -> Value {
+pub(super) fn user(user: &User, all_keys: &[UserKey]) -> Value {
     json!({
         "tenant": user.tenant(),
         "user_id": user.id(),
@@ -56,7 +68,7 @@ pub(super) fn user(user: &User, all_keys: &[(String, Secret)]) -> Value {
         "email": user.email,
         "suspended": u8::from(user.suspended),
         "max_buckets": user.max_buckets,
-        "subusers": [],
+        "subusers": subusers(user),
         "keys": keys(&user.uid, all_keys),
         "swift_keys": [],
         "caps": caps(&user.caps),
@@ -67,7 +79,8 @@ pub(super) fn user(user: &User, all_keys: &[(String, Secret)]) -> Value {
         "bucket_quota": quota(&user.bucket_quota),
         "user_quota": quota(&user.user_quota),
         "temp_url_keys": [],
-        "type": "rgw",
+        "type": if user.account_root { "root" } else { "rgw" },
+        "account_id": user.account,
         "mfa_ids": [],
     })
 }

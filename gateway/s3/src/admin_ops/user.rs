@@ -6,7 +6,7 @@ use super::{
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::server::Gateway;
-use crate::storage::{Caps, NewKey, NewUser, Secret, User};
+use crate::storage::{Caps, NewKey, NewUser, Secret, User, is_account_id};
 use gateway_client::Rados;
 use http::Method;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(super) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Answer {
         ("DELETE", Some("caps")) => change_caps(gw, &rq, Caps::remove).await.map(Some),
         ("GET", Some("quota")) => quota(gw, &rq).await.map(Some),
         ("PUT", Some("quota")) => set_quota(gw, rq).await,
-        (_, Some("subuser")) => Err(Code::NotImplemented.into()),
+        (_, Some("subuser")) => super::subuser::run(gw, &rq).await,
         _ => Err(Code::MethodNotAllowed.into()),
     }
 }
@@ -41,8 +41,9 @@ async fn shown<R: Rados>(gw: &Gateway<R>, user: &User) -> Result<Value, S3Error>
     Ok(shapes::user(user, &gw.storage.user_keys(&user.uid).await?))
 }
 
-async fn found<R: Rados>(gw: &Gateway<R>, uid: &str) -> Result<User, S3Error> {
-    gw.storage.user_get(uid).await?.ok_or_else(|| Code::NoSuchUser.into())
+pub(super) async fn found<R: Rados>(gw: &Gateway<R>, uid: &str) -> Result<User, S3Error> {
+    let user = gw.storage.user_get(uid).await?.filter(|user| !user.is_account());
+    user.ok_or_else(|| Code::NoSuchUser.into())
 }
 
 async fn info<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Value, S3Error> {
@@ -63,7 +64,7 @@ async fn info<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Value, S3Error>
 
 /// The key pair that the parameters name; a secret that is missing is refused rather than drawn: it would be told
 /// to nobody who expects one.
-fn key_of(rq: &Request) -> Result<Option<(String, Secret)>, S3Error> {
+pub(super) fn key_of(rq: &Request) -> Result<Option<(String, Secret)>, S3Error> {
     match (text(rq, "access-key"), text(rq, "secret-key")) {
         (Some(access), Some(secret)) => Ok(Some((access.to_string(), Secret::new(secret)))),
         (None, None) => Ok(None),
@@ -95,7 +96,7 @@ fn put_said(user: &mut User, rq: &Request) -> Result<(), S3Error> {
 }
 
 /// Only S3 keys are made here.
-fn check_key_type(rq: &Request) -> Result<(), S3Error> {
+pub(super) fn check_key_type(rq: &Request) -> Result<(), S3Error> {
     match text(rq, "key-type") {
         None | Some("s3") => Ok(()),
         Some(_) => Err(S3Error::with_message(Code::NotImplemented, "Only keys of the type s3 can be made.")),
@@ -105,7 +106,16 @@ fn check_key_type(rq: &Request) -> Result<(), S3Error> {
 async fn create<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Result<Value, S3Error> {
     let (uid, name) = (required_uid(rq)?, required(rq, "display-name")?);
     check_key_type(rq)?;
+    if is_account_id(&uid) {
+        return Err(S3Error::invalid_argument("This is the id of an account.", "uid", &uid));
+    }
     let mut new = NewUser::new(&uid, name);
+    new.user.account = text(rq, "account-id").unwrap_or("").to_string();
+    new.user.account_root = switch(rq, "account-root")? == Some(true);
+    if new.user.account_root && new.user.account.is_empty() {
+        let message = "account-root goes with account-id.";
+        return Err(S3Error::invalid_argument(message, "account-root", ""));
+    }
     put_said(&mut new.user, rq)?;
     new.key = match key_of(rq)? {
         Some((access, secret)) => NewKey::Given(access, secret),

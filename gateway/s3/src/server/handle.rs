@@ -9,14 +9,16 @@ use crate::error::{Code, S3Error};
 use crate::request::{Request, RequestBody, Sender, Way};
 use crate::response::{self, Response, ResponseBody};
 use crate::storage::Storage;
+use crate::traffic::{Seen, Traffic};
 use crate::uri::Query;
 use crate::verbs;
+use crate::website::{self, Visit};
 use gateway_client::Rados;
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The names and values of a request's headers together, bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -29,21 +31,28 @@ pub(crate) struct Gateway<R: Rados> {
     pub(crate) region: String,
     pub(crate) cluster_id: String,
     domains: Vec<String>,
+    website_domains: Arc<RwLock<Vec<String>>>,
     sigv2: Arc<AtomicBool>,
     pub(crate) keys: KeyCache,
     access_log: Arc<AccessLog>,
+    pub(crate) traffic: Traffic,
     next_request: AtomicU64,
 }
 
+/// What a gateway was told that requests go by.
+pub(super) struct Shared {
+    pub(super) domains: Vec<String>,
+    pub(super) website_domains: Arc<RwLock<Vec<String>>>,
+    pub(super) region: String,
+    pub(super) sigv2: Arc<AtomicBool>,
+    pub(super) cluster_id: String,
+    pub(super) usage_log: Arc<AtomicBool>,
+    pub(super) access_log: Arc<AccessLog>,
+}
+
 impl<R: Rados> Gateway<R> {
-    pub(super) fn new(
-        storage: Storage<R>,
-        domains: Vec<String>,
-        region: String,
-        sigv2: Arc<AtomicBool>,
-        cluster_id: String,
-        access_log: Arc<AccessLog>,
-    ) -> Gateway<R> {
+    pub(super) fn new(storage: Storage<R>, shared: Shared) -> Gateway<R> {
+        let Shared { domains, website_domains, region, sigv2, cluster_id, usage_log, access_log } = shared;
         // Only so that the ids of two runs differ; the time of day will do where there is no entropy.
         let start = getrandom::u64().unwrap_or_else(|_| storage.rados().now().0);
         Gateway {
@@ -51,9 +60,11 @@ impl<R: Rados> Gateway<R> {
             region,
             cluster_id,
             domains,
+            website_domains,
             sigv2,
             keys: KeyCache::default(),
             access_log,
+            traffic: Traffic::new(usage_log),
             next_request: AtomicU64::new(start),
         }
     }
@@ -130,8 +141,13 @@ impl<R: Rados> Gateway<R> {
         let path = request.uri().path().to_string();
         let administers = self.administers(request.headers(), request.uri());
         let close = confuses_its_client(&request);
-        let cross_origin = self.cross_origin(&request);
-        let answered = self.answer(entry.counts(request), way, entry).await;
+        let site = self.site_of(&request);
+        let cross_origin = self.cross_origin(&request, site.as_deref());
+        let mut seen = Seen::default();
+        let answered = match site {
+            Some(bucket) => Ok(self.visit(request, way, bucket, id, &mut seen).await),
+            None => self.answer(entry.counts(request), way, entry, &mut seen).await,
+        };
         let response = answered.unwrap_or_else(|e| {
             entry.refused(e.code().name());
             if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
@@ -141,6 +157,8 @@ impl<R: Rados> Gateway<R> {
             }
             if administers { admin_ops::error(&e, id, head) } else { response::error(&e, &path, id, head) }
         });
+        let (status, sent) = (response.status(), response.body().size_hint().exact().unwrap_or(0));
+        self.traffic.answered(&self.storage, seen, status, sent).await;
         let mut response = self.dressed(response, id);
         if let Some(asked) = cross_origin {
             match asked.judge(self).await {
@@ -160,12 +178,62 @@ impl<R: Rados> Gateway<R> {
         admin_ops::is_path(uri.path()) && bucket_of_host(host_of(headers, uri), &self.domains).is_none()
     }
 
+    /// The bucket that a request asks for as a website.
+    fn site_of(&self, request: &http::Request<Incoming>) -> Option<String> {
+        // Only ever replaced as a whole.
+        let domains = self.website_domains.read().unwrap_or_else(PoisonError::into_inner);
+        if domains.is_empty() {
+            return None;
+        }
+        bucket_of_host(host_of(request.headers(), request.uri()), &domains).map(String::from)
+    }
+
+    /// Answers a browser's request for a website.
+    async fn visit(
+        &self,
+        request: http::Request<Incoming>,
+        way: Way,
+        bucket: String,
+        id: &str,
+        seen: &mut Seen,
+    ) -> Response {
+        // Whatever it brings along is of no use here.
+        let (parts, _) = request.into_parts();
+        let target = Target::Object(bucket, String::new());
+        seen.request(&parts.method, &target, &parts.headers, None);
+        let admitted = match parts.method {
+            Method::OPTIONS => {
+                cross_origin::preflight(self, &target, &parts.headers, &Query::default()).await.map(Some)
+            }
+            _ => self.traffic.admit(&self.storage, seen).await.map(|()| None),
+        };
+        match admitted {
+            Ok(Some(response)) => response,
+            Err(e) => response::error(&e, parts.uri.path(), id, parts.method == Method::HEAD),
+            Ok(None) => {
+                let visit = Visit {
+                    method: &parts.method,
+                    bucket: target.bucket().unwrap_or(""),
+                    host: host_of(&parts.headers, &parts.uri),
+                    path: parts.uri.path(),
+                    headers: &parts.headers,
+                    way,
+                    id,
+                };
+                website::serve(self, visit).await
+            }
+        }
+    }
+
     /// What a browser's page of another origin asks.
-    fn cross_origin(&self, request: &http::Request<Incoming>) -> Option<CrossOrigin> {
+    fn cross_origin(&self, request: &http::Request<Incoming>, site: Option<&str>) -> Option<CrossOrigin> {
         // Nearly all requests: nothing to find out.
         request.headers().get(http::header::ORIGIN)?;
         let host = host_of(request.headers(), request.uri());
-        let target = Target::of(host, request.uri().path(), &self.domains).ok()?;
+        let target = match site {
+            Some(bucket) => Target::Bucket(bucket.to_string()),
+            None => Target::of(host, request.uri().path(), &self.domains).ok()?,
+        };
         // What cannot be read is refused elsewhere.
         let query = Query::parse(request.uri().query().unwrap_or("")).unwrap_or_default();
         CrossOrigin::of(request.method().as_str(), &target, request.headers(), &query)
@@ -177,6 +245,7 @@ impl<R: Rados> Gateway<R> {
         request: http::Request<RequestBody>,
         way: Way,
         entry: &mut Entry,
+        seen: &mut Seen,
     ) -> Result<Response, S3Error> {
         let (parts, incoming) = request.into_parts();
         check_host(&parts.headers, &parts.uri)?;
@@ -189,10 +258,13 @@ impl<R: Rados> Gateway<R> {
         let query = Query::parse(parts.uri.query().unwrap_or(""))?;
         let host = host_of(&parts.headers, &parts.uri);
         let target = Target::of(host, parts.uri.path(), &self.domains)?;
+        let administers = self.administers(&parts.headers, &parts.uri);
+        if !administers {
+            seen.request(&parts.method, &target, &parts.headers, verbs::subresource(&query));
+        }
         if parts.method == Method::OPTIONS {
             return cross_origin::preflight(self, &target, &parts.headers, &query).await;
         }
-        let administers = self.administers(&parts.headers, &parts.uri);
         // Administrators' tools sign for whatever zonegroup they were told of, and RGW does not mind.
         let claimed = if administers { auth::claimed_region(&parts.headers) } else { None };
         let region = claimed.as_deref().unwrap_or(&self.region);
@@ -202,6 +274,7 @@ impl<R: Rados> Gateway<R> {
                 return Err(Code::AccessDenied.into());
             }
             let vouched = auth::anonymous(&parts.headers)?;
+            self.traffic.admit(&self.storage, seen).await?;
             let request = Request::new(
                 parts.method,
                 parts.headers,
@@ -230,6 +303,17 @@ impl<R: Rados> Gateway<R> {
         let vouched = auth::verify(&claim, &subject, credential.secret.reveal(), region, &self.keys)?;
         if credential.user.suspended {
             return Err(Code::UserSuspended.into());
+        }
+        if !credential.access.allows(&parts.method, verbs::subresource(&query) == Some("acl")) {
+            return Err(Code::AccessDenied.into());
+        }
+        if !credential.user.account.is_empty() && !credential.user.account_root && !administers {
+            let message = "Users of an account other than its root need policies of their own, which this gateway does not have.";
+            return Err(S3Error::with_message(Code::AccessDenied, message));
+        }
+        seen.sender(&credential);
+        if !administers {
+            self.traffic.admit(&self.storage, seen).await?;
         }
         let request = Request::new(
             parts.method,

@@ -7,6 +7,7 @@ mod target;
 mod tls;
 
 pub(crate) use handle::Gateway;
+use handle::Shared;
 pub(crate) use target::{Target, check_key};
 pub use tls::S3Tls;
 
@@ -31,17 +32,17 @@ pub async fn serve<R: Rados>(
     storage: Storage<R>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let S3Config {
-        listener,
-        domains,
-        tls,
-        sigv2,
-        region,
-        access_log,
-        cluster_id,
-        max_connections,
-        shutdown_grace,
-    } = config;
+    let access_log = config.access_log.clone();
+    let S3Config { listener, tls, max_connections, shutdown_grace, .. } = config;
+    let shared = Shared {
+        domains: config.domains,
+        website_domains: config.website_domains,
+        region: config.region,
+        sigv2: config.sigv2,
+        cluster_id: config.cluster_id,
+        usage_log: config.usage_log,
+        access_log: access_log.clone(),
+    };
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn({
         let (storage, stopping) = (storage.clone(), stopping.clone());
@@ -57,7 +58,11 @@ pub async fn serve<R: Rados>(
             }
         }
     });
-    let gateway = Arc::new(Gateway::new(storage, domains, region, sigv2, cluster_id, access_log.clone()));
+    let gateway = Arc::new(Gateway::new(storage, shared));
+    let usage = tokio::spawn({
+        let (gateway, stopping) = (gateway.clone(), stopping.clone());
+        async move { gateway.traffic.keep(&gateway.storage, stopped(stopping)).await }
+    });
     let secured = tls.as_ref().map(S3Tls::current);
     let follow = async {
         match tls {
@@ -90,11 +95,14 @@ pub async fn serve<R: Rados>(
     let _ = stop.send(true);
     let rest = async {
         while connections.join_next().await.is_some() {}
-        for (what, task) in [("background work", background), ("lifecycle worker", lifecycle)] {
+        for (what, task) in
+            [("background work", background), ("lifecycle worker", lifecycle), ("usage log", usage)]
+        {
             if let Err(e) = task.await {
                 tracing::error!("the gateway's {what} ended with a fault: {e}");
             }
         }
+        gateway.traffic.end(&gateway.storage).await;
     };
     if tokio::time::timeout(shutdown_grace, rest).await.is_err() {
         tracing::warn!("requests did not end within {shutdown_grace:?} of the shutdown and are cut off");

@@ -216,7 +216,7 @@ impl<R: Rados> Storage<R> {
     /// Every bucket that has an index, those included that are gone but for their garbage.
     async fn every_bucket(&self) -> Result<Vec<BucketId>, S3Error> {
         let mut all = Vec::new();
-        for user in self.user_ids().await? {
+        for user in self.owner_ids().await? {
             all.extend(self.bucket_ids(&user).await?.into_iter().map(|(_, id)| id));
         }
         all.extend(self.dead_buckets().await?.into_iter().map(|(id, _)| id));

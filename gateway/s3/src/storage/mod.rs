@@ -23,7 +23,9 @@ mod object_lock;
 mod objects;
 mod placement;
 mod purge;
+mod rate_limit;
 pub mod types;
+mod usage_log;
 mod user_types;
 mod version_types;
 
@@ -34,11 +36,13 @@ pub use check::CheckReport;
 pub use config::StorageConfig;
 pub(crate) use encryption::{KeyHolder, Seal, Sealing, SecretKey};
 pub(crate) use lifecycle::{LifecycleRow, Stage};
-pub use meta::{BucketStats, check_key_pair};
+pub use meta::{BucketStats, UserKey, check_key_pair};
 pub(crate) use names::random;
 pub use object_lock::*;
 pub use placement::{STANDARD, StorageClass};
+pub use rate_limit::{GlobalRateLimits, RateLimit};
 pub use types::*;
+pub use usage_log::{Figures, UsageHour};
 pub use user_types::*;
 pub use version_types::*;
 
@@ -72,6 +76,7 @@ struct Inner<R> {
     keys_at_rest: encryption::KeyStore,
     usage: UsageCache,
     placement: PlacementCache,
+    rate_limits: rate_limit::RateLimitCache,
     /// The data pool of the settings: slot 0.
     data_pool: Arc<str>,
 }
@@ -91,6 +96,7 @@ impl<R: Rados> Storage<R> {
             rados,
             config,
             placement: PlacementCache::default(),
+            rate_limits: rate_limit::RateLimitCache::default(),
             data_pool,
             budget,
             map: Mutex::default(),

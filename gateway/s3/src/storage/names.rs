@@ -19,6 +19,17 @@ pub(crate) const DEAD_BUCKETS: &str = "dead_buckets";
 /// The object in the meta pool that holds the storage classes and the pools of data.
 pub(crate) const PLACEMENT: &str = "placement";
 
+/// The object in the meta pool that holds the rate limits of those that have none of their own.
+pub(crate) const RATE_LIMITS: &str = "ratelimit";
+
+/// The object in the meta pool whose omap names the owners of which usage is logged.
+pub(crate) fn usage_owners() -> ObjectName {
+    ObjectName::new("usage")
+}
+/// The usage log of an owner.
+pub(crate) fn usage(owner: &str) -> ObjectName {
+    ObjectName::new(format!("usage.{owner}"))
+}
 /// The record of a bucket.
 pub(crate) fn bucket_record(name: &str) -> ObjectName {
     ObjectName::new(format!("bucket.{name}"))

@@ -2,7 +2,7 @@
 
 use super::encryption::{Seal, Sealing};
 use super::object_lock::ObjectLock;
-use super::user_types::User;
+use super::user_types::{Access, User};
 use super::version_types::VersionId;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
 use crate::error::S3Error;
@@ -67,10 +67,14 @@ impl fmt::Debug for Secret {
 pub struct Credential {
     /// Whose key it is.
     pub user: Arc<User>,
+    /// Who owns what is made with it: the user, or its account.
+    pub owner: String,
     /// The public half.
     pub access_key: String,
     /// The secret half.
     pub secret: Secret,
+    /// What may be done with it: all that the user may, unless it is a subuser's.
+    pub access: Access,
 }
 
 /// A bucket's unique and unchanging identity: another bucket of the same name later has another.

@@ -1,5 +1,6 @@
 //! What a user is: names, keys, limits, and what it may administer. Names and meanings follow RGW's.
 
+use super::rate_limit::RateLimit;
 use super::types::Secret;
 use crate::error::{Code, S3Error};
 use std::collections::BTreeMap;
@@ -32,6 +33,14 @@ pub struct User {
     pub user_quota: Quota,
     /// The limit of each of its buckets that has none of its own.
     pub bucket_quota: Quota,
+    /// What it may ask per minute; none: what all users may.
+    pub rate_limit: Option<RateLimit>,
+    /// Its subusers, and what each may do in its name.
+    pub subusers: BTreeMap<String, Access>,
+    /// The account that it belongs to, which owns what it makes; empty: none.
+    pub account: String,
+    /// Whether it may do there all that can be done.
+    pub account_root: bool,
 }
 
 impl User {
@@ -39,9 +48,71 @@ impl User {
     pub fn tenant(&self) -> &str {
         self.uid.split_once('$').map_or("", |(tenant, _)| tenant)
     }
+    /// Whether this is no user but an account: the owner of what its users make. It has no keys.
+    pub fn is_account(&self) -> bool {
+        is_account_id(&self.uid)
+    }
     /// The id within its tenant.
     pub fn id(&self) -> &str {
         self.uid.split_once('$').map_or(&self.uid, |(_, id)| id)
+    }
+}
+
+/// What a subuser may do in the name of its user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    None,
+    /// Read and list.
+    Read,
+    /// Write and remove.
+    Write,
+    /// Both.
+    ReadWrite,
+    /// Also read and set ACLs: all that its user may.
+    #[default]
+    Full,
+}
+stdx::codec_enum!(Access { 0 => None, 1 => Read, 2 => Write, 3 => ReadWrite, 4 => Full });
+
+impl Access {
+    /// Reads a level as operators write it: `read`, `write`, `readwrite`, `full`; empty: none. `InvalidArgument`.
+    pub fn parse(word: &str) -> Result<Access, S3Error> {
+        Ok(match word.to_ascii_lowercase().as_str() {
+            "" | "none" => Access::None,
+            "read" => Access::Read,
+            "write" => Access::Write,
+            "readwrite" | "read-write" => Access::ReadWrite,
+            "full" | "full-control" => Access::Full,
+            _ => {
+                let message = "access must be read, write, readwrite or full.";
+                return Err(S3Error::invalid_argument(message, "access", word));
+            }
+        })
+    }
+
+    /// The level as RGW shows it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Access::None => "<none>",
+            Access::Read => "read",
+            Access::Write => "write",
+            Access::ReadWrite => "read-write",
+            Access::Full => "full-control",
+        }
+    }
+
+    /// Whether a request may be made at all; what it is about decides for itself.
+    pub(crate) fn allows(self, method: &http::Method, acl: bool) -> bool {
+        let reads = matches!(*method, http::Method::GET | http::Method::HEAD);
+        match self {
+            Access::Full => true,
+            _ if acl => false,
+            Access::None => false,
+            Access::Read => reads,
+            Access::Write => !reads,
+            Access::ReadWrite => true,
+        }
     }
 }
 
@@ -237,6 +308,11 @@ impl fmt::Display for Caps {
     }
 }
 
+/// Whether an id is an account's: `RGW` and 17 digits.
+pub fn is_account_id(id: &str) -> bool {
+    id.strip_prefix("RGW").is_some_and(|n| n.len() == 17 && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Whether a uid is one that a user may have: `ID` or `TENANT$ID`, a tenant of letters, digits, `_` and `-`.
 /// `InvalidArgument`.
 pub(crate) fn check_uid(uid: &str) -> Result<(), S3Error> {
@@ -269,6 +345,31 @@ mod tests {
             assert_eq!(Caps::parse(bad).unwrap_err().code(), Code::InvalidCapability, "{bad}");
         }
         assert_eq!(Caps::parse("").unwrap(), Caps::default());
+    }
+
+    #[test]
+    fn ids_of_accounts() {
+        assert!(is_account_id("RGW12345678901234567"));
+        for not in ["RGW1234567890123456", "RGW1234567890123456x", "rgw12345678901234567", "RGW", ""] {
+            assert!(!is_account_id(not), "{not}");
+        }
+    }
+
+    #[test]
+    fn levels_of_access() {
+        use http::Method;
+        let may = |level: &str| {
+            let access = Access::parse(level).unwrap();
+            assert_eq!(Access::parse(access.words().trim_matches(['<', '>'])).unwrap(), access);
+            [(Method::GET, false), (Method::PUT, false), (Method::GET, true)]
+                .map(|(m, acl)| access.allows(&m, acl))
+        };
+        assert_eq!(may("read"), [true, false, false]);
+        assert_eq!(may("write"), [false, true, false]);
+        assert_eq!(may("readwrite"), [true, true, false]);
+        assert_eq!(may("full"), [true, true, true]);
+        assert_eq!(may(""), [false, false, false]);
+        assert!(Access::parse("all").is_err());
     }
 
     #[test]

@@ -170,9 +170,9 @@ async fn quotas_hold_and_buckets_are_told() {
 async fn what_is_not_built_says_so() {
     let w = world().await;
     for (method, target) in [
-        ("PUT", "/admin/user?subuser&uid=alice"),
+        ("GET", "/admin/realm"),
         ("POST", "/admin/bucket?bucket=bucket&uid=alice"),
-        ("GET", "/admin/ratelimit?uid=alice"),
+        ("GET", "/admin/log"),
         ("PUT", "/admin/metadata/user?key=alice"),
     ] {
         assert_eq!(code(&ask(&w, method, target).await), (501, "NotImplemented".into()), "{target}");

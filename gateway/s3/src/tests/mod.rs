@@ -3,6 +3,7 @@
 mod access_evasion_test;
 mod access_log_test;
 mod access_test;
+mod account_test;
 mod admin_ops_test;
 mod auth_test;
 mod bad_input_test;
@@ -26,7 +27,9 @@ mod slow_test;
 mod storage_class_test;
 mod tagging_test;
 mod tenants_test;
+mod traffic_test;
 mod versions_test;
+mod website_test;
 mod world;
 
 use client::{Call, call};

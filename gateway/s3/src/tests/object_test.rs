@@ -180,7 +180,7 @@ async fn deletes() {
 async fn what_is_not_built_is_not_accepted() {
     let w = World::start().await;
     for (name, value, status, code) in [
-        ("x-amz-website-redirect-location", "/elsewhere", 501, "NotImplemented"),
+        ("x-amz-website-redirect-location", "elsewhere", 400, "InvalidRedirectLocation"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256", 400, "InvalidArgument"),
         ("x-amz-tagging", "a=1&a=2", 400, "InvalidTag"),
         ("x-amz-acl", "nonsense", 400, "InvalidArgument"),

@@ -18,6 +18,7 @@ pub(super) struct World {
     pub(super) rados: MemoryRados,
     pub(super) sigv2: Arc<AtomicBool>,
     pub(super) access_log: Arc<AccessLog>,
+    pub(super) usage_log: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -40,18 +41,30 @@ impl World {
             let key = (format!("{user}-key"), Secret::new(format!("{user}-secret")));
             storage.user_create(user, user, Some(key)).await.unwrap();
         }
+        let world = World::serve(rados, storage).await;
+        assert_eq!(world.send("PUT", "/bucket").await.status, 200);
+        world
+    }
+
+    /// Another gateway of the same cluster.
+    pub(super) async fn resume(rados: MemoryRados) -> World {
+        let storage = Storage::new(rados.clone(), StorageConfig::default());
+        World::serve(rados, storage).await
+    }
+
+    async fn serve(rados: MemoryRados, storage: Storage<MemoryRados>) -> World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut config = S3Config::new(listener);
         config.domains.push("s3.test".into());
+        config.website_domains.write().unwrap().push("web.test".into());
         let (sigv2, access_log) = (config.sigv2.clone(), config.access_log.clone());
+        let usage_log = config.usage_log.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(crate::serve(config, storage, async {
             let _ = stopped.await;
         }));
-        let world = World { address, rados, sigv2, access_log, stop: Some(stop), server: Some(server) };
-        assert_eq!(world.send("PUT", "/bucket").await.status, 200);
-        world
+        World { address, rados, sigv2, access_log, usage_log, stop: Some(stop), server: Some(server) }
     }
 
     /// Sends a call without a body.

@@ -11,6 +11,7 @@ use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::Response;
 use crate::server::{Gateway, Target};
+use crate::uri::Query;
 use gateway_client::Rados;
 use http::Method;
 
@@ -71,12 +72,13 @@ const SUBRESOURCES: &[&str] = &[
     "website",
 ];
 
-fn subresource(rq: &Request) -> Option<&'static str> {
-    SUBRESOURCES.iter().copied().find(|name| rq.query.has(name))
+/// The parameter that says what of a bucket or object a request is about.
+pub(crate) fn subresource(query: &Query) -> Option<&'static str> {
+    SUBRESOURCES.iter().copied().find(|name| query.has(name))
 }
 
 async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    match (rq.method.as_str(), subresource(&rq)) {
+    match (rq.method.as_str(), subresource(&rq.query)) {
         ("GET", None) if rq.query.get("list-type") == Some("2") => bucket::list_objects_v2::run(gw, rq).await,
         ("GET", None) => bucket::list_objects::run(gw, rq).await,
         ("GET", Some("versions")) => bucket::list_versions::run(gw, rq).await,
@@ -109,6 +111,9 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("DELETE", Some("lifecycle")) => bucket::lifecycle::delete(gw, rq).await,
         ("GET", Some("object-lock")) => bucket::object_lock::get(gw, rq).await,
         ("PUT", Some("object-lock")) => bucket::object_lock::put(gw, rq).await,
+        ("GET", Some("website")) => bucket::website::get(gw, rq).await,
+        ("PUT", Some("website")) => bucket::website::put(gw, rq).await,
+        ("DELETE", Some("website")) => bucket::website::delete(gw, rq).await,
         ("GET", Some("uploads")) => multipart::list_uploads::run(gw, rq).await,
         ("GET", Some("location")) => bucket::location::run(gw, rq).await,
         ("GET", Some(name)) => bucket::settings::get(gw, rq, name).await,
@@ -125,7 +130,7 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
 
 async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let copies = rq.headers.contains_key("x-amz-copy-source");
-    match (rq.method.as_str(), subresource(&rq)) {
+    match (rq.method.as_str(), subresource(&rq.query)) {
         ("GET", None) => object::get::run(gw, rq).await,
         ("HEAD", None) => object::head::run(gw, rq).await,
         ("PUT", None) if copies => object::copy::run(gw, rq).await,
@@ -157,16 +162,4 @@ async fn on_object<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
 async fn not_implemented<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     rq.bucket(gw).await?;
     Err(Code::NotImplemented.into())
-}
-
-/// Headers that ask for what is not built. Taking the request without doing what they ask would leave a client
-/// believing that it is done.
-pub(crate) fn refuse_unbuilt(rq: &Request) -> Result<(), S3Error> {
-    for name in rq.headers.keys().map(|n| n.as_str()) {
-        let unbuilt = name == "x-amz-website-redirect-location";
-        if unbuilt && rq.header(name) != Some("false") {
-            return Err(S3Error::new(Code::NotImplemented).field("Header", name));
-        }
-    }
-    Ok(())
 }

@@ -7,21 +7,23 @@ use crate::cli::Global;
 use crate::exit::Failure;
 use crate::session;
 use gateway_client::Client;
-use gateway_s3::storage::{Caps, NewKey, NewUser, Quota, Secret, Storage, StorageConfig, User};
+use gateway_s3::storage::{Access, Caps, NewKey, NewUser, Quota, Secret, Storage, StorageConfig, User};
 use gateway_s3::{Code, S3Error};
 use serde_json::json;
 pub(super) use show::{quota_json, quota_text, say};
 use show::{show_credential, show_user, show_users};
-use words::{CapsCommand, KeyCommand, Limits, QuotaCommand, Said, Scope, UserCommand};
+use words::{CapsCommand, KeyCommand, Limits, QuotaCommand, Said, Scope, SubuserCommand, UserCommand};
 
 /// Carries out the command.
 pub(crate) async fn run(global: &Global, command: &UserCommand) -> Result<(), Failure> {
     let storage = Storage::new(session::open(global).await?, StorageConfig::default());
     let format = global.format;
     match command {
-        UserCommand::Create { uid, access_key, secret_key, caps, said } => {
+        UserCommand::Create { uid, access_key, secret_key, caps, account_id, account_root, said } => {
             let mut new = NewUser::new(uid, uid);
             put_said(&mut new.user, said);
+            new.user.account = account_id.clone().unwrap_or_default();
+            new.user.account_root = *account_root;
             new.user.caps = Caps::parse(caps.as_deref().unwrap_or("")).map_err(no)?;
             let (access, secret) = pair(access_key.as_deref(), secret_key.as_deref())?;
             new.key = NewKey::Given(access.clone(), secret.clone());
@@ -64,6 +66,26 @@ pub(crate) async fn run(global: &Global, command: &UserCommand) -> Result<(), Fa
         UserCommand::Key(KeyCommand::Rm { uid, access_key }) => {
             storage.key_rm(uid, access_key).await.map_err(no)?;
             say(format, &format!("key {access_key} removed"), json!({ "removed": access_key }));
+        }
+        UserCommand::Subuser(SubuserCommand::Create { uid, name, access }) => {
+            let access = Access::parse(access).map_err(no)?;
+            let had = storage.user_get(uid).await.map_err(no)?.is_some_and(|u| u.subusers.contains_key(name));
+            let put = |user: &mut User| {
+                user.subusers.insert(name.clone(), access);
+                Ok(())
+            };
+            let user = storage.user_change(uid, put).await.map_err(no)?;
+            if had {
+                show_user(format, &user, None);
+            } else {
+                let key = storage.key_create_for(uid, name, None).await.map_err(no)?;
+                show_credential(format, &format!("{uid}:{name}"), &key.access_key, &key.secret);
+            }
+        }
+        UserCommand::Subuser(SubuserCommand::Rm { uid, name }) => {
+            storage.subuser_rm(uid, name).await.map_err(no)?;
+            let removed = format!("{uid}:{name}");
+            say(format, &format!("subuser {removed} removed"), json!({ "removed": removed }));
         }
         UserCommand::Quota(command) => quota(&storage, global, command).await?,
         UserCommand::Caps(command) => {

@@ -48,10 +48,17 @@ fn user_json(user: &User) -> Value {
         "max_buckets": user.max_buckets,
         "access_keys": user.access_keys,
         "caps": caps,
+        "subusers": user.subusers.iter().map(|(name, access)| (name.clone(), access.words().into())).collect::<serde_json::Map<_, Value>>(),
         "user_quota": quota_json(&user.user_quota),
         "bucket_quota": quota_json(&user.bucket_quota),
         "created_ms": user.created.millis(),
     })
+}
+
+fn subusers(user: &User) -> String {
+    let all: Vec<String> =
+        user.subusers.iter().map(|(name, access)| format!("{name} ({})", access.words())).collect();
+    all.join(", ")
 }
 
 /// One user.
@@ -69,6 +76,7 @@ pub(super) fn show_user(format: Format, user: &User, usage: Option<Usage>) {
         ("suspended", if user.suspended { "yes" } else { "no" }.to_string()),
         ("max buckets", max),
         ("access keys", user.access_keys.join(" ")),
+        ("subusers", subusers(user)),
         ("caps", user.caps.to_string()),
         ("user quota", quota_text(&user.user_quota)),
         ("bucket quota", quota_text(&user.bucket_quota)),

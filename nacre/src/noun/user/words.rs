@@ -18,6 +18,12 @@ pub(crate) enum UserCommand {
         /// What it may administer, as "users=*;buckets=read".
         #[arg(long)]
         caps: Option<String>,
+        /// The account that is to own what it makes.
+        #[arg(long, value_name = "ID")]
+        account_id: Option<String>,
+        /// It may do there all that can be done. (Other users of an account may do nothing yet.)
+        #[arg(long, requires = "account_id")]
+        account_root: bool,
         #[command(flatten)]
         said: Said,
     },
@@ -59,12 +65,36 @@ pub(crate) enum UserCommand {
     /// Keys of a user.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Subusers, which act in their user's name as far as they are let.
+    #[command(subcommand)]
+    Subuser(SubuserCommand),
     /// How much a user may store.
     #[command(subcommand)]
     Quota(QuotaCommand),
     /// What a user may administer through the Admin Ops API.
     #[command(subcommand)]
     Caps(CapsCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SubuserCommand {
+    /// Make a subuser with a key pair of its own; of one that is there, only the level changes.
+    Create {
+        /// The user's id.
+        uid: String,
+        /// The subuser's name.
+        name: String,
+        /// What it may do: read, write, readwrite or full.
+        #[arg(long, default_value = "full")]
+        access: String,
+    },
+    /// Remove a subuser with its keys.
+    Rm {
+        /// The user's id.
+        uid: String,
+        /// The subuser's name.
+        name: String,
+    },
 }
 
 #[derive(Args)]

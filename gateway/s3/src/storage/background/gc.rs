@@ -25,7 +25,7 @@ const RUNS_AT_ONCE: usize = 8;
 impl<R: Rados> Storage<R> {
     /// One round over all buckets.
     pub async fn collect_garbage(&self) -> Result<(), S3Error> {
-        for user in self.user_ids().await? {
+        for user in self.owner_ids().await? {
             for (name, id) in self.bucket_ids(&user).await? {
                 // Carries on a deletion that stopped half way. Whether the bucket stays is all the same here.
                 if let Err(e) = self.settled(&name).await {

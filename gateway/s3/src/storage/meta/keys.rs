@@ -6,6 +6,7 @@ use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::names;
 use crate::storage::types::{Credential, Secret};
+use crate::storage::user_types::{Access, User};
 use bytes::Bytes;
 use gateway_client::Rados;
 use osd_object::Op;
@@ -18,8 +19,21 @@ use stdx::codec::{from_bytes, to_bytes};
 pub(super) struct KeyRow {
     pub(super) uid: String,
     pub(super) secret: String,
+    /// Whose it is of the user's subusers; empty: its own.
+    pub(super) subuser: String,
 }
-stdx::codec_versioned!(KeyRow, 1 { uid, secret });
+stdx::codec_versioned!(KeyRow, 2 { uid, secret } since 2 { subuser });
+
+/// One of a user's keys, with its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserKey {
+    /// The public half.
+    pub access_key: String,
+    /// The secret half.
+    pub secret: Secret,
+    /// Whose it is of the user's subusers; empty: the user's own.
+    pub subuser: String,
+}
 
 /// Credentials answered from memory for a while; also that a key does not exist.
 #[derive(Default)]
@@ -43,8 +57,9 @@ pub(super) fn absent(key: Bytes) -> Op {
     Op::CmpOmap { key, compare: Compare::Eq, value: Bytes::new() }
 }
 
-pub(super) fn key_row(uid: &str, access_key: &str, secret: &Secret) -> (Bytes, Bytes) {
-    let row = KeyRow { uid: uid.to_string(), secret: secret.reveal().to_string() };
+pub(super) fn key_row(uid: &str, subuser: &str, access_key: &str, secret: &Secret) -> (Bytes, Bytes) {
+    let row =
+        KeyRow { uid: uid.to_string(), secret: secret.reveal().to_string(), subuser: subuser.to_string() };
     (access_key_key(access_key), to_bytes(&row))
 }
 
@@ -66,22 +81,69 @@ pub(super) fn checked(key: Option<(String, Secret)>) -> Result<(String, Secret),
     Ok((access, secret))
 }
 
+/// What a key of that subuser lets do; a subuser that is gone, nothing.
+fn access_of(user: &User, subuser: &str) -> Access {
+    if subuser.is_empty() {
+        Access::Full
+    } else {
+        user.subusers.get(subuser).copied().unwrap_or(Access::None)
+    }
+}
+
+/// Who owns what a user makes.
+fn owner_of(user: &User) -> String {
+    if user.account.is_empty() { user.uid.clone() } else { user.account.clone() }
+}
+
 impl<R: Rados> Storage<R> {
     /// One more key for a user, given or generated. `NoSuchUser`; `KeyExists` if the access key is taken.
     pub async fn key_create(&self, uid: &str, key: Option<(String, Secret)>) -> Result<Credential, S3Error> {
+        self.key_create_for(uid, "", key).await
+    }
+
+    /// The same for a subuser. Also `NoSuchSubUser`.
+    pub async fn key_create_for(
+        &self,
+        uid: &str,
+        subuser: &str,
+        key: Option<(String, Secret)>,
+    ) -> Result<Credential, S3Error> {
         let (access_key, secret) = checked(key)?;
         if !self.user_rows(vec![access_key_key(&access_key)]).await?.is_empty() {
             return Err(S3Error::new(Code::KeyExists));
         }
         self.change_user(uid, |row: &mut UserRow| {
+            if !subuser.is_empty() && !row.subusers.contains_key(subuser) {
+                return Err(S3Error::new(Code::NoSuchSubUser));
+            }
             row.access_keys.push(access_key.clone());
-            let rows = vec![(user_key(uid), to_bytes(&*row)), key_row(uid, &access_key, &secret)];
+            let rows = vec![(user_key(uid), to_bytes(&*row)), key_row(uid, subuser, &access_key, &secret)];
             Ok(vec![absent(access_key_key(&access_key)), osd_object::Op::OmapSet { rows }])
         })
         .await?;
         self.forget_key(&access_key);
         let user = self.user_get(uid).await?.ok_or_else(|| S3Error::new(Code::NoSuchUser))?;
-        Ok(Credential { user: Arc::new(user), access_key, secret })
+        let (access, owner) = (access_of(&user, subuser), owner_of(&user));
+        Ok(Credential { user: Arc::new(user), owner, access_key, secret, access })
+    }
+
+    /// Removes a subuser with its keys. `NoSuchUser`, `NoSuchSubUser`.
+    pub async fn subuser_rm(&self, uid: &str, subuser: &str) -> Result<(), S3Error> {
+        let keys = self.user_keys(uid).await?;
+        let keys: Vec<String> =
+            keys.into_iter().filter(|key| key.subuser == subuser).map(|key| key.access_key).collect();
+        self.change_user(uid, |row| {
+            row.subusers.remove(subuser).ok_or_else(|| S3Error::new(Code::NoSuchSubUser))?;
+            row.access_keys.retain(|key| !keys.contains(key));
+            let rows = vec![(user_key(uid), to_bytes(&*row))];
+            Ok(vec![
+                Op::OmapSet { rows },
+                Op::OmapRm { keys: keys.iter().map(|key| access_key_key(key)).collect() },
+            ])
+        })
+        .await?;
+        keys.iter().for_each(|key| self.forget_key(key));
+        Ok(())
     }
 
     /// Removes a key. `InvalidAccessKeyId` if the user has no such key.
@@ -101,13 +163,17 @@ impl<R: Rados> Storage<R> {
     }
 
     /// A user's keys with their secrets, for those who administer users. `NoSuchUser`.
-    pub async fn user_keys(&self, uid: &str) -> Result<Vec<(String, Secret)>, S3Error> {
+    pub async fn user_keys(&self, uid: &str) -> Result<Vec<UserKey>, S3Error> {
         let user = self.user_get(uid).await?.ok_or_else(|| S3Error::new(Code::NoSuchUser))?;
         let keys = user.access_keys.iter().map(|k| access_key_key(k)).collect();
         let mut found = Vec::with_capacity(user.access_keys.len());
         for (key, value) in self.user_rows(keys).await? {
             let row: KeyRow = from_bytes(value).map_err(damaged("an access key"))?;
-            found.push((String::from_utf8_lossy(&key[1..]).into_owned(), Secret::new(row.secret)));
+            found.push(UserKey {
+                access_key: String::from_utf8_lossy(&key[1..]).into_owned(),
+                secret: Secret::new(row.secret),
+                subuser: row.subuser,
+            });
         }
         Ok(found)
     }
@@ -137,6 +203,8 @@ impl<R: Rados> Storage<R> {
         let key: KeyRow = from_bytes(value).map_err(damaged("an access key"))?;
         let user = self.user_read(&key.uid).await?;
         Ok(user.map(|user| Credential {
+            access: access_of(&user, &key.subuser),
+            owner: owner_of(&user),
             user,
             access_key: access_key.to_string(),
             secret: Secret::new(key.secret),

@@ -1,5 +1,6 @@
 //! Users, access keys and bucket records, in the meta pool.
 
+mod accounts;
 mod bucket_delete;
 mod bucket_owner;
 mod buckets;
@@ -9,7 +10,7 @@ mod users;
 
 pub(crate) use buckets::BucketCache;
 pub(crate) use keys::KeyCache;
-pub use keys::check_key_pair;
+pub use keys::{UserKey, check_key_pair};
 pub use usage::BucketStats;
 pub(crate) use usage::UsageCache;
 pub(crate) use users::UserCache;

@@ -6,13 +6,14 @@ use super::keys::{absent, checked, key_row};
 use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::names;
+use crate::storage::rate_limit::RateLimit;
 use crate::storage::types::{Credential, Secret};
-use crate::storage::user_types::{Caps, NewKey, NewUser, Quota, User, check_uid};
+use crate::storage::user_types::{Access, Caps, NewKey, NewUser, Quota, User, check_uid};
 use bytes::Bytes;
 use gateway_client::{OpError, Rados, Reply};
 use osd_object::op::Compare;
 use osd_object::{ObjectName, Op, OpResult};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use stdx::Errno;
@@ -33,9 +34,14 @@ pub(super) struct UserRow {
     caps: Caps,
     user_quota: Quota,
     bucket_quota: Quota,
+    rate_limit: Option<RateLimit>,
+    pub(super) subusers: BTreeMap<String, Access>,
+    account: String,
+    account_root: bool,
 }
-stdx::codec_versioned!(UserRow, 2 { display_name, created, access_keys }
-    since 2 { email, suspended, max_buckets, caps, user_quota, bucket_quota });
+stdx::codec_versioned!(UserRow, 3 { display_name, created, access_keys }
+    since 2 { email, suspended, max_buckets, caps, user_quota, bucket_quota }
+    since 3 { rate_limit, subusers, account, account_root });
 
 impl UserRow {
     fn of(user: &User) -> UserRow {
@@ -49,6 +55,10 @@ impl UserRow {
             caps: user.caps.clone(),
             user_quota: user.user_quota,
             bucket_quota: user.bucket_quota,
+            rate_limit: user.rate_limit,
+            subusers: user.subusers.clone(),
+            account: user.account.clone(),
+            account_root: user.account_root,
         }
     }
     fn user(self, uid: &str) -> User {
@@ -63,6 +73,10 @@ impl UserRow {
             caps: self.caps,
             user_quota: self.user_quota,
             bucket_quota: self.bucket_quota,
+            rate_limit: self.rate_limit,
+            subusers: self.subusers,
+            account: self.account,
+            account_root: self.account_root,
         }
     }
 }
@@ -132,9 +146,15 @@ impl<R: Rados> Storage<R> {
             new.key = NewKey::Given(access, secret);
         }
         let made = self.user_make(new).await?;
-        made.1
-            .ok_or_else(|| S3Error::internal("a user was made without its key"))
-            .map(|(access_key, secret)| Credential { user: Arc::new(made.0), access_key, secret })
+        made.1.ok_or_else(|| S3Error::internal("a user was made without its key")).map(
+            |(access_key, secret)| Credential {
+                owner: made.0.uid.clone(),
+                user: Arc::new(made.0),
+                access_key,
+                secret,
+                access: Access::Full,
+            },
+        )
     }
 
     /// Makes a user; its key, if it is to have one. `UserAlreadyExists`, `KeyExists`, `EmailExists`.
@@ -142,6 +162,13 @@ impl<R: Rados> Storage<R> {
         let NewUser { mut user, key } = new;
         let uid = user.uid.clone();
         check_uid(&uid)?;
+        if user.is_account() && key != NewKey::Without {
+            let message = "RGW and 17 digits is the id of an account, not of a user.";
+            return Err(S3Error::invalid_argument(message, "uid", &uid));
+        }
+        if !user.account.is_empty() && self.account_get(&user.account).await?.is_none() {
+            return Err(S3Error::new(Code::NoSuchAccount));
+        }
         user.email = checked_email(&user.email)?;
         user.created = self.inner.rados.now();
         let key = match key {
@@ -154,7 +181,7 @@ impl<R: Rados> Storage<R> {
         let mut rows = vec![(user_key(&uid), to_bytes(&UserRow::of(&user)))];
         if let Some((access, secret)) = &key {
             ops.push(absent(access_key_key(access)));
-            rows.push(key_row(&uid, access, secret));
+            rows.push(key_row(&uid, "", access, secret));
         }
         if !user.email.is_empty() {
             ops.push(absent(email_key(&user.email)));
@@ -221,8 +248,8 @@ impl<R: Rados> Storage<R> {
         Ok(self.lookup_access_key(access_key).await?.map(|c| c.user.uid.clone()))
     }
 
-    /// All users, by id.
-    pub async fn user_list(&self) -> Result<Vec<User>, S3Error> {
+    /// All users and accounts, by id.
+    pub async fn owner_list(&self) -> Result<Vec<User>, S3Error> {
         let pool = &self.inner.config.meta_pool;
         let rows = self.omap_rows(pool, ObjectName::new(names::USERS), Bytes::from_static(b"u")).await?;
         let mut users = Vec::with_capacity(rows.len());
@@ -234,8 +261,9 @@ impl<R: Rados> Storage<R> {
         Ok(users)
     }
 
-    pub(crate) async fn user_ids(&self) -> Result<Vec<String>, S3Error> {
-        Ok(self.user_list().await?.into_iter().map(|u| u.uid).collect())
+    /// The ids of all who may own buckets.
+    pub(crate) async fn owner_ids(&self) -> Result<Vec<String>, S3Error> {
+        Ok(self.owner_list().await?.into_iter().map(|u| u.uid).collect())
     }
 
     /// Changes what is said of a user; its id, keys and time of creation stay. `NoSuchUser`, `EmailExists`.
@@ -249,6 +277,10 @@ impl<R: Rados> Storage<R> {
             let mut user = row.clone().user(uid);
             change(&mut user)?;
             user.email = checked_email(&user.email)?;
+            if (&user.account, user.account_root) != (&row.account, row.account_root) {
+                let message = "Whoever is made in an account, or in none, stays there.";
+                return Err(S3Error::with_message(Code::InvalidRequest, message));
+            }
             let changed = UserRow::of(&user);
             *row = UserRow { access_keys: row.access_keys.clone(), created: row.created, ..changed };
             let mut ops = Vec::new();

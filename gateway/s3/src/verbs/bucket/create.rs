@@ -8,7 +8,6 @@ use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
 use crate::storage::{BucketCreated, BucketLock, Versioning, full_name};
-use crate::verbs::refuse_unbuilt;
 use crate::xml;
 use gateway_client::Rados;
 use http::StatusCode;
@@ -29,12 +28,12 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     if short == RESERVED {
         return Err(S3Error::new(Code::InvalidBucketName).field("BucketName", short));
     }
-    refuse_unbuilt(&rq)?;
     let user = rq.user()?;
     if tenant != user.tenant() {
         return Err(Code::AccessDenied.into());
     }
-    let (full, uid, max_buckets) = (full_name(tenant, short), user.uid.clone(), user.max_buckets);
+    let owner = rq.owner(gw).await?;
+    let (full, uid, max_buckets) = (full_name(tenant, short), owner.uid.clone(), owner.max_buckets);
     let ownership = rq.header("x-amz-object-ownership").map(Ownership::parse).transpose()?;
     let mut acl = Acl::of_headers(&rq.headers, &uid, &uid)?;
     if ownership == Some(Ownership::Enforced) && acl.as_ref().is_some_and(|acl| *acl != Acl::private(&uid)) {

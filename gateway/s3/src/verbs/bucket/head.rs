@@ -30,9 +30,10 @@ async fn set_stats<R: Rados>(
     let used = gw.storage.bucket_stats(bucket.id).await?.usage;
     set(headers, "x-rgw-object-count", &used.objects.to_string());
     set(headers, "x-rgw-bytes-used", &used.bytes.to_string());
-    let Some(owner) = rq.credential.as_ref().map(|c| &c.user).filter(|user| user.uid == bucket.owner) else {
+    if rq.uid() != Some(&bucket.owner) {
         return Ok(());
-    };
+    }
+    let owner = rq.owner(gw).await?;
     set(headers, "x-rgw-quota-user-size", &owner.user_quota.max_bytes.to_string());
     set(headers, "x-rgw-quota-user-objects", &owner.user_quota.max_objects.to_string());
     set(headers, "x-rgw-quota-max-buckets", &owner.max_buckets.to_string());

@@ -20,6 +20,7 @@ pub(crate) mod public_access;
 pub(crate) mod request_payment;
 pub(crate) mod settings;
 pub(crate) mod versioning;
+pub(crate) mod website;
 
 pub(crate) use listing::{Encoding, limit, text, write_prefixes};
 

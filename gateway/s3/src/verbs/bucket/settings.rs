@@ -17,7 +17,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
         "accelerate" => Document::new("AccelerateConfiguration"),
         "logging" => Document::new("BucketLoggingStatus"),
         "notification" => Document::new("NotificationConfiguration"),
-        "website" => return absent(Code::NoSuchWebsiteConfiguration),
         "replication" => return absent(Code::ReplicationConfigurationNotFoundError),
         _ => return Err(Code::NotImplemented.into()),
     };

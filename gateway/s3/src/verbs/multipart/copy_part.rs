@@ -9,7 +9,6 @@ use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
 use crate::verbs::object::{CopySource, Span, copy_range};
-use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
 use gateway_client::Rados;
 use http::StatusCode;
@@ -17,7 +16,6 @@ use http::StatusCode;
 /// Stores a part made of another object's bytes, all or a range.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_for(gw, Ask::PUT).await?;
-    refuse_unbuilt(&rq)?;
     let number = part_number(&rq)?;
     let id = upload_id(&rq)?;
     let upload = gw.storage.upload_get(&bucket, rq.key(), id).await?;

@@ -11,7 +11,6 @@ use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
 use crate::verbs::object::{attrs, lock_of_headers};
-use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
 use gateway_client::Rados;
 use http::StatusCode;
@@ -19,7 +18,6 @@ use http::StatusCode;
 /// Begins an upload.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_for(gw, Ask::PUT).await?;
-    refuse_unbuilt(&rq)?;
     let mut attrs = attrs::of_headers(&rq.headers)?;
     gw.storage.check_storage_class(&attrs.storage_class).await?;
     if rq.headers.contains_key("x-amz-tagging") {

@@ -8,14 +8,12 @@ use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
 use crate::storage::Body;
-use crate::verbs::refuse_unbuilt;
 use gateway_client::Rados;
 use http::StatusCode;
 
 /// Stores a part.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_for(gw, Ask::PUT).await?;
-    refuse_unbuilt(&rq)?;
     let number = part_number(&rq)?;
     let id = upload_id(&rq)?;
     // Before the body, so that nobody sends 5 GiB to an upload that is gone.

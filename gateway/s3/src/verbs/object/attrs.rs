@@ -4,6 +4,7 @@ use crate::error::{Code, S3Error};
 use crate::response::text_of_header;
 use crate::storage::{ObjectAttrs, STANDARD};
 use crate::tags;
+use crate::website::{REDIRECT_HEADER, check_redirect};
 use http::HeaderMap;
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ const METADATA_PREFIX: &str = "x-amz-meta-";
 /// What S3 says of objects whose type nobody named.
 pub(crate) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
-/// Reads the attributes. `MetadataTooLarge`. Whether there is such a storage class is for storage to say.
+/// Reads the attributes. `MetadataTooLarge`, `InvalidRedirectLocation`. Whether there is such a storage class is for storage to say.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
     let mut kept = BTreeMap::new();
     for name in KEPT_HEADERS {
@@ -32,6 +33,10 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Result<ObjectAttrs, S3Error> {
         if !value.is_empty() {
             kept.insert(name.to_string(), value);
         }
+    }
+    if let Some(place) = headers.get(REDIRECT_HEADER).map(text_of_header) {
+        check_redirect(&place)?;
+        kept.insert(REDIRECT_HEADER.to_string(), place);
     }
     kept.entry("content-type".into()).or_insert_with(|| DEFAULT_CONTENT_TYPE.into());
     let mut extra = BTreeMap::new();
@@ -118,5 +123,7 @@ mod tests {
     fn limits() {
         assert!(of(&[("x-amz-meta-a", &"x".repeat(2047))]).is_ok());
         assert_eq!(of(&[("x-amz-meta-a", &"x".repeat(2048))]), Err(Code::MetadataTooLarge));
+        assert_eq!(of(&[(REDIRECT_HEADER, "ftp://x")]), Err(Code::InvalidRedirectLocation));
+        assert_eq!(of(&[(REDIRECT_HEADER, "/a")]).unwrap().headers[REDIRECT_HEADER], "/a");
     }
 }

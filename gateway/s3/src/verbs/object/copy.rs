@@ -15,7 +15,7 @@ use crate::response::{self, Response};
 use crate::server::Gateway;
 use crate::storage::{Sealing, Which};
 use crate::tags;
-use crate::verbs::refuse_unbuilt;
+use crate::website::REDIRECT_HEADER;
 use crate::xml::Document;
 use gateway_client::Rados;
 use http::StatusCode;
@@ -23,7 +23,6 @@ use http::StatusCode;
 /// Makes an object of another's bytes, with the other's attributes or with new ones.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_of_anybody(gw).await?;
-    refuse_unbuilt(&rq)?;
     let replace = replaces(&rq, "x-amz-metadata-directive")?;
     let other_tags = replaces(&rq, "x-amz-tagging-directive")?;
     let fresh = attrs::of_headers(&rq.headers)?;
@@ -33,8 +32,10 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let same = source.bucket.id == bucket.id && source.entry.key == rq.key();
     let seal = encryption::seal_of_new(gw, &rq, &bucket).await?;
     let encrypts = seal.is_some() || source.entry.seal.is_some();
+    let place = fresh.headers.get(REDIRECT_HEADER).cloned();
+    let other_place = place.is_some() && place.as_ref() != source.entry.attrs.headers.get(REDIRECT_HEADER);
     let other_class = fresh.storage_class != source.entry.attrs.storage_class;
-    if !replace && same && source.which == Which::Current && !encrypts && !other_class {
+    if !replace && same && source.which == Which::Current && !encrypts && !other_class && !other_place {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(S3Error::with_message(Code::InvalidRequest, message));
     }
@@ -49,6 +50,11 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let storage_class = fresh.storage_class.clone();
     let mut attrs = if replace { fresh } else { source.entry.attrs.clone() };
     attrs.storage_class = storage_class;
+    // Nor does the place that the source sends browsers to.
+    attrs.headers.remove(REDIRECT_HEADER);
+    if let Some(place) = place {
+        attrs.headers.insert(REDIRECT_HEADER.to_string(), place);
+    }
     tags::keep(&mut attrs.extra, &tags);
     // An ACL never goes along with a copy.
     new_acl(gw, &rq, &bucket).await?.keep(&mut attrs.extra, &bucket.owner);

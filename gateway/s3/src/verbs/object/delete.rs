@@ -10,7 +10,6 @@ use crate::request::Request;
 use crate::response::{self, Response, set};
 use crate::server::Gateway;
 use crate::storage::{Conditions, Deletion, Versioning};
-use crate::verbs::refuse_unbuilt;
 use gateway_client::Rados;
 use http::StatusCode;
 
@@ -18,7 +17,6 @@ use http::StatusCode;
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_of_anybody(gw).await?;
     rq.check(gw, &bucket, Wish::new(Ask::DELETE, Some(rq.key())).version(which(&rq)?))?;
-    refuse_unbuilt(&rq)?;
     let deletion = Deletion { bypass: bypass(gw, &rq, &bucket, rq.key()), ..deletion(&rq)? };
     let done = gw.storage.delete(&bucket, &deletion).await?;
     let mut response = response::empty(StatusCode::NO_CONTENT);

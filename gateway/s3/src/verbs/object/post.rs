@@ -15,7 +15,6 @@ use crate::server::{Gateway, Target, check_key};
 use crate::storage::{Body, Conditions, PutDone};
 use crate::tags::{self, OBJECT_TAGS_MAX};
 use crate::uri;
-use crate::verbs::refuse_unbuilt;
 use crate::xml::Document;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -45,7 +44,6 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
         None => Wish::new(ask, Some(rq.key())),
     };
     rq.check(gw, &bucket, wish(Ask::PUT))?;
-    refuse_unbuilt(&rq)?;
     let mut attrs = attrs::of_headers(&rq.headers)?;
     gw.storage.check_storage_class(&attrs.storage_class).await?;
     if let Some(tags) = &tags {
@@ -108,6 +106,9 @@ async fn vouch<R: Rados>(
     claim.verify(policy, credential.secret.reveal(), &gw.region, &gw.keys)?;
     if credential.user.suspended {
         return Err(Code::UserSuspended.into());
+    }
+    if !credential.access.allows(&rq.method, false) {
+        return Err(Code::AccessDenied.into());
     }
     rq.is_from(credential);
     let unreadable =

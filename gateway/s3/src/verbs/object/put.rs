@@ -11,14 +11,12 @@ use crate::response::{self, Response, set};
 use crate::server::Gateway;
 use crate::storage::{Body, PutDone};
 use crate::tags;
-use crate::verbs::refuse_unbuilt;
 use gateway_client::Rados;
 use http::StatusCode;
 
 /// Stores an object. All that can be refused beforehand is, before the client is asked for the body.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Response, S3Error> {
     let bucket = rq.bucket_for(gw, Ask::PUT).await?;
-    refuse_unbuilt(&rq)?;
     if rq.headers.contains_key("x-amz-write-offset-bytes") {
         return Err(S3Error::new(Code::NotImplemented).field("Header", "x-amz-write-offset-bytes"));
     }

@@ -17,12 +17,13 @@ const STEP: usize = 1000;
 /// Lists the sender's buckets, by name, in pages if `max-buckets` asks for them. An anonymous sender has none.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     // As RGW answers: nobody owns nothing.
-    let Some(user) = rq.credential.as_ref().map(|c| &c.user) else {
+    if rq.credential.is_none() {
         let mut d = Document::new("ListAllMyBucketsResult");
         d.open("Owner").leaf("ID", "anonymous").leaf("DisplayName", "").close();
         d.open("Buckets").close();
         return Ok(response::document(StatusCode::OK, d));
-    };
+    }
+    let user = rq.owner(gw).await?;
     let max = match rq.query.get("max-buckets") {
         None => MAX_BUCKETS,
         Some(text) => text.parse().ok().filter(|n| (1..=MAX_BUCKETS).contains(n)).ok_or_else(|| {

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 /// Sums up the sender's account.
 pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
-    let user = rq.user()?;
+    let user = rq.owner(gw).await?;
     let used = gw.storage.user_usage(&user.uid).await?;
     let mut d = Document::plain("Usage");
     d.open("Entries").close();
