@@ -96,13 +96,13 @@ async fn usage_is_logged_shown_and_trimmed() {
     let shown = told(&w, "GET", "/admin/usage").await;
     let users: Vec<_> = shown["summary"].as_array().unwrap().iter().map(|s| s["user"].clone()).collect();
     assert_eq!(users, ["alice", "bob"]);
-    let buckets = &shown["entries"][0]["buckets"];
-    let names: Vec<_> = buckets.as_array().unwrap().iter().map(|b| b["bucket"].clone()).collect();
-    assert_eq!(names, ["-", "bucket"]);
+    let rows = shown["entries"][0]["buckets"].as_array().unwrap();
     let of = |category: &str| {
-        let all = buckets[1]["categories"].as_array().unwrap();
-        all.iter().find(|c| c["category"] == category).cloned().unwrap()
+        let of_bucket = rows.iter().filter(|b| b["bucket"] == "bucket");
+        let mut all = of_bucket.flat_map(|b| b["categories"].as_array().unwrap());
+        all.find(|c| c["category"] == category).cloned().unwrap()
     };
+    assert!(rows.iter().any(|b| b["bucket"] == "-"), "of a bucket that is not there");
     assert_eq!(
         of("put_obj"),
         json!({ "category": "put_obj", "bytes_sent": 0, "bytes_received": 100, "ops": 1, "successful_ops": 1 })
@@ -110,7 +110,7 @@ async fn usage_is_logged_shown_and_trimmed() {
     let gets = of("get_obj");
     assert_eq!((&gets["ops"], &gets["successful_ops"]), (&json!(2), &json!(1)));
     assert!(gets["bytes_sent"].as_u64().unwrap() > 100, "the error's document, too");
-    assert_eq!(buckets[0]["time"].as_str().unwrap().len(), 27);
+    assert_eq!(rows[0]["time"].as_str().unwrap().len(), 27);
     let bobs = told(&w, "GET", "/admin/usage?uid=bob&show-entries=false").await;
     assert_eq!(
         (bobs["entries"].is_null(), &bobs["summary"][0]["categories"][0]["category"]),

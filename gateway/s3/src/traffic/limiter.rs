@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Tokens are counted in parts that one millisecond adds one of for each token per minute: nothing is ever rounded.
+const PARTS: i128 = 60_000;
 /// More than so many are not kept: who was quiet for a minute has all tokens anyway.
 const KEPT_MAX: usize = 10_000;
 /// The most that can be owed, in minutes' worth.
-const DEBT_MAX: f64 = 2.0;
+const DEBT_MAX: i128 = 2;
 
 /// Whose tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,38 +28,44 @@ pub(super) enum Kind {
     Write,
 }
 
-/// Tokens that are left.
+/// Tokens that are left, in parts.
 #[derive(Clone, Copy, Debug)]
 struct Tokens {
     at: Duration,
-    read_ops: f64,
-    write_ops: f64,
-    read_bytes: f64,
-    write_bytes: f64,
+    read_ops: i128,
+    write_ops: i128,
+    read_bytes: i128,
+    write_bytes: i128,
+}
+
+fn parts(tokens: u64) -> i128 {
+    i128::from(tokens) * PARTS
 }
 
 impl Tokens {
     fn full(limit: &RateLimit, at: Duration) -> Tokens {
         Tokens {
             at,
-            read_ops: limit.max_read_ops as f64,
-            write_ops: limit.max_write_ops as f64,
-            read_bytes: limit.max_read_bytes as f64,
-            write_bytes: limit.max_write_bytes as f64,
+            read_ops: parts(limit.max_read_ops),
+            write_ops: parts(limit.max_write_ops),
+            read_bytes: parts(limit.max_read_bytes),
+            write_bytes: parts(limit.max_write_bytes),
         }
     }
 
     fn fill(&mut self, limit: &RateLimit, now: Duration) {
-        let share = now.saturating_sub(self.at).as_secs_f64() / MINUTE.as_secs_f64();
-        self.at = self.at.max(now);
+        let ms = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
+        // What is less than a millisecond counts the next time.
+        self.at = self.at.saturating_add(Duration::from_millis(ms));
+        // More than what pays every debt and fills up counts no more.
+        let ms = i128::from(ms).min(PARTS * (1 + DEBT_MAX));
         for (tokens, most) in [
             (&mut self.read_ops, limit.max_read_ops),
             (&mut self.write_ops, limit.max_write_ops),
             (&mut self.read_bytes, limit.max_read_bytes),
             (&mut self.write_bytes, limit.max_write_bytes),
         ] {
-            let most = most as f64;
-            *tokens = (*tokens + most * share).min(most);
+            *tokens = (*tokens + i128::from(most) * ms).min(parts(most));
         }
     }
 }
@@ -93,11 +101,11 @@ impl Limiter {
                 (&mut tokens.write_ops, limit.max_write_ops, tokens.write_bytes, limit.max_write_bytes)
             }
         };
-        if (max_ops > 0 && *ops < 1.0) || (max_bytes > 0 && bytes <= 0.0) {
+        if (max_ops > 0 && *ops < PARTS) || (max_bytes > 0 && bytes <= 0) {
             return false;
         }
         if max_ops > 0 {
-            *ops -= 1.0;
+            *ops -= PARTS;
         }
         true
     }
@@ -106,8 +114,8 @@ impl Limiter {
     pub(super) fn give_back(&mut self, who: &Who, kind: Kind) {
         if let Some(tokens) = self.tokens.get_mut(who) {
             match kind {
-                Kind::Read => tokens.read_ops += 1.0,
-                Kind::Write => tokens.write_ops += 1.0,
+                Kind::Read => tokens.read_ops += PARTS,
+                Kind::Write => tokens.write_ops += PARTS,
             }
         }
     }
@@ -119,7 +127,7 @@ impl Limiter {
             (&mut tokens.read_bytes, limit.max_read_bytes, sent),
             (&mut tokens.write_bytes, limit.max_write_bytes, received),
         ] {
-            *left = (*left - bytes as f64).max(-DEBT_MAX * most as f64);
+            *left = (*left - parts(bytes)).max(-DEBT_MAX * parts(most));
         }
     }
 }
