@@ -1,5 +1,6 @@
 """boto3 chooses storage classes: CAPACITY lies in an erasure-coded pool, ONEZONE in a replicated one. The first argument
-says how far to go: `fill` (a day of lifecycle rules lasts two seconds), or `read` what `fill` left."""
+says how far to go: `fill` (a day of lifecycle rules lasts two seconds), `read` what `fill` left, or
+delete it (`empty`)."""
 
 import hashlib
 import sys
@@ -101,9 +102,16 @@ def read(s3):
     print("read: everything, whatever its class")
 
 
+def empty(s3):
+    gone = [{"Key": key} for key in classes(s3)]
+    assert "Errors" not in s3.delete_objects(Delete={"Objects": gone}, **BUCKET)
+    assert classes(s3) == {}
+    print("empty: everything is deleted")
+
+
 def main():
     s3 = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
-    {"fill": fill, "read": read}[sys.argv[1]](s3)
+    {"fill": fill, "read": read, "empty": empty}[sys.argv[1]](s3)
     print("all done")
 
 

@@ -56,7 +56,8 @@ fn storage_classes() {
     cluster.nacre(&["s3", "storage-class", "rm", "CAPACITY"]).ok();
     assert_eq!(cluster.nacre(&["s3", "storage-class", "rm", "CAPACITY"]).code(), 1);
     boto3(&cluster, "read");
-    cluster.nacre(&["bucket", "rm", "classes", "--purge-objects"]).ok();
+    boto3(&cluster, "empty");
+    cluster.nacre(&["bucket", "rm", "classes"]).ok();
     until("all pools to be empty", Duration::from_secs(60), Duration::from_millis(300), || {
         let left: Vec<usize> = ["capacity", "zone"].map(|pool| objects_of(&cluster, pool)).into();
         if left == [0, 0] { Ok(()) } else { Err(format!("{left:?} objects are left")) }
