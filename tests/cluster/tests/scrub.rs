@@ -67,11 +67,11 @@ fn rot(cluster: &Cluster, osd: &str, objects: &[String]) {
     }
 }
 
-/// PGs that hold anything.
+/// All PGs; right after a start nobody knows yet which hold anything.
 fn pgs(cluster: &Cluster) -> Vec<String> {
     let all = cluster.json(&["pg", "ls"]);
-    let filled = all["pgs"].as_array().expect("pgs").iter().filter(|pg| pg["objects"].as_u64() > Some(0));
-    filled.map(|pg| pg["pgid"].as_str().expect("an id").to_string()).collect()
+    let all = all["pgs"].as_array().expect("pgs").iter();
+    all.map(|pg| pg["pgid"].as_str().expect("an id").to_string()).collect()
 }
 
 fn seconds() -> u64 {
