@@ -163,32 +163,45 @@ impl Writer {
 }
 
 /// Takes values off the front of a buffer; byte strings are shared, not copied.
+///
+/// Positions move and the buffer stays: numbers and envelopes cost no count of references, only byte strings that
+/// are handed out do.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    rest: Bytes,
+    whole: Bytes,
+    at: usize,
+    /// Where the value (or the envelope being read) ends; at most `whole.len()`.
+    end: usize,
 }
 
 impl Reader {
     /// Reads from the front of `data`.
     pub fn new(data: Bytes) -> Reader {
-        Reader { rest: data }
+        Reader { at: 0, end: data.len(), whole: data }
     }
     /// Bytes left.
     pub fn left(&self) -> usize {
-        self.rest.len()
+        self.end - self.at
+    }
+    /// Passes over `n` bytes. Where they begin.
+    fn take(&mut self, n: usize) -> Result<usize, DecodeError> {
+        if n > self.left() {
+            return Err(DecodeError::Truncated { wanted: n, left: self.left() });
+        }
+        let start = self.at;
+        self.at += n;
+        Ok(start)
     }
     /// Takes exactly `n` bytes.
     pub fn raw(&mut self, n: usize) -> Result<Bytes, DecodeError> {
-        if n > self.rest.len() {
-            return Err(DecodeError::Truncated { wanted: n, left: self.rest.len() });
-        }
-        Ok(self.rest.split_to(n))
+        let start = self.take(n)?;
+        Ok(self.whole.slice(start..start + n))
     }
     /// Takes a fixed array.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let b = self.raw(N)?;
+        let start = self.take(N)?;
         let mut out = [0; N];
-        out.copy_from_slice(&b);
+        out.copy_from_slice(&self.whole[start..start + N]);
         Ok(out)
     }
     /// Takes a length (u32) and that many bytes.
@@ -205,8 +218,8 @@ impl Reader {
     pub fn count(&mut self, least: usize) -> Result<usize, DecodeError> {
         let n = u32::from_le_bytes(self.array()?) as usize;
         let wanted = n.saturating_mul(least.max(1));
-        if wanted > self.rest.len() {
-            return Err(DecodeError::Truncated { wanted, left: self.rest.len() });
+        if wanted > self.left() {
+            return Err(DecodeError::Truncated { wanted, left: self.left() });
         }
         Ok(n)
     }
@@ -220,12 +233,18 @@ impl Reader {
         if compat > known {
             return Err(DecodeError::TooNew { compat, known });
         }
-        let inner = self.bytes()?;
-        body(&mut Reader::new(inner), version)
+        let length = u32::from_le_bytes(self.array()?) as usize;
+        let start = self.take(length)?;
+        // The body sees the envelope and nothing behind it; whatever it did, reading goes on behind.
+        let (behind, end) = (self.at, self.end);
+        (self.at, self.end) = (start, behind);
+        let value = body(self, version);
+        (self.at, self.end) = (behind, end);
+        value
     }
     /// Succeeds only if nothing is left.
     pub fn finish(self) -> Result<(), DecodeError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Invalid("trailing bytes")) }
+        if self.left() == 0 { Ok(()) } else { Err(DecodeError::Invalid("trailing bytes")) }
     }
 }
 
@@ -335,6 +354,18 @@ mod tests {
         let mut w = Writer::new();
         w.versioned(2, 2, |w| w.put(&7u32));
         assert_eq!(from_bytes::<Point>(w.finish()), Err(DecodeError::TooNew { compat: 2, known: 1 }));
+    }
+
+    #[test]
+    fn an_envelope_ends_where_it_says_whatever_its_body_read() {
+        let mut w = Writer::new();
+        w.versioned(1, 1, |w| w.put(&7u32));
+        w.put(&9u32);
+        let mut r = Reader::new(w.finish());
+        let greedy = r.clone().versioned(1, |r, _| Ok((r.get::<u32>()?, r.get::<u32>().is_err(), r.left())));
+        assert_eq!(greedy, Ok((7, true, 0)));
+        assert!(r.versioned(1, |r, _| r.get::<u64>()).is_err());
+        assert_eq!((r.left(), r.get::<u32>()), (4, Ok(9)));
     }
 
     #[test]

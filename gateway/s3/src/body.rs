@@ -2,6 +2,7 @@
 //! its end.
 
 use crate::auth::{ChunkSigner, Payload};
+use crate::body_md5::BodyMd5;
 use crate::checksum::{self, Checksum, Requested, Source};
 use crate::chunked::Decoder;
 use crate::error::{Code, S3Error};
@@ -12,7 +13,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::time::Instant;
 
@@ -29,7 +29,7 @@ pub(crate) struct PutBody<B> {
     length: Option<u64>,
     seen: u64,
     ended: bool,
-    md5: Md5,
+    md5: BodyMd5,
     expected_md5: Option<[u8; 16]>,
     sha256: Option<(Sha256, [u8; 32])>,
     checksum: Option<(checksum::Digest, Requested)>,
@@ -107,7 +107,7 @@ where
             length,
             seen: 0,
             ended: false,
-            md5: Md5::new(),
+            md5: BodyMd5::new(length),
             expected_md5: md5,
             sha256,
             checksum: checksum.map(|r| (checksum::Digest::new(r.algorithm), r)),
@@ -251,7 +251,7 @@ where
                     .field("S3ComputedContentSHA256", crate::hex::encode(&computed)));
             }
         }
-        let md5: [u8; 16] = self.md5.finalize_reset().into();
+        let md5 = self.md5.finish();
         if let Some(expected) = self.expected_md5
             && expected != md5
         {

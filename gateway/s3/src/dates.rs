@@ -80,10 +80,21 @@ pub(crate) fn http(seconds: u64) -> String {
 
 /// `1994-11-06T08:49:37.000Z`, as S3's documents write times.
 pub(crate) fn iso(time: WallTime) -> String {
-    let c = Civil::from_seconds(time.seconds());
-    let millis = time.millis() % 1000;
-    let Civil { year, month, day, hour, minute, second } = c;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    let Civil { year, month, day, hour, minute, second } = Civil::from_seconds(time.seconds());
+    // By hand: a page of a listing has a thousand of them.
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |at: usize, digits: usize, mut value: u64| {
+        for place in (at..at + digits).rev() {
+            text[place] = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    };
+    put(0, 4, u64::try_from(year).unwrap_or(0));
+    for (at, value) in [(5, month), (8, day), (11, hour), (14, minute), (17, second)] {
+        put(at, 2, u64::from(value));
+    }
+    put(20, 3, time.millis() % 1000);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// `19941106T084937Z`, as SigV4 writes times.

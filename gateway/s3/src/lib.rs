@@ -9,6 +9,7 @@ mod admin_ops;
 mod auth;
 mod authorise;
 mod body;
+mod body_md5;
 pub mod checksum;
 mod chunked;
 mod config;

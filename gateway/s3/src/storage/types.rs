@@ -153,9 +153,7 @@ pub struct ETag {
 impl fmt::Display for ETag {
     /// Without quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for b in self.md5 {
-            write!(f, "{b:02x}")?;
-        }
+        f.write_str(&crate::hex::encode(&self.md5))?;
         if self.parts > 0 {
             write!(f, "-{}", self.parts)?;
         }

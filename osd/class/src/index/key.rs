@@ -128,6 +128,15 @@ pub(super) fn parse(row: &[u8]) -> Option<(Bytes, &[u8])> {
     }
 }
 
+/// The same for a row at hand, whose memory the key shares unless it holds a zero byte.
+pub(super) fn parse_shared(row: &Bytes) -> Option<(Bytes, &[u8])> {
+    let at = row.get(1..)?.iter().position(|b| *b == 0)? + 1;
+    match row.get(at + 1)? {
+        1 => Some((row.slice(1..at), &row[at + 2..])),
+        _ => parse(row),
+    }
+}
+
 /// Whether a row belongs to keys at or behind `at` (or to the section that goes with both halves).
 pub(super) fn moves(row: &[u8], at: &[u8]) -> bool {
     match row.first() {
@@ -179,6 +188,7 @@ mod tests {
             let suffixed = upload_row(UPLOAD, &a, u128::from(rng.next_u64()));
             assert_eq!(suffixed >= position(UPLOAD, &b), a >= b, "{a:?} {b:?}");
             assert_eq!(parse(&suffixed).map(|(k, rest)| (k.to_vec(), rest.len())), Some((a.clone(), 16)));
+            assert_eq!(parse_shared(&suffixed.clone().into()), parse(&suffixed), "{a:?}");
             assert_eq!(a.starts_with(&b), row(OBJECT, &a).starts_with(&position(OBJECT, &b)), "{a:?} {b:?}");
             assert_eq!(after_key(&a) <= b, a < b);
         }

@@ -2,7 +2,7 @@
 
 use super::api::{List, ListItem, ListPage, PAGE_MAX, UploadItem, UploadList, UploadPage};
 use super::key;
-use super::rows::{ObjectRow, UploadRow};
+use super::rows::{Head, ObjectRow, UploadRow};
 use super::scan::Scan;
 use super::shard::{Shard, stored};
 use crate::registry::{ClassError, MethodContext};
@@ -40,7 +40,7 @@ fn walk(shard: &Shard<'_, '_, '_>, wanted: Wanted<'_>) -> Result<(Vec<Met>, Opti
     let mut scan = Scan::new(shard.draft(), start, end);
     let mut met = Vec::new();
     while let Some((row, value)) = scan.next()? {
-        let (key, rest) = key::parse(&row).ok_or(Errno::EIO)?;
+        let (key, rest) = key::parse_shared(&row).ok_or(Errno::EIO)?;
         let rolled = if delimiter.is_empty() { None } else { find(&key[prefix.len()..], delimiter) };
         let after = match rolled {
             Some(at) => {
@@ -55,9 +55,11 @@ fn walk(shard: &Shard<'_, '_, '_>, wanted: Wanted<'_>) -> Result<(Vec<Met>, Opti
             }
             None => {
                 let rest = row.slice(row.len() - rest.len()..);
-                let after = key::after_key(&key);
+                // Only the last of a page is asked what follows it.
+                let last = met.len() as u64 + 1 >= u64::from(most);
+                let after = last.then(|| key::after_key(&key));
                 met.push(Met::Row { key, rest, value });
-                Some(after)
+                after
             }
         };
         if met.len() as u64 >= u64::from(most) {
@@ -70,6 +72,11 @@ fn walk(shard: &Shard<'_, '_, '_>, wanted: Wanted<'_>) -> Result<(Vec<Met>, Opti
         _ => None,
     };
     Ok((met, goes_on(max(beyond.clone(), leap.filter(|_| beyond.is_some())))))
+}
+
+/// The head of an object's row; the rest is not read.
+fn head_of(row: Bytes) -> Result<Head, ClassError> {
+    ObjectRow::decode_head(row).map_err(|_| Errno::EIO.into())
 }
 
 pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -91,7 +98,7 @@ pub(super) fn objects(ctx: &mut MethodContext<'_, '_>, input: List) -> Result<Li
     let mut items = Vec::with_capacity(met.len());
     for m in met {
         items.push(match m {
-            Met::Row { key, value, .. } => ListItem::Object { key, head: stored::<ObjectRow>(value)?.head },
+            Met::Row { key, value, .. } => ListItem::Object { key, head: head_of(value)? },
             Met::Prefix(prefix) => ListItem::Prefix { prefix },
         });
     }

@@ -2,6 +2,7 @@
 
 use super::object_lock::ObjectLock;
 use bytes::Bytes;
+use stdx::codec::{DecodeError, Reader};
 
 /// Names one run of data objects for ever: which gateway instance wrote it, and its how-manieth it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +127,13 @@ pub struct ObjectRow {
     pub marker: bool,
 }
 stdx::codec_versioned!(ObjectRow, 2 { head, detail } since 2 { version, marker });
+
+impl ObjectRow {
+    /// The head of an encoded row, which stands first in it: a listing needs nothing else of a thousand rows.
+    pub(super) fn decode_head(row: Bytes) -> Result<Head, DecodeError> {
+        Reader::new(row).versioned(2, |r, _| r.get())
+    }
+}
 
 /// An upload under way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! ListObjects, the first version.
 
-use super::listing::{Encoding, delimiter, limit, text, write_entry, write_owner, write_prefixes};
+use super::listing::{
+    ENTRY_BYTES, Encoding, delimiter, limit, text, write_entry, write_owner, write_prefixes,
+};
 use crate::access::Ask;
 use crate::error::S3Error;
 use crate::people::People;
@@ -27,6 +29,7 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
 
     let people = People::of(gw, [bucket.owner.as_str()]).await?;
     let mut d = Document::new("ListBucketResult");
+    d.reserve(page.entries.len() * ENTRY_BYTES);
     d.leaf("Name", &bucket.name).leaf("Prefix", &encoding.of_prefix(&query.prefix));
     d.leaf("Marker", &encoding.of_key(query.after.as_deref().unwrap_or("")));
     d.leaf("MaxKeys", &max.to_string());

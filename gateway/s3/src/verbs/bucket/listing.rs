@@ -90,6 +90,8 @@ pub(super) fn delimiter(query: &Query) -> Result<Option<String>, S3Error> {
     }
     Ok(delimiter)
 }
+/// About how long an entry of a page becomes, bytes.
+pub(super) const ENTRY_BYTES: usize = 260;
 
 /// Writes the parts of an entry that all listings of objects have.
 pub(super) fn write_entry(d: &mut Document, entry: &ListEntry, encoding: Encoding) {
