@@ -121,9 +121,11 @@ async fn health(client: &Client) -> Response<Full<Bytes>> {
 async fn metrics_page(client: &Client) -> Response<Full<Bytes>> {
     let (status, osds) = tokio::join!(ask(client, Query::Status), ask(client, Query::OsdDf));
     match (status, osds) {
-        (Ok(Answer::Status(status)), Ok(Answer::OsdDf { osds })) => {
-            text(StatusCode::OK, "text/plain; version=0.0.4", metrics::page(&status, &osds))
-        }
+        (Ok(Answer::Status(status)), Ok(Answer::OsdDf { osds })) => text(
+            StatusCode::OK,
+            "text/plain; version=0.0.4",
+            metrics::page(&status, &osds, client.op_counts()),
+        ),
         (Err(why), _) | (_, Err(why)) => text(StatusCode::SERVICE_UNAVAILABLE, "text/plain", why + "\n"),
         _ => text(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "the monitors' answer makes no sense\n"),
     }

@@ -1,14 +1,16 @@
 //! The cluster's figures in Prometheus' text form.
 
+use gateway_client::OpCounts;
 use placement_map::status::{OsdRow, Severity, Status};
 use std::fmt::Write;
 
 /// The whole page. Names say their unit at the end, as Prometheus wants it.
-pub(crate) fn page(status: &Status, osds: &[OsdRow]) -> String {
+pub(crate) fn page(status: &Status, osds: &[OsdRow], asked: OpCounts) -> String {
     let mut out = String::new();
     let mut metric = |name: &str, help: &str, values: &[(String, u64)]| {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         // Writing to a string cannot fail.
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in values {
             let _ = writeln!(out, "{name}{labels} {value}");
         }
@@ -34,6 +36,12 @@ pub(crate) fn page(status: &Status, osds: &[OsdRow]) -> String {
     metric("nacre_used_bytes", "Bytes in use on them.", &one(status.capacity.used_bytes));
     metric("nacre_client_reads_per_second", "Client reads, lately.", &one(status.reads_per_second));
     metric("nacre_client_writes_per_second", "Client writes, lately.", &one(status.writes_per_second));
+    metric("nacre_gateway_osd_reads_total", "Reads that this gateway asked of OSDs.", &one(asked.reads));
+    metric(
+        "nacre_gateway_osd_writes_total",
+        "Transactions that this gateway asked of OSDs; each is replicated once.",
+        &one(asked.writes),
+    );
     let left = status.recovery.as_ref().map_or(0, |r| r.copies_left);
     metric("nacre_recovery_copies_left", "Object copies still to be made.", &one(left));
     let pgs: Vec<(String, u64)> =

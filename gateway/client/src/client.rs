@@ -5,7 +5,7 @@ use crate::error::ClientError;
 use crate::listing;
 use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
-use crate::room::Rooms;
+use crate::room::{OpCounts, Rooms};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use gateway_objecter::{Outcome, Request, Target};
@@ -116,6 +116,11 @@ impl Client {
     /// Who this client is.
     pub fn name(&self) -> &PeerName {
         &self.inner.name
+    }
+
+    /// How much this client and its clones have asked of OSDs.
+    pub fn op_counts(&self) -> OpCounts {
+        self.inner.rooms.counts()
     }
 
     /// The newest map at hand.

@@ -22,6 +22,7 @@ pub use client::{Client, ClientConfig};
 pub use error::ClientError;
 pub use memory::{Fault, MemoryRados};
 pub use rados::{ListCursor, ListPage, OpError, Rados, Reply};
+pub use room::OpCounts;
 pub use wire_codec::pg::{
     Inconsistent, InconsistentCopy, InconsistentList, ScrubEntry, ScrubError, ScrubStamps,
 };

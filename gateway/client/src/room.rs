@@ -4,6 +4,7 @@
 use osd_class::{Access, Registry};
 use osd_object::Op;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire_transport::{QUEUE_FRAMES_MAX, QUEUE_KIB_MAX};
 
@@ -28,26 +29,45 @@ const READ_CHARGE_MAX: u64 = 1 << 20;
 /// A read to the end of an object of unknown size.
 const READ_CHARGE_UNKNOWN: u64 = 64 << 10;
 
+/// What a client has asked of OSDs since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpCounts {
+    /// Operations that change nothing: each is one read by one OSD. Pages of listings count, too.
+    pub reads: u64,
+    /// Operations that change an object: each is one transaction of its PG, however many steps it has.
+    pub writes: u64,
+}
+
 /// The room of one client.
 pub(crate) struct Rooms {
     writes: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     registry: Registry,
+    counts: [AtomicU64; 2],
 }
 
 impl Rooms {
     pub(crate) fn new() -> Rooms {
         let room = |l: Limit| Arc::new(Semaphore::new(l.kib as usize));
-        Rooms { writes: room(WRITES), reads: room(READS), registry: Registry::standard() }
+        let counts = [const { AtomicU64::new(0) }; 2];
+        Rooms { writes: room(WRITES), reads: room(READS), registry: Registry::standard(), counts }
+    }
+
+    /// What was let in.
+    pub(crate) fn counts(&self) -> OpCounts {
+        let [reads, writes] = [0, 1].map(|n: usize| self.counts[n].load(Ordering::Relaxed));
+        OpCounts { reads, writes }
     }
 
     /// Waits until there is room for an operation, in the order of asking, and takes it. No steps: a listing.
     pub(crate) async fn admit(&self, ops: &[Op]) -> OwnedSemaphorePermit {
-        let (room, limit) = match self.registry.access(ops) {
-            Access::Write => (&self.writes, WRITES),
-            Access::Read => (&self.reads, READS),
+        let (room, limit, count) = match self.registry.access(ops) {
+            Access::Write => (&self.writes, WRITES, &self.counts[1]),
+            Access::Read => (&self.reads, READS, &self.counts[0]),
         };
-        room.clone().acquire_many_owned(charge_kib(ops, limit)).await.expect("rooms are never closed")
+        let permit = room.clone().acquire_many_owned(charge_kib(ops, limit)).await;
+        count.fetch_add(1, Ordering::Relaxed);
+        permit.expect("rooms are never closed")
     }
 }
 
@@ -103,7 +123,9 @@ mod tests {
         assert!(polled.await, "there is no room for another write");
         drop(rooms.admit(&[Op::Stat]).await);
         drop(rooms.admit(&[]).await);
+        assert_eq!(rooms.counts(), OpCounts { reads: 2, writes: stuck.len() as u64 });
         stuck.pop();
         drop(waits.await);
+        assert_eq!(rooms.counts().writes, stuck.len() as u64 + 2);
     }
 }

@@ -54,7 +54,9 @@ fn list(pgs: &[PgRowView]) -> String {
 
 fn explain(d: &PgDetail) -> String {
     let mut out = list(std::slice::from_ref(&d.view));
-    out += &format!("in sync {}, interval {}, revision {}\n", set(&d.in_sync), d.interval, d.revision);
+    let PgDetail { interval, revision, last_update, .. } = d;
+    let held = set(&d.in_sync);
+    out += &format!("in sync {held}, interval {interval}, revision {revision}, last update {last_update}\n");
     out += &format!(
         "last scrub {}, last deep scrub {}, {} inconsistent objects\n",
         pg_scrub::ago(d.last_scrub_stamp),

@@ -154,10 +154,10 @@ async fn set_quota<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Answer {
 
 async fn remove<R: Rados>(gw: &Gateway<R>, rq: &Request) -> Answer {
     let bucket = named(gw, rq).await?;
-    if switch(rq, "purge-objects")? == Some(true) {
-        gw.storage.bucket_purge(&bucket).await?;
+    match switch(rq, "purge-objects")? {
+        Some(true) => gw.storage.bucket_remove(&bucket).await?,
+        _ => gw.storage.bucket_delete(&bucket.full_name()).await?,
     }
-    gw.storage.bucket_delete(&bucket.full_name()).await?;
     Ok(None)
 }
 

@@ -10,6 +10,16 @@ use gateway_client::Rados;
 const PAGE: u32 = 1000;
 
 impl<R: Rados> Storage<R> {
+    /// Removes a bucket with all that is in it, for good: at once, with the space coming back later. A bucket that locks
+    /// objects is emptied first, one object after the other, and the first that is locked ends it.
+    pub async fn bucket_remove(&self, bucket: &Bucket) -> Result<(), S3Error> {
+        if bucket.lock()?.is_none() {
+            return self.bucket_condemn(bucket).await;
+        }
+        self.bucket_purge(bucket).await?;
+        self.bucket_delete(&bucket.full_name()).await
+    }
+
     /// Removes every object and version of a bucket, for good. The first that cannot be removed ends it.
     pub async fn bucket_purge(&self, bucket: &Bucket) -> Result<(), S3Error> {
         loop {
@@ -36,8 +46,7 @@ impl<R: Rados> Storage<R> {
         }
         for (name, _) in self.bucket_ids(uid).await? {
             if let Some(bucket) = self.settled(&name).await? {
-                self.bucket_purge(&bucket).await?;
-                self.bucket_delete(&name).await?;
+                self.bucket_remove(&bucket).await?;
             }
         }
         self.user_rm(uid).await

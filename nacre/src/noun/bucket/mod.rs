@@ -1,5 +1,6 @@
 //! `nacre bucket`: what buckets there are, what they hold, and whether their indexes are true.
 
+mod load;
 pub(crate) mod words;
 
 use super::user::{no, put_limits, quota_json, quota_text, say};
@@ -49,12 +50,24 @@ pub(crate) async fn run(global: &Global, command: &BucketCommand) -> Result<(), 
             say(global.format, plain.trim_end(), json!({ "buckets": list }));
         }
         BucketCommand::Check { bucket } => check(&storage, global, bucket.as_deref()).await?,
+        BucketCommand::Reshard { bucket, max_keys, max_bytes } => {
+            let found = get(&storage, bucket).await?;
+            let shards = storage.bucket_reshard(&found, *max_keys, *max_bytes).await.map_err(no)?;
+            let plain = format!("the index of bucket {bucket} has {shards} shards");
+            say(global.format, &plain, json!({ "bucket": bucket, "shards": shards }));
+        }
+        BucketCommand::Load { bucket, keys, from, per_prefix, writers } => {
+            let found = get(&storage, bucket).await?;
+            let wanted =
+                load::Wanted { from: *from, keys: *keys, per_prefix: *per_prefix, writers: *writers };
+            load::run(&storage, &found, wanted).await?;
+        }
         BucketCommand::Rm { bucket, purge_objects } => {
             let found = get(&storage, bucket).await?;
-            if *purge_objects {
-                storage.bucket_purge(&found).await.map_err(no)?;
+            match *purge_objects {
+                true => storage.bucket_remove(&found).await.map_err(no)?,
+                false => storage.bucket_delete(&found.full_name()).await.map_err(no)?,
             }
-            storage.bucket_delete(&found.full_name()).await.map_err(no)?;
             say(global.format, &format!("bucket {bucket} removed"), json!({ "removed": bucket }));
         }
         BucketCommand::Quota(command) => {

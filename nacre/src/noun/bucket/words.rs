@@ -23,11 +23,41 @@ pub(crate) enum BucketCommand {
         /// Its name; all buckets if absent.
         bucket: Option<String>,
     },
+    /// Give a bucket's index other limits, and split its shards until all are within them. Readers and writers go on.
+    Reshard {
+        /// Its name.
+        bucket: String,
+        /// A shard splits at so many keys.
+        #[arg(long, default_value_t = 50_000)]
+        max_keys: u64,
+        /// A shard splits at so many bytes of rows, such as 64M.
+        #[arg(long, default_value = "64M", value_parser = crate::size::parse)]
+        max_bytes: u64,
+    },
+    /// Fill a bucket with small objects, past S3: for trying out what millions of keys are like.
+    #[command(hide = true)]
+    Load {
+        /// Its name.
+        bucket: String,
+        /// How many objects.
+        #[arg(long)]
+        keys: u64,
+        /// The first one's number.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Keys of each common prefix: key number N is `d(N/PER)/k(N)`.
+        #[arg(long, default_value_t = 1000)]
+        per_prefix: u64,
+        /// So many ranges are loaded at once.
+        #[arg(long, default_value_t = 4)]
+        writers: u64,
+    },
     /// Remove a bucket.
     Rm {
         /// Its name.
         bucket: String,
-        /// With all that is in it, for good; without it, only an empty bucket goes.
+        /// With all that is in it, for good; without it, only an empty bucket goes. The bucket is gone at once, its
+        /// space is freed afterwards in the background.
         #[arg(long)]
         purge_objects: bool,
     },

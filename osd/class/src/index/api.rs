@@ -179,6 +179,30 @@ pub struct PutReply {
 }
 stdx::codec_versioned!(PutReply, 1 { replaced, head, stat, version, marker });
 
+/// The most rows of one `put_rows`.
+pub const BULK_MAX: usize = 1000;
+
+/// `put_rows`: many puts in one transaction, for loading. Keys ascend. The first must be this shard's; those behind
+/// its range are left out. Answers `BulkReply`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bulk {
+    /// Believed generation; that of the rows does not count.
+    pub generation: u64,
+    /// At least one, at most `BULK_MAX`.
+    pub rows: Vec<PutRow>,
+}
+stdx::codec_plain!(Bulk { generation, rows });
+
+/// Output of `put_rows`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkReply {
+    /// How many were stored, from the first.
+    pub stored: u32,
+    /// How full the shard is.
+    pub stat: Stat,
+}
+stdx::codec_plain!(BulkReply { stored, stat });
+
 /// `get_row`: answers `Option<GotRow>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GetRow {
@@ -592,7 +616,18 @@ pub struct Absorb {
 }
 stdx::codec_plain!(Absorb { driver, rows });
 
-/// `retire` and `unretire`: the bucket is to be deleted, or is not after all.
+/// `empty`: of a bucket that was removed with all that is in it. Answers whether nothing is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Empty {
+    /// Data that loses its object is freed so much later.
+    pub gc_delay_ms: u64,
+    /// At most so many objects and versions.
+    pub max: u32,
+}
+stdx::codec_plain!(Empty { gc_delay_ms, max });
+
+/// `retire`, `condemn` and `unretire`: the bucket is to be deleted (`condemn`: with all that is in it), or is not after
+/// all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retire {
     /// Names the attempt; later ones have higher tokens.

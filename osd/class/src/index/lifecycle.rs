@@ -58,7 +58,8 @@ pub(super) fn stat(ctx: &mut MethodContext<'_, '_>) -> Result<ShardStat, ClassEr
 }
 
 /// Refuses everything from here on, if there are no objects. Uploads do not keep a bucket, as in S3. EBUSY
-/// while it splits: finish the split first. A later attempt (a higher token) is not interfered with.
+/// while it splits: finish the split first. A later attempt (a higher token) is not interfered with. One that is
+/// retired already holds objects only if it was condemned: then they do not count.
 pub(super) fn retire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(), ClassError> {
     let mut shard = Shard::open_any(ctx)?;
     match shard.header.state {
@@ -67,7 +68,7 @@ pub(super) fn retire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(
         State::Retired { token } if token > input.token => return Err(refuse(Refusal::NotDriver)),
         State::Active | State::Retired { .. } => {}
     }
-    if shard.counters.entries() > 0 {
+    if shard.header.state == State::Active && shard.counters.entries() > 0 {
         return Err(refuse(Refusal::NotEmpty));
     }
     shard.header.state = State::Retired { token: input.token };

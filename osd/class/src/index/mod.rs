@@ -4,6 +4,7 @@
 //! own shard and nothing else; gateways drive what takes more than one.
 
 mod api;
+mod condemn;
 mod garbage;
 mod key;
 mod lifecycle;
@@ -60,6 +61,7 @@ impl ObjectClass for Index {
             Method::write("init"),
             Method::read("stat"),
             Method::write("put_row"),
+            Method::write("put_rows"),
             Method::read("get_row"),
             Method::write("delete_row").even_when_full(),
             Method::write("set_attrs"),
@@ -86,8 +88,10 @@ impl ObjectClass for Index {
             Method::write("absorb"),
             Method::write("activate"),
             Method::write("retire").even_when_full(),
+            Method::write("condemn").even_when_full(),
             Method::write("unretire").even_when_full(),
             Method::write("purge").even_when_full(),
+            Method::write("empty").even_when_full(),
             Method::write("destroy").even_when_full(),
         ];
         METHODS
@@ -98,6 +102,7 @@ impl ObjectClass for Index {
             "init" => to_bytes(&lifecycle::init(ctx, input(bytes)?).map(|()| Done)?),
             "stat" => to_bytes(&lifecycle::stat(ctx)?),
             "put_row" => to_bytes(&object::put(ctx, input(bytes)?)?),
+            "put_rows" => to_bytes(&object::put_many(ctx, input(bytes)?)?),
             "get_row" => to_bytes(&object::get(ctx, input(bytes)?)?),
             "delete_row" => to_bytes(&object::delete(ctx, input(bytes)?)?),
             "set_attrs" => to_bytes(&version::set_attrs(ctx, input(bytes)?)?),
@@ -124,8 +129,10 @@ impl ObjectClass for Index {
             "absorb" => to_bytes(&split::absorb(ctx, input(bytes)?).map(|()| Done)?),
             "activate" => to_bytes(&split::activate(ctx, input(bytes)?).map(|()| Done)?),
             "retire" => to_bytes(&lifecycle::retire(ctx, input(bytes)?).map(|()| Done)?),
+            "condemn" => to_bytes(&condemn::condemn(ctx, input(bytes)?).map(|()| Done)?),
             "unretire" => to_bytes(&lifecycle::unretire(ctx, input(bytes)?).map(|()| Done)?),
             "purge" => to_bytes(&lifecycle::purge(ctx)?),
+            "empty" => to_bytes(&condemn::empty(ctx, input(bytes)?)?),
             "destroy" => to_bytes(&lifecycle::destroy(ctx)?),
             _ => return Err(Errno::EOPNOTSUPP.into()),
         })

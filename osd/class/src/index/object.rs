@@ -1,6 +1,9 @@
 //! Methods on objects: put, get, delete, with their conditions.
 
-use super::api::{Conditions, DeleteRow, GetRow, GotRow, INLINE_BYTES_MAX, PutReply, PutRow, Refusal};
+use super::api::{
+    BULK_MAX, Bulk, BulkReply, Conditions, DeleteRow, GetRow, GotRow, INLINE_BYTES_MAX, PutReply, PutRow,
+    Refusal,
+};
 use super::key;
 use super::rows::{Detail, Head, Part, Version, Versioning, Which};
 use super::shard::{Shard, Stored, refuse};
@@ -36,6 +39,33 @@ pub(super) fn well_formed(run: &Part) -> Result<(), ClassError> {
 
 pub(super) fn put(ctx: &mut MethodContext<'_, '_>, input: PutRow) -> Result<PutReply, ClassError> {
     let mut shard = Shard::open(ctx, input.generation)?;
+    let reply = put_one(&mut shard, input)?;
+    shard.close();
+    Ok(reply)
+}
+
+/// See `Bulk`.
+pub(super) fn put_many(ctx: &mut MethodContext<'_, '_>, input: Bulk) -> Result<BulkReply, ClassError> {
+    // Two rows of one key would not see each other: what a method sets takes effect at its end.
+    let in_order = input.rows.is_sorted_by(|a, b| a.key < b.key);
+    if input.rows.is_empty() || input.rows.len() > BULK_MAX || !in_order {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut shard = Shard::open(ctx, input.generation)?;
+    let mut stored = 0;
+    for row in input.rows {
+        if stored > 0 && !shard.header.owns(&row.key) {
+            break;
+        }
+        put_one(&mut shard, row)?;
+        stored += 1;
+    }
+    let reply = BulkReply { stored, stat: shard.stat() };
+    shard.close();
+    Ok(reply)
+}
+
+fn put_one(shard: &mut Shard<'_, '_, '_>, input: PutRow) -> Result<PutReply, ClassError> {
     shard.own(&input.key)?;
     let runs = &input.detail.runs;
     let told = if runs.is_empty() {
@@ -48,18 +78,16 @@ pub(super) fn put(ctx: &mut MethodContext<'_, '_>, input: PutRow) -> Result<PutR
     }
     runs.iter().try_for_each(well_formed)?;
     shard.alive(&input.key, runs.iter().map(|r| r.tag))?;
-    let latest = version::latest(&shard, &input.key)?;
+    let latest = version::latest(shard, &input.key)?;
     let old = latest.as_ref().map(|(_, l)| l).filter(|l| !l.row.marker);
     check(&input.conditions, old.map(|o| &o.row.head))?;
     let replaced = old.is_some();
     let due_ms = shard.now_ms().saturating_add(input.gc_delay_ms);
-    let version = make_room(&mut shard, &input.key, latest, input.versioning, input.nonce, due_ms)?;
+    let version = make_room(shard, &input.key, latest, input.versioning, input.nonce, due_ms)?;
     let head = input.head.clone();
     let new = New { head: input.head, detail: input.detail, inline: input.inline, version, marker: false };
-    put_in(&mut shard, &input.key, new, true);
-    let reply = PutReply { replaced, head: Some(head), stat: shard.stat(), version, marker: false };
-    shard.close();
-    Ok(reply)
+    put_in(shard, &input.key, new, true);
+    Ok(PutReply { replaced, head: Some(head), stat: shard.stat(), version, marker: false })
 }
 
 /// Checks the conditions of a delete. What is not there needs no deleting, whatever was expected of it.

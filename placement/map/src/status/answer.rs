@@ -142,7 +142,9 @@ fn detail(state: &ClusterState, seen: &Volatile, pg: PgId) -> Result<PgDetail, R
     let pool = state.map().pools.get(&pg.pool).ok_or_else(missing)?;
     let explanation = super::explain::explain(row, pool, state.map(), &view);
     let stats = seen.pgs.get(&pg);
+    let (at, number) = stats.map_or((0, 0), |s| s.head);
     Ok(PgDetail {
+        last_update: format!("{at}'{number}"),
         last_scrub_stamp: stats.map_or(0, |s| s.scrubbed_at.seconds()),
         last_deep_scrub_stamp: stats.map_or(0, |s| s.deep_scrubbed_at.seconds()),
         inconsistent: stats.map_or(0, |s| s.inconsistent),

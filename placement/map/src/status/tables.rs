@@ -216,9 +216,11 @@ pub struct PgDetail {
     pub last_deep_scrub_stamp: u64,
     /// Objects of which some copy is bad, or whose copies differ.
     pub inconsistent: u64,
+    /// The newest entry of the primary's log, as last reported: `INTERVAL'NUMBER`. Every transaction adds one.
+    pub last_update: String,
 }
-stdx::codec_versioned!(PgDetail, 2 { view, in_sync, interval, revision, activated, explanation }
-    since 2 { last_scrub_stamp, last_deep_scrub_stamp, inconsistent });
+stdx::codec_versioned!(PgDetail, 3 { view, in_sync, interval, revision, activated, explanation }
+    since 2 { last_scrub_stamp, last_deep_scrub_stamp, inconsistent } since 3 { last_update });
 
 /// One pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

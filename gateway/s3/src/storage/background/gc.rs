@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 use gateway_client::{OpError, Rados};
-use osd_class::index::{Done, Garbage, GarbageList, GarbagePage, Retire};
+use osd_class::index::{Done, Empty, Garbage, GarbageList, GarbagePage, Retire};
 use osd_object::{ObjectName, Op};
 use std::time::Duration;
 use stdx::Errno;
@@ -19,12 +19,20 @@ use tokio::time::Instant;
 
 /// Runs freed between two acknowledgements.
 const PAGE: u32 = 64;
+/// Objects of a bucket that was removed with all that was in it, taken out together.
+const EMPTY_PAGE: u32 = 256;
 /// Runs freed together.
 const RUNS_AT_ONCE: usize = 8;
 
 impl<R: Rados> Storage<R> {
-    /// One round over all buckets.
+    /// One round over all buckets, and what is left of those that are gone.
     pub async fn collect_garbage(&self) -> Result<(), S3Error> {
+        self.collect_buckets().await?;
+        self.collect_dead_buckets().await
+    }
+
+    /// One round over all buckets.
+    pub(crate) async fn collect_buckets(&self) -> Result<(), S3Error> {
         for user in self.owner_ids().await? {
             for (name, id) in self.bucket_ids(&user).await? {
                 // Carries on a deletion that stopped half way. Whether the bucket stays is all the same here.
@@ -34,6 +42,11 @@ impl<R: Rados> Storage<R> {
                 self.collect_bucket(id).await?;
             }
         }
+        Ok(())
+    }
+
+    /// What is left of buckets that are gone. A huge one takes long, and nobody waits for it.
+    pub(crate) async fn collect_dead_buckets(&self) -> Result<(), S3Error> {
         for (id, shards) in self.dead_buckets().await? {
             self.collect_dead(id, shards).await?;
         }
@@ -88,15 +101,20 @@ impl<R: Rados> Storage<R> {
         };
         let frees: Vec<_> = runs.into_iter().map(free).collect();
         let freed: Vec<_> = stream::iter(frees).buffer_unordered(RUNS_AT_ONCE).collect().await;
+        self.keep_pace(objects, began).await;
+        freed.into_iter().collect()
+    }
+
+    /// Waits until so many objects may have been freed since `began`.
+    async fn keep_pace(&self, objects: u64, began: Instant) {
         let per_second = f64::from(self.inner.config.gc_objects_per_second.max(1));
         let least = Duration::from_secs_f64(objects as f64 / per_second);
         if least > began.elapsed() {
             tokio::time::sleep_until(began + least).await;
         }
-        freed.into_iter().collect()
     }
 
-    /// What is left of a deleted bucket: its uploads become garbage, its garbage is freed when due, its
+    /// What is left of a deleted bucket: its objects and uploads become garbage, its garbage is freed when due, its
     /// shards go when they are empty, last the note that it ever was.
     async fn collect_dead(&self, bucket: BucketId, shards: Vec<u64>) -> Result<(), OpError> {
         let mut left = false;
@@ -130,6 +148,12 @@ impl<R: Rados> Storage<R> {
         let retire = to_bytes(&Retire { token: u64::MAX });
         let _: Done = self.call_shard(bucket, shard, "retire", retire).await?;
         while !self.call_shard::<bool>(bucket, shard, "purge", Bytes::new()).await? {}
+        let page = to_bytes(&Empty { gc_delay_ms: self.gc_delay_ms(), max: EMPTY_PAGE });
+        let mut began = Instant::now();
+        while !self.call_shard::<bool>(bucket, shard, "empty", page.clone()).await? {
+            self.keep_pace(u64::from(EMPTY_PAGE), began).await;
+            began = Instant::now();
+        }
         self.collect_shard(bucket, shard).await?;
         self.call_shard(bucket, shard, "destroy", Bytes::new()).await
     }

@@ -23,6 +23,7 @@ impl<R: Rados> Storage<R> {
                 self.keep_intent(),
                 self.keep_splitting(),
                 self.keep_collecting(),
+                self.keep_burying(),
                 self.keep_sweeping()
             )
         };
@@ -44,8 +45,19 @@ impl<R: Rados> Storage<R> {
         let pace = &self.inner.pace;
         loop {
             pace.next_round(Instant::now()).await;
-            if let Err(e) = self.collect_garbage().await {
+            if let Err(e) = self.collect_buckets().await {
                 tracing::warn!("garbage collection stopped, goes on in {:?}: {e}", pace.every());
+            }
+        }
+    }
+
+    /// Apart from the rest, for a bucket of millions of objects takes many rounds' time.
+    async fn keep_burying(&self) {
+        let pace = &self.inner.pace;
+        loop {
+            pace.next_round(Instant::now()).await;
+            if let Err(e) = self.collect_dead_buckets().await {
+                tracing::warn!("clearing up deleted buckets stopped, goes on in {:?}: {e}", pace.every());
             }
         }
     }

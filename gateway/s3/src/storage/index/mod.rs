@@ -1,6 +1,8 @@
 //! Calls to a bucket's index: aimed at the shard of a key, aimed again when the shard says that it moved.
 
+mod bulk;
 mod map;
+mod reshard;
 mod splitter;
 
 pub(crate) use map::{FIRST_GENERATION, ShardMap};

@@ -168,7 +168,13 @@ impl<R: Rados> Storage<R> {
     }
 
     /// False for a shard that is too full and yet cannot be split: all of it is one key.
-    async fn split(&self, bucket: BucketId, shard: u64, keys: u64, bytes: u64) -> Result<bool, S3Error> {
+    pub(super) async fn split(
+        &self,
+        bucket: BucketId,
+        shard: u64,
+        keys: u64,
+        bytes: u64,
+    ) -> Result<bool, S3Error> {
         let driver = names::random_id()?;
         let take = SplitTake { child: names::random_id()?, driver, keys_max: keys, row_bytes_max: bytes };
         let parent: ShardStat = match self.call_shard(bucket, shard, "split_take", to_bytes(&take)).await {

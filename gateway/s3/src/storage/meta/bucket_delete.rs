@@ -5,13 +5,17 @@
 //! gives its shards back; one that stops half way is carried on by whoever meets the record. The token is the
 //! version of the record that the attempt replaced: later attempts have higher ones, and an earlier one's late
 //! give-back cannot reopen a shard that a later one retired.
+//!
+//! A bucket that goes with all that is in it takes the same way, but its record says so (Condemned) before anything else
+//! is touched, and from there on nobody gives anything back. Its shards stop serving whatever they hold, and the garbage
+//! collector empties them afterwards: however large the bucket is, its removal takes one operation for each shard.
 
 use super::buckets::{Phase, Record};
 use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::index::refusal;
 use crate::storage::names;
-use crate::storage::types::BucketId;
+use crate::storage::types::{Bucket, BucketId};
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{Done, Refusal, Retire, ShardStat};
@@ -32,18 +36,40 @@ impl<R: Rados> Storage<R> {
         }
     }
 
+    /// Removes a bucket with all that is in it, locked or not. It is gone when this returns; the space comes back
+    /// later, at the collector's pace. `NoSuchBucket`; `OperationAborted` if somebody changed it meanwhile.
+    pub async fn bucket_condemn(&self, bucket: &Bucket) -> Result<(), S3Error> {
+        let name = bucket.full_name();
+        let gone = || S3Error::new(Code::NoSuchBucket);
+        // A deletion or making under way is carried on first.
+        self.settled(&name).await?.filter(|b| b.id == bucket.id).ok_or_else(gone)?;
+        let ours = |found: Option<(Record, u64)>| found.filter(|(record, _)| record.id == bucket.id.0);
+        let (mut record, version) = ours(self.record(&name).await?).ok_or_else(gone)?;
+        record.phase = Phase::Condemned { token: version };
+        match self.delete_on(&name, record, version).await {
+            Err(e) if e.code() == Code::OperationAborted => match ours(self.record(&name).await?) {
+                // Another gateway met it on its way and carried it on.
+                None => Ok(()),
+                Some((record, _)) if matches!(record.phase, Phase::Condemned { .. }) => Ok(()),
+                Some(_) => Err(e),
+            },
+            done => done,
+        }
+    }
+
     /// Begins a deletion, or takes one over.
     pub(super) async fn delete_on(&self, name: &str, record: Record, version: u64) -> Result<(), S3Error> {
         let conflict = || S3Error::new(Code::OperationAborted);
         let token = version;
+        let condemned = matches!(record.phase, Phase::Condemned { .. });
         let mut deleting = record.clone();
-        deleting.phase = Phase::Deleting { token };
+        deleting.phase = if condemned { Phase::Condemned { token } } else { Phase::Deleting { token } };
         let version = self.change_record(name, version, &deleting).await?.ok_or_else(conflict)?;
         let bucket = BucketId(record.id);
         let mut retired = Vec::new();
         let mut next = Some(0);
         while let Some(shard) = next {
-            match self.retire(bucket, shard, token).await {
+            match self.retire(bucket, shard, token, condemned).await {
                 Ok(right) => {
                     retired.push(shard);
                     next = right;
@@ -71,10 +97,17 @@ impl<R: Rados> Storage<R> {
     }
 
     /// Retires a shard, after its split if it is splitting. Its right neighbour.
-    async fn retire(&self, bucket: BucketId, shard: u64, token: u64) -> Result<Option<u64>, OpError> {
+    async fn retire(
+        &self,
+        bucket: BucketId,
+        shard: u64,
+        token: u64,
+        condemned: bool,
+    ) -> Result<Option<u64>, OpError> {
+        let method = if condemned { "condemn" } else { "retire" };
         let mut waits = 0;
         loop {
-            match self.call_shard::<Done>(bucket, shard, "retire", to_bytes(&Retire { token })).await {
+            match self.call_shard::<Done>(bucket, shard, method, to_bytes(&Retire { token })).await {
                 Ok(Done) => break,
                 Err(e) if waits < SPLIT_WAITS && matches!(e.code, Errno::EBUSY | Errno::EAGAIN) => {
                     let splitting = match refusal(&e) {

@@ -41,8 +41,10 @@ pub(super) enum Phase {
     Ready,
     /// Being deleted, by the attempt of that token.
     Deleting { token: u64 },
+    /// Being deleted with all that is in it: there is no way back.
+    Condemned { token: u64 },
 }
-stdx::codec_enum!(Phase { 0 => Making, 1 => Ready, 2 => Deleting { token } });
+stdx::codec_enum!(Phase { 0 => Making, 1 => Ready, 2 => Deleting { token }, 3 => Condemned { token } });
 
 /// The data of a bucket's record.
 #[derive(Clone)]
@@ -166,7 +168,7 @@ impl<R: Rados> Storage<R> {
     ) -> Result<Option<Bucket>, S3Error> {
         match record.phase {
             Phase::Ready => Ok(Some(record.bucket(name, version))),
-            Phase::Deleting { .. } => {
+            Phase::Deleting { .. } | Phase::Condemned { .. } => {
                 // Most likely somebody is at it: their attempt is not disturbed while it gets on.
                 for _ in 0..DELETION_WAITS {
                     tokio::time::sleep(DELETION_WAIT).await;

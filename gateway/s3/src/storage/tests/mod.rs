@@ -3,8 +3,10 @@
 mod basics;
 mod checks;
 mod classes;
+mod condemned;
 mod crashes;
 mod disconnects;
+mod large;
 mod memory;
 mod model;
 mod splits;

@@ -90,6 +90,7 @@ pub(super) fn delimiter(query: &Query) -> Result<Option<String>, S3Error> {
     }
     Ok(delimiter)
 }
+
 /// About how long an entry of a page becomes, bytes.
 pub(super) const ENTRY_BYTES: usize = 260;
 
