@@ -120,15 +120,17 @@ impl<R: Rados> Storage<R> {
         let mut left = false;
         // Shard 0 goes last: as long as it is there, sweepers wait for the rest.
         for shard in shards.into_iter().rev() {
-            match self.collect_dead_shard(bucket, shard).await {
+            let may_go = shard != 0 || !left;
+            match self.collect_dead_shard(bucket, shard, may_go).await {
                 Ok(true) => {}
+                // What its garbage waits for, that of the others does not: they are emptied all the same.
                 Ok(false) => left = true,
                 Err(e) if e.code == Errno::ENOENT || e.code == Errno::ESTALE => {}
                 Err(e) => return Err(e),
             }
-            if left {
-                return Ok(());
-            }
+        }
+        if left {
+            return Ok(());
         }
         let meta = &self.inner.config.meta_pool;
         match self.inner.rados.operate(meta, names::shard_map(bucket), vec![Op::Delete]).await {
@@ -143,7 +145,8 @@ impl<R: Rados> Storage<R> {
         Ok(())
     }
 
-    async fn collect_dead_shard(&self, bucket: BucketId, shard: u64) -> Result<bool, OpError> {
+    /// Whether the shard is gone.
+    async fn collect_dead_shard(&self, bucket: BucketId, shard: u64, may_go: bool) -> Result<bool, OpError> {
         // A shard whose making met the deletion may stand open yet. Nothing is above this token.
         let retire = to_bytes(&Retire { token: u64::MAX });
         let _: Done = self.call_shard(bucket, shard, "retire", retire).await?;
@@ -155,6 +158,9 @@ impl<R: Rados> Storage<R> {
             began = Instant::now();
         }
         self.collect_shard(bucket, shard).await?;
+        if !may_go {
+            return Ok(false);
+        }
         self.call_shard(bucket, shard, "destroy", Bytes::new()).await
     }
 

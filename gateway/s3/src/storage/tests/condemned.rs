@@ -56,6 +56,25 @@ async fn it_is_gone_at_once_and_its_name_is_free() {
     nothing_left(&r);
 }
 
+#[tokio::test]
+async fn all_shards_are_emptied_though_their_garbage_is_kept() {
+    let r = cluster();
+    let s = Storage::new(r.clone(), StorageConfig { gc_delay: Duration::from_secs(3600), ..tiny() });
+    let b = filled(&s).await;
+    let shards = chain(&s, &b).await.len();
+    let beside = objects(&r, 2).len();
+    s.bucket_remove(&b).await.unwrap();
+    s.collect_garbage().await.unwrap();
+    let left = objects(&r, 1);
+    assert_eq!(left.len(), shards, "each still keeps garbage");
+    for (name, shard) in left {
+        let kept: Vec<u8> = shard.omap.keys().map(|row| row[0]).filter(|s| b"kmivnup".contains(s)).collect();
+        assert!(kept.is_empty(), "{name} has rows {kept:?}");
+    }
+    audit_data(&r);
+    assert!(objects(&r, 2).len() + 3 >= beside, "only the upload's data is freed at once");
+}
+
 /// Whoever removes it dies at every operation in turn; the answer to its last one may be lost.
 #[test]
 fn either_all_of_it_stays_or_all_of_it_goes() {
