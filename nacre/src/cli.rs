@@ -5,6 +5,8 @@ use crate::noun::account::AccountCommand;
 use crate::noun::bucket::words::BucketCommand;
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
+use crate::noun::image_keep::{MetaCommand, QosArgs, TrashCommand};
+use crate::noun::nbd_door::NbdDoor;
 use crate::noun::osd_inspect::InspectArgs;
 use crate::noun::osd_members::{AddArgs, RmArgs};
 use crate::noun::pool::PoolShape;
@@ -138,12 +140,12 @@ pub(crate) struct UpArgs {
     /// Where the admin API is served.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     pub admin: SocketAddr,
-    /// Where block images are served over NBD, without TLS: an address that only this host reaches.
+    /// Where block images are served over NBD: without client certificates, an address that only this host reaches.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10809")]
     pub nbd: SocketAddr,
-    /// Serve NBD also on an address that other hosts reach: everybody there can read and write every image.
-    #[arg(long)]
-    pub nbd_insecure: bool,
+    /// How it is guarded.
+    #[command(flatten)]
+    pub nbd_door: NbdDoor,
     /// Access key of the first S3 user; drawn at random if absent.
     #[arg(long, value_name = "K", requires = "secret_key")]
     pub access_key: Option<String>,
@@ -378,7 +380,15 @@ pub(crate) enum ImageCommand {
         /// As POOL/NAME@SNAPSHOT.
         snapshot: String,
     },
-    /// The lines with which QEMU, libvirt, Proxmox and nbd-client use an image.
+    /// Images without a name, kept until they are restored or purged.
+    #[command(subcommand)]
+    Trash(TrashCommand),
+    /// Keys and values that are kept with an image.
+    #[command(subcommand)]
+    Meta(MetaCommand),
+    /// Set and show how fast an image may be used. Clients notice within seconds.
+    Qos(QosArgs),
+    /// The lines with which QEMU, libvirt, Proxmox, nbd-client and systemd use an image.
     Map {
         /// As POOL/NAME.
         image: String,
@@ -433,9 +443,12 @@ pub(crate) struct NbdServeArgs {
     /// On a Unix socket instead.
     #[arg(long, value_name = "PATH", conflicts_with = "listen")]
     pub unix: Option<PathBuf>,
-    /// Also on an address that other hosts reach: everybody there can read and write every image.
+    /// Serve images to be read only: none is locked, and any number of servers may do so at once.
     #[arg(long)]
-    pub nbd_insecure: bool,
+    pub read_only: bool,
+    /// How it is guarded.
+    #[command(flatten)]
+    pub door: NbdDoor,
 }
 
 #[derive(Subcommand)]

@@ -91,6 +91,13 @@ pub trait Export: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Extent>, NbdError>> + Send;
 }
 
+/// Who a client is, as far as that is certain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The names in its verified certificate; none: it showed none.
+    pub names: Vec<String>,
+}
+
 /// All exports.
 pub trait Exports: Clone + Send + Sync + 'static {
     /// One of them.
@@ -101,6 +108,11 @@ pub trait Exports: Clone + Send + Sync + 'static {
     fn info(&self, name: &str) -> impl Future<Output = Result<Facts, ExportError>> + Send;
     /// Uses one; given back by `close`.
     fn open(&self, name: &str) -> impl Future<Output = Result<Arc<Self::Export>, ExportError>> + Send;
+    /// The exports as far as somebody may see and use them. Asked once TLS has begun.
+    fn seen_by(&self, peer: &Peer) -> Self {
+        let _ = peer;
+        self.clone()
+    }
     /// A connection is done with it, and none of its requests is under way.
     fn close(&self, export: Arc<Self::Export>) -> impl Future<Output = ()> + Send;
 }

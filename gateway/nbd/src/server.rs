@@ -2,6 +2,7 @@
 
 use crate::connection;
 use crate::export::Exports;
+use crate::tls::NbdTls;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -27,20 +28,27 @@ pub enum Door {
     Unix(UnixListener),
 }
 
-/// Refuses an address that others than this host reach: the link would be neither encrypted nor authenticated.
-/// `insecure`: the operator says that the network is closed.
-pub fn check_door(addr: SocketAddr, insecure: bool) -> Result<(), String> {
-    if addr.ip().is_loopback() || insecure {
+/// Refuses an address that others than this host reach unless only clients with a certificate get in: everybody
+/// there could read and write every image. `insecure`: the operator says that the network is closed.
+pub fn check_door(addr: SocketAddr, tls: Option<&NbdTls>, insecure: bool) -> Result<(), String> {
+    if addr.ip().is_loopback() || insecure || tls.is_some_and(NbdTls::knows_clients) {
         return Ok(());
     }
     Err(format!(
-        "{addr} can be reached by other hosts, and NBD without TLS lets everybody there read and write every \
-         image; listen on 127.0.0.1, or say --nbd-insecure if that network is closed"
+        "{addr} can be reached by other hosts, and everybody there could read and write every image; listen on \
+         127.0.0.1, ask for TLS with client certificates (--nbd-cert, --nbd-key, --nbd-client-ca), or say \
+         --nbd-insecure if that network is closed"
     ))
 }
 
 /// Serves until `shutdown` is done and every request that was read has been answered.
-pub async fn serve<E: Exports>(door: Door, exports: E, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve<E: Exports>(
+    door: Door,
+    tls: Option<NbdTls>,
+    exports: E,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let tls = tls.map(Arc::new);
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
@@ -52,7 +60,7 @@ pub async fn serve<E: Exports>(door: Door, exports: E, shutdown: impl Future<Out
         };
         tokio::select! {
             () = &mut shutdown => break,
-            () = accept(&door, permit, &exports, &stopped, &mut clients) => {}
+            () = accept(&door, permit, &tls, &exports, &stopped, &mut clients) => {}
         }
         while clients.try_join_next().is_some() {}
     }
@@ -67,24 +75,29 @@ pub async fn serve<E: Exports>(door: Door, exports: E, shutdown: impl Future<Out
 async fn accept<E: Exports>(
     door: &Door,
     permit: OwnedSemaphorePermit,
+    tls: &Option<Arc<NbdTls>>,
     exports: &E,
     stopped: &watch::Receiver<bool>,
     clients: &mut JoinSet<()>,
 ) {
-    let (exports, stopped) = (exports.clone(), stopped.clone());
+    let (tls, exports, stopped) = (tls.clone(), exports.clone(), stopped.clone());
     let failed = match door {
         Door::Tcp(listener) => match listener.accept().await {
             Ok((stream, peer)) => {
                 // Replies are small and waited for.
                 let _ = stream.set_nodelay(true);
-                clients.spawn(one(permit, peer.to_string(), connection::serve(stream, exports, stopped)));
+                clients.spawn(one(
+                    permit,
+                    peer.to_string(),
+                    connection::serve(stream, tls, exports, stopped),
+                ));
                 return;
             }
             Err(error) => error,
         },
         Door::Unix(listener) => match listener.accept().await {
             Ok((stream, _)) => {
-                clients.spawn(one(permit, "unix".into(), connection::serve(stream, exports, stopped)));
+                clients.spawn(one(permit, "unix".into(), connection::serve(stream, tls, exports, stopped)));
                 return;
             }
             Err(error) => error,
@@ -112,12 +125,12 @@ mod tests {
     #[test]
     fn a_door_to_other_hosts_has_to_be_meant() {
         for local in ["127.0.0.1:10809", "[::1]:10809"] {
-            assert!(check_door(local.parse().unwrap(), false).is_ok());
+            assert!(check_door(local.parse().unwrap(), None, false).is_ok());
         }
         for open in ["0.0.0.0:10809", "192.168.1.1:1", "[::]:1"] {
-            let refused = check_door(open.parse().unwrap(), false).unwrap_err();
-            assert!(refused.contains("--nbd-insecure"), "{refused}");
-            assert!(check_door(open.parse().unwrap(), true).is_ok());
+            let refused = check_door(open.parse().unwrap(), None, false).unwrap_err();
+            assert!(refused.contains("--nbd-insecure") && refused.contains("--nbd-client-ca"), "{refused}");
+            assert!(check_door(open.parse().unwrap(), None, true).is_ok());
         }
     }
 }

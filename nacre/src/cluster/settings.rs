@@ -3,6 +3,7 @@
 use super::files::write_atomically;
 use super::layout::Layout;
 use crate::exit::{Context, Failure};
+use crate::noun::nbd_door::NbdDoor;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -68,9 +69,9 @@ pub(crate) struct GatewaySettings {
     /// NBD; none: not served.
     #[serde(default)]
     pub nbd: Option<SocketAddr>,
-    /// Whether other hosts may reach it.
+    /// How it is guarded.
     #[serde(default)]
-    pub nbd_insecure: bool,
+    pub nbd_door: NbdDoor,
 }
 
 impl GatewaySettings {

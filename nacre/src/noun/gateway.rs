@@ -38,7 +38,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
         .await
         .or_unusable(format!("cannot serve the admin API on {}", gateway.admin))?;
     let nbd = match gateway.nbd {
-        Some(addr) => Some(nbd::open(addr, gateway.nbd_insecure).await?),
+        Some(addr) => Some(nbd::open(addr, &gateway.nbd_door).await?),
         None => None,
     };
     let asked = shutdown::asked()?;
@@ -72,10 +72,11 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     config.max_connections = s3_connections();
     access_log::keep(&client, &config.access_log, &settings.name);
     tracing::info!(s3 = %gateway.s3, admin = %gateway.admin, nbd = ?gateway.nbd, "serving");
-    let images = nbd::exports(&client, settings.name.clone());
+    let nbd_tls = gateway.nbd_door.tls()?;
+    let images = nbd::exports(&client, settings.name.clone()).with_rules(gateway.nbd_door.rules()?);
     let blocks = async {
         match nbd {
-            Some(door) => gateway_nbd::serve(door, images, until(stopped.clone())).await,
+            Some(door) => gateway_nbd::serve(door, nbd_tls, images, until(stopped.clone())).await,
             None => Ok(()),
         }
     };

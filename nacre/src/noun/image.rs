@@ -1,6 +1,7 @@
 //! `nacre image`: block images.
 
 use super::answer::failure;
+use super::image_keep;
 use super::image_snap;
 use crate::cli::{Format, Global, ImageCommand};
 use crate::cluster::layout::Layout;
@@ -83,6 +84,9 @@ pub(crate) async fn run(global: &Global, command: &ImageCommand) -> Result<(), F
         ImageCommand::Clone { snapshot, image } => image_snap::clone(global, &client, snapshot, image).await,
         ImageCommand::Flatten { image } => image_snap::flatten(global, &client, image).await,
         ImageCommand::Children { snapshot } => image_snap::children(global, &client, snapshot).await,
+        ImageCommand::Trash(command) => image_keep::trash(global, &client, command, &owner()?).await,
+        ImageCommand::Meta(command) => image_keep::meta(global, &client, command).await,
+        ImageCommand::Qos(args) => image_keep::qos(global, &client, args).await,
         ImageCommand::Map { image } => map(global, &client, image).await,
     }
 }
@@ -209,21 +213,49 @@ async fn map(global: &Global, client: &Client, image: &str) -> Result<(), Failur
     images.info(name).await.map_err(answer)?;
     let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
     let settings = ClusterSettings::load(&Layout::new(&root))?;
-    let door = settings.and_then(|s| s.gateway.nbd).ok_or_else(|| {
+    let gateway = settings.map(|s| s.gateway);
+    let door = gateway.as_ref().and_then(|g| g.nbd).ok_or_else(|| {
         Failure::no("this cluster serves no NBD; start `nacre up` again, or `nacre nbd serve --listen ADDR`")
     })?;
+    let tls = gateway.is_some_and(|g| g.nbd_door.cert.is_some());
     let export = format!("{}/{name}", images.pool());
     match global.format {
+        Format::Plain if tls => print!("{}", lines_by_tls(door, &export)),
         Format::Plain => print!("{}", lines(door, &export)),
         Format::Json => println!(
             "{}",
             serde_json::json!({
-                "uri": format!("nbd://{door}/{export}"), "export": export,
-                "host": door.ip().to_string(), "port": door.port(),
+                "uri": format!("{}://{door}/{export}", if tls { "nbds" } else { "nbd" }), "export": export,
+                "host": door.ip().to_string(), "port": door.port(), "tls": tls,
             })
         ),
     }
     Ok(())
+}
+
+/// The lines where TLS is asked for. CERTS: a folder with ca-cert.pem, client-cert.pem and client-key.pem.
+fn lines_by_tls(door: SocketAddr, export: &str) -> String {
+    let (host, port) = (door.ip(), door.port());
+    format!(
+        "URI (CERTS: a folder with ca-cert.pem, client-cert.pem and client-key.pem)
+  nbds://{door}/{export}?tls-certificates=CERTS
+
+QEMU
+  -object tls-creds-x509,id=tls0,dir=CERTS,endpoint=client
+  -blockdev driver=nbd,node-name=disk0,server.type=inet,server.host={host},server.port={port},export={export},tls-creds=tls0,discard=unmap
+  -device virtio-blk-pci,drive=disk0
+
+libvirt
+  <disk type='network' device='disk'>
+    <driver name='qemu' type='raw' discard='unmap'/>
+    <source protocol='nbd' name='{export}' tls='yes'><host name='{host}' port='{port}'/></source>
+    <target dev='vda' bus='virtio'/>
+  </disk>
+
+Linux
+  nbd-client -N '{export}' -b 4096 -x -F CERTS/client-cert.pem -K CERTS/client-key.pem -A CERTS/ca-cert.pem {host} {port} /dev/nbd0
+"
+    )
 }
 
 fn lines(door: SocketAddr, export: &str) -> String {
@@ -250,6 +282,9 @@ Proxmox (qm set VMID)
 
 Linux
   nbd-client -N '{export}' -b 4096 {host} {port} /dev/nbd0
+
+systemd (a line in /etc/nbdtab makes nbd@nbd0.service; Debian's package nbd-client)
+  nbd0 {host} {export} port={port},bs=4096,persist
 "
     )
 }
@@ -266,5 +301,10 @@ mod tests {
         {
             assert!(text.contains(line), "{line}: {text}");
         }
+        let text = lines_by_tls("127.0.0.1:10809".parse().unwrap(), "rbd/vm-1");
+        assert!(
+            text.contains("nbds://127.0.0.1:10809/rbd/vm-1") && text.contains("tls-creds=tls0"),
+            "{text}"
+        );
     }
 }

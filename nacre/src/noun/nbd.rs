@@ -1,10 +1,11 @@
 //! `nacre nbd serve`: the images of a cluster over NBD, by a daemon of its own.
 
+use super::nbd_door::NbdDoor;
 use crate::cli::{Global, NbdServeArgs};
 use crate::exit::{Context, Failure};
 use crate::{session, shutdown};
 use gateway_client::Client;
-use gateway_nbd::{Door, ImageExports, check_door};
+use gateway_nbd::{Door, ImageExports};
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::net::{TcpListener, UnixListener};
@@ -17,8 +18,9 @@ pub(crate) async fn serve(global: &Global, args: &NbdServeArgs) -> Result<(), Fa
     // The door names this server in the locks: it has it alone, and again after a restart.
     let (door, owner) = match &args.unix {
         Some(path) => (open_unix(path)?, format!("nbd@{}", path.display())),
-        None => (open(args.listen, args.nbd_insecure).await?, format!("nbd@{}", args.listen)),
+        None => (open(args.listen, &args.door).await?, format!("nbd@{}", args.listen)),
     };
+    let (tls, rules) = (args.door.tls()?, args.door.rules()?);
     let asked = shutdown::asked()?;
     tokio::pin!(asked);
     let client = tokio::select! {
@@ -26,16 +28,18 @@ pub(crate) async fn serve(global: &Global, args: &NbdServeArgs) -> Result<(), Fa
         () = &mut asked => return Ok(()),
     };
     tracing::info!(%owner, "serving NBD");
-    let served = gateway_nbd::serve(door, exports(&client, owner), asked).await;
+    let exports = exports(&client, owner).with_rules(rules);
+    let exports = if args.read_only { exports.read_only() } else { exports };
+    let served = gateway_nbd::serve(door, tls, exports, asked).await;
     if let Some(path) = &args.unix {
         let _ = std::fs::remove_file(path);
     }
     served.or_unusable("NBD")
 }
 
-/// Listens on TCP; off loopback only if that is meant.
-pub(crate) async fn open(addr: SocketAddr, insecure: bool) -> Result<Door, Failure> {
-    check_door(addr, insecure).map_err(Failure::unusable)?;
+/// Listens on TCP; off loopback only if clients are known there, or that is meant.
+pub(crate) async fn open(addr: SocketAddr, guard: &NbdDoor) -> Result<Door, Failure> {
+    guard.check(addr)?;
     TcpListener::bind(addr).await.map(Door::Tcp).or_unusable(format!("cannot serve NBD on {addr}"))
 }
 

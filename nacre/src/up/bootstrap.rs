@@ -174,7 +174,7 @@ fn gateway(args: &UpArgs) -> GatewaySettings {
         s3_cert: args.s3_cert.as_deref().map(absolute),
         s3_key: args.s3_key.as_deref().map(absolute),
         nbd: Some(args.nbd),
-        nbd_insecure: args.nbd_insecure,
+        nbd_door: args.nbd_door.absolute(),
     }
 }
 

@@ -43,7 +43,7 @@ fn ours(name: &std::ffi::OsStr) -> bool {
 
 /// Whether each door can be opened.
 pub(super) fn ports_free(args: &UpArgs) -> Result<(), Failure> {
-    gateway_nbd::check_door(args.nbd, args.nbd_insecure).map_err(Failure::unusable)?;
+    args.nbd_door.check(args.nbd)?;
     if let Some((cert, key)) = args.s3_cert.as_ref().zip(args.s3_key.as_ref()) {
         gateway_s3::S3Tls::open(cert, key).or_unusable("--s3-cert and --s3-key")?;
     }

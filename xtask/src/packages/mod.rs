@@ -37,6 +37,8 @@ const TOOLS: &[Tool] = &[
     tool("qemu-img", "qemu-utils", Some("--version")),
     // The thrasher cuts links with it.
     tool("ip", "iproute2", Some("-V")),
+    tool("nbdkit", "nbdkit", Some("--version")),
+    tool("fio", "fio", Some("--version")),
 ];
 
 /// Makes sure that `cargo build` works: a C++ compiler and libclang for RocksDB.

@@ -1,9 +1,9 @@
 //! The fixed newstyle handshake as a state machine: options in, questions to the exports and replies out.
 
+use super::option_bytes::{context_request, error, info_request, invalid, reply};
 use super::words::{
-    BASE_ALLOCATION, BASE_ALLOCATION_ID, FIXED_NEWSTYLE, GREETING, NO_ZEROES, OPTION_BYTES_MAX, OPTION_MAGIC,
-    OPTION_REPLY_MAGIC, OPTION_SKIP_MAX, REQUEST_BYTES_MAX, STRING_BYTES_MAX, can, info, option,
-    option_reply,
+    BASE_ALLOCATION, BASE_ALLOCATION_ID, FIXED_NEWSTYLE, GREETING, NO_ZEROES, OPTION_MAGIC,
+    REQUEST_BYTES_MAX, STRING_BYTES_MAX, can, info, option, option_reply,
 };
 use crate::export::{ExportError, Facts};
 
@@ -31,32 +31,9 @@ pub enum HandshakeError {
     /// EXPORT_NAME of something that cannot be served; that option has no way to say so.
     #[error("the client insists on an export that cannot be served")]
     Insists,
-}
-
-/// The head of an option: 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptionHead {
-    /// Which.
-    pub option: u32,
-    /// Bytes that follow.
-    pub len: u32,
-}
-
-impl OptionHead {
-    /// Reads the head.
-    pub fn parse(bytes: &[u8; 16]) -> Result<OptionHead, HandshakeError> {
-        let magic = u64::from_be_bytes(*bytes.first_chunk().expect("16 bytes hold 8"));
-        if magic != OPTION_MAGIC {
-            return Err(HandshakeError::Magic(magic));
-        }
-        let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let head = OptionHead { option: word(8), len: word(12) };
-        if head.len > OPTION_SKIP_MAX { Err(HandshakeError::TooLong(head.len)) } else { Ok(head) }
-    }
-    /// Whether the option is read past instead of looked at.
-    pub fn too_big(self) -> bool {
-        self.len > OPTION_BYTES_MAX
-    }
+    /// Bytes that came in clear where TLS was to begin: somebody on the way may have put them there.
+    #[error("the client sent something between asking for TLS and beginning it")]
+    BeforeTls,
 }
 
 /// What an option comes to.
@@ -66,6 +43,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Send this and end.
     Close(Vec<u8>),
+    /// Send this, then TLS begins, and `Handshake::under_tls` goes on.
+    StartTls(Vec<u8>),
     /// Ask the exports, and go on with the matching `answer_...`.
     List,
     /// The same: about one export, to use it if `go`.
@@ -82,32 +61,69 @@ pub enum Step {
     },
 }
 
+/// How requests and replies look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Headers {
+    /// Simple replies.
+    #[default]
+    Simple,
+    /// Replies that have content come in chunks.
+    Structured,
+    /// All replies come in chunks; lengths have 64 bits.
+    Extended,
+}
+
 /// What was agreed on, once an export is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Session {
-    /// Replies come in chunks.
-    pub structured: bool,
+    /// How requests and replies look.
+    pub headers: Headers,
     /// base:allocation was chosen for the export.
     pub allocation: bool,
+}
+
+/// What a connection may do as far as encryption goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// There is none.
+    #[default]
+    Absent,
+    /// The client may ask for it.
+    Offered,
+    /// Nothing goes without it.
+    Required,
+    /// It has begun.
+    Begun,
 }
 
 /// The handshake of one connection.
 #[derive(Debug, Default)]
 pub struct Handshake {
     no_zeroes: bool,
-    structured: bool,
+    tls: Tls,
+    headers: Headers,
     /// The export for which base:allocation was chosen.
     context: Option<String>,
 }
 
 impl Handshake {
     /// Begins with the client's flags.
-    pub fn begin(flags: u32) -> Result<Handshake, HandshakeError> {
+    pub fn begin(flags: u32, tls: Tls) -> Result<Handshake, HandshakeError> {
         let known = u32::from(FIXED_NEWSTYLE | NO_ZEROES);
         if flags & !known != 0 || flags & u32::from(FIXED_NEWSTYLE) == 0 {
             return Err(HandshakeError::Flags(flags));
         }
-        Ok(Handshake { no_zeroes: flags & u32::from(NO_ZEROES) != 0, ..Handshake::default() })
+        Ok(Handshake { no_zeroes: flags & u32::from(NO_ZEROES) != 0, tls, ..Handshake::default() })
+    }
+
+    /// Goes on under TLS. What was agreed on in clear is forgotten: it may have been somebody else's wish.
+    pub fn under_tls(self) -> Handshake {
+        Handshake { no_zeroes: self.no_zeroes, tls: Tls::Begun, ..Handshake::default() }
+    }
+
+    /// Whether something that says anything about exports waits for TLS.
+    fn needs_tls(&self) -> bool {
+        self.tls == Tls::Required
     }
 
     /// An option that was too big to be looked at.
@@ -118,24 +134,55 @@ impl Handshake {
     /// One option with its data.
     pub fn option(&mut self, option: u32, data: &[u8]) -> Step {
         match option {
+            option::ABORT => Step::Close(reply(option, option_reply::ACK, &[])),
+            option::STARTTLS => self.start_tls(data),
+            // This one has no way to be told why.
+            option::EXPORT_NAME if self.needs_tls() || self.headers == Headers::Extended => {
+                Step::Close(Vec::new())
+            }
+            _ if self.needs_tls() => {
+                Step::Send(error(option, option_reply::ERR_TLS_REQD, "this server wants TLS first"))
+            }
             option::EXPORT_NAME => match std::str::from_utf8(data) {
                 Ok(name) if data.len() <= STRING_BYTES_MAX => Step::ExportName { name: name.to_string() },
                 _ => Step::Close(Vec::new()),
             },
-            option::ABORT => Step::Close(reply(option, option_reply::ACK, &[])),
             option::LIST if data.is_empty() => Step::List,
             option::INFO | option::GO => match info_request(data) {
                 Some(name) => Step::Info { name, go: option == option::GO },
                 None => Step::Send(invalid(option)),
             },
-            option::STRUCTURED_REPLY if data.is_empty() => {
-                self.structured = true;
-                Step::Send(reply(option, option_reply::ACK, &[]))
+            option::STRUCTURED_REPLY | option::EXTENDED_HEADERS if data.is_empty() => {
+                Step::Send(self.choose_headers(option))
             }
             option::LIST_META_CONTEXT | option::SET_META_CONTEXT => Step::Send(self.contexts(option, data)),
-            option::LIST | option::STRUCTURED_REPLY => Step::Send(invalid(option)),
+            option::LIST | option::STRUCTURED_REPLY | option::EXTENDED_HEADERS => Step::Send(invalid(option)),
             _ => Step::Send(error(option, option_reply::ERR_UNSUP, "this server does not have that option")),
         }
+    }
+
+    fn start_tls(&self, data: &[u8]) -> Step {
+        let option = option::STARTTLS;
+        match self.tls {
+            _ if !data.is_empty() => Step::Send(invalid(option)),
+            Tls::Absent => {
+                Step::Send(error(option, option_reply::ERR_UNSUP, "this server has no certificate"))
+            }
+            Tls::Begun => Step::Send(error(option, option_reply::ERR_INVALID, "TLS has begun already")),
+            Tls::Offered | Tls::Required => Step::StartTls(reply(option, option_reply::ACK, &[])),
+        }
+    }
+
+    fn choose_headers(&mut self, option: u32) -> Vec<u8> {
+        match (option, self.headers) {
+            (option::STRUCTURED_REPLY, Headers::Extended) => {
+                let text = "extended headers have been agreed on already";
+                return error(option, option_reply::ERR_EXT_HEADER_REQD, text);
+            }
+            (option::STRUCTURED_REPLY, _) => self.headers = Headers::Structured,
+            _ => self.headers = Headers::Extended,
+        }
+        reply(option, option_reply::ACK, &[])
     }
 
     fn contexts(&mut self, option: u32, data: &[u8]) -> Vec<u8> {
@@ -143,7 +190,7 @@ impl Handshake {
         if set {
             // Each choice replaces the one before, also when it is refused.
             self.context = None;
-            if !self.structured {
+            if self.headers == Headers::Simple {
                 return error(option, option_reply::ERR_INVALID, "block status needs structured replies");
             }
         }
@@ -215,7 +262,7 @@ impl Handshake {
 
     /// What holds from here on, for the export that is used.
     pub fn session(&self, name: &str) -> Session {
-        Session { structured: self.structured, allocation: self.context.as_deref() == Some(name) }
+        Session { headers: self.headers, allocation: self.context.as_deref() == Some(name) }
     }
 
     fn flags(&self, facts: &Facts) -> u16 {
@@ -224,7 +271,7 @@ impl Handshake {
             true => can::READ_ONLY,
             false => can::TRIM | can::WRITE_ZEROES | can::FAST_ZERO,
         };
-        if self.structured { flags | can::DF } else { flags }
+        if self.headers == Headers::Simple { flags } else { flags | can::DF }
     }
 }
 
@@ -234,55 +281,4 @@ fn refusal(error: &ExportError) -> u32 {
         ExportError::InUse(_) => option_reply::ERR_POLICY,
         ExportError::Unavailable(_) => option_reply::ERR_SHUTDOWN,
     }
-}
-
-fn reply(option: u32, kind: u32, body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(20 + body.len());
-    out.extend(OPTION_REPLY_MAGIC.to_be_bytes());
-    for word in [option, kind, body.len() as u32] {
-        out.extend(word.to_be_bytes());
-    }
-    out.extend_from_slice(body);
-    out
-}
-
-/// An error reply; its text may be cut to what a string may be long.
-fn error(option: u32, kind: u32, text: &str) -> Vec<u8> {
-    let end = (0..=text.len().min(STRING_BYTES_MAX)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    reply(option, kind, &text.as_bytes()[..end])
-}
-
-fn invalid(option: u32) -> Vec<u8> {
-    error(option, option_reply::ERR_INVALID, "the option's data make no sense")
-}
-
-/// Takes a length of 32 bits and a string of it.
-fn string<'a>(data: &mut &'a [u8]) -> Option<&'a str> {
-    let (len, rest) = data.split_first_chunk::<4>()?;
-    let len = u32::from_be_bytes(*len) as usize;
-    if len > STRING_BYTES_MAX {
-        return None;
-    }
-    let (text, rest) = rest.split_at_checked(len)?;
-    *data = rest;
-    std::str::from_utf8(text).ok()
-}
-
-/// The name in INFO and GO. Which facts are asked for does not matter: all are given.
-fn info_request(mut data: &[u8]) -> Option<String> {
-    let name = string(&mut data)?.to_string();
-    let (count, rest) = data.split_first_chunk::<2>()?;
-    (rest.len() == 2 * usize::from(u16::from_be_bytes(*count))).then_some(name)
-}
-
-fn context_request(mut data: &[u8]) -> Option<(String, Vec<&str>)> {
-    let name = string(&mut data)?.to_string();
-    let (count, mut rest) = data.split_first_chunk::<4>()?;
-    let count = u32::from_be_bytes(*count) as usize;
-    // Each takes four bytes at least, so what is collected is bounded by what was sent.
-    let mut queries = Vec::new();
-    while queries.len() < count {
-        queries.push(string(&mut rest)?);
-    }
-    rest.is_empty().then_some((name, queries))
 }

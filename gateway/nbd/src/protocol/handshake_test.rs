@@ -1,6 +1,7 @@
 //! The handshake, option by option, with everything that a client may get wrong.
 
-use super::handshake::{Handshake, HandshakeError, OptionHead, Session, Step, greeting};
+use super::handshake::{Handshake, HandshakeError, Headers, Session, Step, Tls, greeting};
+use super::option_bytes::OptionHead;
 use super::words::{OPTION_SKIP_MAX, can, option};
 use crate::export::{ExportError, Facts};
 
@@ -11,7 +12,7 @@ const INVALID: u32 = 0x8000_0003;
 const UNKNOWN: u32 = 0x8000_0006;
 
 fn begin() -> Handshake {
-    Handshake::begin(3).unwrap()
+    Handshake::begin(3, Tls::Absent).unwrap()
 }
 fn text(s: &str) -> Vec<u8> {
     [&(s.len() as u32).to_be_bytes()[..], s.as_bytes()].concat()
@@ -50,7 +51,7 @@ fn kinds(step: Step) -> Vec<u32> {
 fn the_greeting_is_the_fixed_newstyle_one() {
     assert_eq!(&greeting(), b"NBDMAGICIHAVEOPT\0\x03");
     for bad in [0, 2, 4 | 1, u32::MAX] {
-        assert_eq!(Handshake::begin(bad).unwrap_err(), HandshakeError::Flags(bad));
+        assert_eq!(Handshake::begin(bad, Tls::Absent).unwrap_err(), HandshakeError::Flags(bad));
     }
 }
 
@@ -71,10 +72,10 @@ fn what_does_not_begin_as_an_option_ends_the_connection() {
 #[test]
 fn unknown_options_are_refused_and_the_handshake_goes_on() {
     let mut h = begin();
-    // STARTTLS and extended headers among them: they are not there.
-    for unknown in [0, 4, 5, 11, 99, u32::MAX] {
+    for unknown in [0, 4, 99, u32::MAX] {
         assert_eq!(kinds(h.option(unknown, b"anything")), [UNSUP], "{unknown}");
     }
+    assert_eq!(kinds(h.option(option::STARTTLS, b"")), [UNSUP], "without a certificate");
     assert_eq!(kinds(h.option(option::STRUCTURED_REPLY, b"")), [1]);
     assert_eq!(h.option(option::GO, &go("rbd/a")), Step::Info { name: "rbd/a".into(), go: true });
 }
@@ -113,8 +114,8 @@ fn block_status_is_for_the_export_it_was_chosen_for() {
     let set = sent(h.option(option::SET_META_CONTEXT, &all));
     assert_eq!(set[0], (10, 4, b"\0\0\0\x01base:allocation".to_vec()));
     assert_eq!(set[1].1, 1);
-    assert_eq!(h.session("a"), Session { structured: true, allocation: true });
-    assert_eq!(h.session("b"), Session { structured: true, allocation: false });
+    assert_eq!(h.session("a"), Session { headers: Headers::Structured, allocation: true });
+    assert_eq!(h.session("b"), Session { headers: Headers::Structured, allocation: false });
     assert_eq!(kinds(h.option(option::LIST_META_CONTEXT, &contexts("a", &[]))), [4, 1]);
     assert_eq!(kinds(h.option(option::LIST_META_CONTEXT, &contexts("a", &["base:"]))), [4, 1]);
     assert_eq!(kinds(h.option(option::LIST_META_CONTEXT, &contexts("a", &["qemu:"]))), [1]);
@@ -155,8 +156,47 @@ fn facts_and_refusals_are_told() {
 #[test]
 fn the_old_way_in_has_its_zeros_unless_they_are_waived() {
     assert_eq!(begin().answer_export_name(&FACTS).len(), 10);
-    assert_eq!(Handshake::begin(1).unwrap().answer_export_name(&FACTS).len(), 134);
+    assert_eq!(Handshake::begin(1, Tls::Absent).unwrap().answer_export_name(&FACTS).len(), 134);
     assert_eq!(begin().option(option::EXPORT_NAME, b"a"), Step::ExportName { name: "a".into() });
     assert_eq!(begin().option(option::EXPORT_NAME, b"\xff"), Step::Close(Vec::new()));
     assert!(matches!(begin().option(option::ABORT, b""), Step::Close(bytes) if replies(&bytes)[0].1 == 1));
+}
+
+#[test]
+fn extended_headers_take_precedence_and_the_old_way_in_is_closed() {
+    let mut h = begin();
+    assert_eq!(kinds(h.option(option::EXTENDED_HEADERS, b"x")), [INVALID]);
+    assert_eq!(kinds(h.option(option::EXTENDED_HEADERS, b"")), [1]);
+    assert_eq!(kinds(h.option(option::STRUCTURED_REPLY, b"")), [0x8000_000a]);
+    assert_eq!(kinds(h.option(option::SET_META_CONTEXT, &contexts("a", &["base:allocation"]))), [4, 1]);
+    assert_eq!(h.session("a"), Session { headers: Headers::Extended, allocation: true });
+    assert_eq!(h.option(option::EXPORT_NAME, b"a"), Step::Close(Vec::new()));
+}
+
+#[test]
+fn where_tls_is_required_nothing_is_told_in_clear() {
+    let mut h = Handshake::begin(3, Tls::Required).unwrap();
+    for option in
+        [option::LIST, option::INFO, option::GO, option::SET_META_CONTEXT, option::EXTENDED_HEADERS, 99]
+    {
+        assert_eq!(kinds(h.option(option, b"")), [0x8000_0005], "{option}");
+    }
+    assert_eq!(h.option(option::EXPORT_NAME, b"a"), Step::Close(Vec::new()));
+    assert!(matches!(h.option(option::ABORT, b""), Step::Close(_)));
+    assert_eq!(kinds(h.option(option::STARTTLS, b"x")), [INVALID]);
+    assert!(matches!(h.option(option::STARTTLS, b""), Step::StartTls(bytes) if replies(&bytes)[0].1 == 1));
+    let mut h = h.under_tls();
+    assert_eq!(h.option(option::LIST, b""), Step::List);
+    assert_eq!(kinds(h.option(option::STARTTLS, b"")), [INVALID], "once is enough");
+}
+
+#[test]
+fn what_was_agreed_on_in_clear_is_void_under_tls() {
+    let mut h = Handshake::begin(1, Tls::Offered).unwrap();
+    h.option(option::STRUCTURED_REPLY, b"");
+    h.option(option::SET_META_CONTEXT, &contexts("a", &["base:allocation"]));
+    assert!(h.session("a").allocation);
+    let h = h.under_tls();
+    assert_eq!(h.session("a"), Session::default());
+    assert_eq!(h.answer_export_name(&FACTS).len(), 134, "the flags stay");
 }

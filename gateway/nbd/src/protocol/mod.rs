@@ -3,6 +3,7 @@
 //! Source: the protocol document of the NBD project, github.com/NetworkBlockDevice/nbd, doc/proto.md.
 
 pub mod handshake;
+pub mod option_bytes;
 pub mod reply;
 pub mod request;
 pub mod words;

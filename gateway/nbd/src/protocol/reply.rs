@@ -1,6 +1,9 @@
 //! Replies, as pieces to be sent one after the other: data are passed on, not copied.
 
-use super::words::{BASE_ALLOCATION_ID, CHUNK_MAGIC, SIMPLE_REPLY_MAGIC, allocation, chunk};
+use super::handshake::Headers;
+use super::words::{
+    BASE_ALLOCATION_ID, CHUNK_MAGIC, EXTENDED_CHUNK_MAGIC, SIMPLE_REPLY_MAGIC, allocation, chunk,
+};
 use crate::export::NbdError;
 use bytes::{Bytes, BytesMut};
 use gateway_block::{Extent, ReadExtent};
@@ -8,73 +11,122 @@ use gateway_block::{Extent, ReadExtent};
 /// A reply's bytes, in order.
 pub type Reply = Vec<Bytes>;
 
-/// A reply without content.
-pub fn simple(cookie: u64, error: Option<NbdError>) -> Reply {
-    vec![simple_head(cookie, error)]
+/// To whom a reply goes, and how it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct To {
+    /// How replies look on this connection.
+    pub headers: Headers,
+    /// What the client knows the request by.
+    pub cookie: u64,
+    /// The request's first byte.
+    pub offset: u64,
 }
 
-fn simple_head(cookie: u64, error: Option<NbdError>) -> Bytes {
-    let mut out = Vec::with_capacity(16);
-    out.extend(SIMPLE_REPLY_MAGIC.to_be_bytes());
-    out.extend(error.map_or(0, NbdError::code).to_be_bytes());
-    out.extend(cookie.to_be_bytes());
-    out.into()
-}
-
-fn chunk_head(cookie: u64, kind: u16, done: bool, len: usize, fixed: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(20 + fixed.len());
-    out.extend(CHUNK_MAGIC.to_be_bytes());
-    out.extend(if done { chunk::DONE } else { 0 }.to_be_bytes());
-    out.extend(kind.to_be_bytes());
-    out.extend(cookie.to_be_bytes());
-    out.extend(u32::try_from(fixed.len() + len).expect("a chunk is bounded by its request").to_be_bytes());
-    out.extend_from_slice(fixed);
-    out.into()
-}
-
-/// A failure in chunks.
-pub fn failed(cookie: u64, error: NbdError) -> Reply {
-    let mut fixed = error.code().to_be_bytes().to_vec();
-    fixed.extend([0, 0]);
-    vec![chunk_head(cookie, chunk::ERROR, true, 0, &fixed)]
-}
-
-/// What was read, as bytes behind a simple head: holes are spelled out.
-pub fn read_simple(cookie: u64, extents: Vec<ReadExtent>) -> Reply {
-    let mut out = vec![simple_head(cookie, None)];
-    out.extend(spelled_out(extents));
-    out
-}
-
-/// What was read, in chunks: one of data or hole for each extent, or one of data in all if `whole`.
-pub fn read_chunks(cookie: u64, offset: u64, extents: Vec<ReadExtent>, whole: bool) -> Reply {
-    if extents.is_empty() {
-        return vec![chunk_head(cookie, chunk::NONE, true, 0, &[])];
+impl To {
+    /// Done, without content.
+    pub fn done(self) -> Reply {
+        match self.headers {
+            Headers::Extended => vec![self.chunk(chunk::NONE, true, 0, &[])],
+            _ => vec![self.simple(None)],
+        }
     }
-    if whole {
-        let len = extents.iter().map(ReadExtent::len).sum::<u64>() as usize;
-        let mut out = vec![chunk_head(cookie, chunk::OFFSET_DATA, true, len, &offset.to_be_bytes())];
-        out.extend(spelled_out(extents));
-        return out;
-    }
-    let (mut out, mut at, last) = (Vec::new(), offset, extents.len() - 1);
-    for (i, extent) in extents.into_iter().enumerate() {
-        let len = extent.len();
-        match extent {
-            ReadExtent::Data(data) => {
-                let fixed = at.to_be_bytes();
-                out.push(chunk_head(cookie, chunk::OFFSET_DATA, i == last, data.len(), &fixed));
-                out.push(data);
-            }
-            ReadExtent::Hole(len) => {
-                let len = u32::try_from(len).expect("a hole is bounded by its request");
-                let fixed = [&at.to_be_bytes()[..], &len.to_be_bytes()].concat();
-                out.push(chunk_head(cookie, chunk::OFFSET_HOLE, i == last, 0, &fixed));
+
+    /// A failure. `in_chunks`: a success would have come in chunks (of structured replies).
+    pub fn failed(self, error: NbdError, in_chunks: bool) -> Reply {
+        match self.headers {
+            Headers::Simple => vec![self.simple(Some(error))],
+            Headers::Structured if !in_chunks => vec![self.simple(Some(error))],
+            _ => {
+                let mut fixed = error.code().to_be_bytes().to_vec();
+                fixed.extend([0, 0]);
+                vec![self.chunk(chunk::ERROR, true, 0, &fixed)]
             }
         }
-        at += len;
     }
-    out
+
+    /// What was read. In chunks: one of data or hole for each extent, or one of data in all if `whole`. Behind a
+    /// simple head holes are spelled out.
+    pub fn read(self, extents: Vec<ReadExtent>, whole: bool) -> Reply {
+        match self.headers {
+            Headers::Simple => std::iter::once(self.simple(None)).chain(spelled_out(extents)).collect(),
+            _ if extents.is_empty() => vec![self.chunk(chunk::NONE, true, 0, &[])],
+            _ if whole => {
+                let len = extents.iter().map(ReadExtent::len).sum::<u64>() as usize;
+                let head = self.chunk(chunk::OFFSET_DATA, true, len, &self.offset.to_be_bytes());
+                std::iter::once(head).chain(spelled_out(extents)).collect()
+            }
+            _ => self.chunks(extents),
+        }
+    }
+
+    fn chunks(self, extents: Vec<ReadExtent>) -> Reply {
+        let (mut out, mut at, last) = (Vec::new(), self.offset, extents.len() - 1);
+        for (i, extent) in extents.into_iter().enumerate() {
+            let len = extent.len();
+            match extent {
+                ReadExtent::Data(data) => {
+                    out.push(self.chunk(chunk::OFFSET_DATA, i == last, data.len(), &at.to_be_bytes()));
+                    out.push(data);
+                }
+                ReadExtent::Hole(len) => {
+                    let len = u32::try_from(len).expect("a hole is bounded by its request");
+                    let fixed = [&at.to_be_bytes()[..], &len.to_be_bytes()].concat();
+                    out.push(self.chunk(chunk::OFFSET_HOLE, i == last, 0, &fixed));
+                }
+            }
+            at += len;
+        }
+        out
+    }
+
+    /// Extents of base:allocation, not none.
+    pub fn status(self, extents: &[Extent]) -> Reply {
+        let wide = self.headers == Headers::Extended;
+        let mut fixed = BASE_ALLOCATION_ID.to_be_bytes().to_vec();
+        if wide {
+            fixed.extend((extents.len() as u32).to_be_bytes());
+        }
+        for extent in extents {
+            let flags = if extent.hole { allocation::HOLE | allocation::ZERO } else { 0 };
+            if wide {
+                fixed.extend(extent.len.to_be_bytes());
+                fixed.extend(u64::from(flags).to_be_bytes());
+            } else {
+                let len = u32::try_from(extent.len).expect("an extent is bounded by its request");
+                fixed.extend(len.to_be_bytes());
+                fixed.extend(flags.to_be_bytes());
+            }
+        }
+        let kind = if wide { chunk::BLOCK_STATUS_EXT } else { chunk::BLOCK_STATUS };
+        vec![self.chunk(kind, true, 0, &fixed)]
+    }
+
+    fn simple(self, error: Option<NbdError>) -> Bytes {
+        let mut out = Vec::with_capacity(16);
+        out.extend(SIMPLE_REPLY_MAGIC.to_be_bytes());
+        out.extend(error.map_or(0, NbdError::code).to_be_bytes());
+        out.extend(self.cookie.to_be_bytes());
+        out.into()
+    }
+
+    /// A chunk's head and `fixed`, behind which `len` bytes follow.
+    fn chunk(self, kind: u16, done: bool, len: usize, fixed: &[u8]) -> Bytes {
+        let wide = self.headers == Headers::Extended;
+        let mut out = Vec::with_capacity(32 + fixed.len());
+        out.extend(if wide { EXTENDED_CHUNK_MAGIC } else { CHUNK_MAGIC }.to_be_bytes());
+        out.extend(if done { chunk::DONE } else { 0 }.to_be_bytes());
+        out.extend(kind.to_be_bytes());
+        out.extend(self.cookie.to_be_bytes());
+        let len = fixed.len() + len;
+        if wide {
+            out.extend(self.offset.to_be_bytes());
+            out.extend((len as u64).to_be_bytes());
+        } else {
+            out.extend(u32::try_from(len).expect("a chunk is bounded by its request").to_be_bytes());
+        }
+        out.extend_from_slice(fixed);
+        out.into()
+    }
 }
 
 fn spelled_out(extents: Vec<ReadExtent>) -> impl Iterator<Item = Bytes> {
@@ -82,16 +134,4 @@ fn spelled_out(extents: Vec<ReadExtent>) -> impl Iterator<Item = Bytes> {
         ReadExtent::Data(data) => data,
         ReadExtent::Hole(len) => BytesMut::zeroed(len as usize).freeze(),
     })
-}
-
-/// Extents of base:allocation.
-pub fn status(cookie: u64, extents: &[Extent]) -> Reply {
-    let mut fixed = BASE_ALLOCATION_ID.to_be_bytes().to_vec();
-    for extent in extents {
-        let flags = if extent.hole { allocation::HOLE | allocation::ZERO } else { 0 };
-        let len = u32::try_from(extent.len).expect("an extent is bounded by its request");
-        fixed.extend(len.to_be_bytes());
-        fixed.extend(flags.to_be_bytes());
-    }
-    vec![chunk_head(cookie, chunk::BLOCK_STATUS, true, 0, &fixed)]
 }

@@ -13,6 +13,11 @@ pub const SIMPLE_REPLY_MAGIC: u32 = 0x6744_6698;
 /// Opens a chunk of a structured reply.
 pub const CHUNK_MAGIC: u32 = 0x668e_33ef;
 
+/// Opens each request with extended headers.
+pub const EXTENDED_REQUEST_MAGIC: u32 = 0x21e4_1c71;
+/// Opens each chunk of a reply with extended headers.
+pub const EXTENDED_CHUNK_MAGIC: u32 = 0x6e8a_278c;
+
 /// Handshake flag of both sides: options can be refused one by one.
 pub const FIXED_NEWSTYLE: u16 = 1;
 /// Handshake flag of both sides: no 124 zeros after EXPORT_NAME.
@@ -26,6 +31,8 @@ pub mod option {
     pub const ABORT: u32 = 2;
     /// Which exports there are.
     pub const LIST: u32 = 3;
+    /// TLS from here on; everything agreed on before is void.
+    pub const STARTTLS: u32 = 5;
     /// What an export is like.
     pub const INFO: u32 = 6;
     /// Use an export.
@@ -36,6 +43,8 @@ pub mod option {
     pub const LIST_META_CONTEXT: u32 = 9;
     /// Which of them are wanted.
     pub const SET_META_CONTEXT: u32 = 10;
+    /// Requests and replies with headers of 32 bytes and lengths of 64 bits from here on.
+    pub const EXTENDED_HEADERS: u32 = 11;
 }
 
 /// Replies to options.
@@ -55,12 +64,16 @@ pub mod option_reply {
     pub const ERR_POLICY: u32 = ERROR | 2;
     /// The option makes no sense.
     pub const ERR_INVALID: u32 = ERROR | 3;
+    /// Not without TLS.
+    pub const ERR_TLS_REQD: u32 = ERROR | 5;
     /// There is no such export.
     pub const ERR_UNKNOWN: u32 = ERROR | 6;
     /// The server cannot serve it at the moment.
     pub const ERR_SHUTDOWN: u32 = ERROR | 7;
     /// The option is too long.
     pub const ERR_TOO_BIG: u32 = ERROR | 9;
+    /// Not with the extended headers that were agreed on.
+    pub const ERR_EXT_HEADER_REQD: u32 = ERROR | 10;
 }
 
 /// Kinds of facts in `INFO`.
@@ -129,6 +142,8 @@ pub mod flag {
     pub const REQ_ONE: u16 = 1 << 3;
     /// Zeros only if that is faster than writing them.
     pub const FAST_ZERO: u16 = 1 << 4;
+    /// With extended headers: the length is that of a payload.
+    pub const PAYLOAD_LEN: u16 = 1 << 5;
 }
 
 /// Kinds of chunks of structured replies.
@@ -141,6 +156,8 @@ pub mod chunk {
     pub const OFFSET_HOLE: u16 = 2;
     /// Extents.
     pub const BLOCK_STATUS: u16 = 5;
+    /// Extents with lengths and flags of 64 bits.
+    pub const BLOCK_STATUS_EXT: u16 = 6;
     /// A failure.
     pub const ERROR: u16 = (1 << 15) | 1;
     /// Flag: the last of its reply.

@@ -1,11 +1,14 @@
 //! The server over sockets: images in memory, spoken to byte by byte and by the tools that people use.
 
+mod extended;
+mod hostile;
+mod secure;
 mod snapshots;
 mod tools;
 mod wire;
 
 use crate::server::{Door, serve};
-use crate::{Export, ExportError, Exports, Facts, ImageExports, NbdError};
+use crate::{Export, ExportError, Exports, Facts, ImageExports, NbdError, NbdTls};
 use bytes::Bytes;
 use gateway_block::{Extent, Images, Layout, ReadExtent, ZeroMode};
 use gateway_client::MemoryRados;
@@ -25,10 +28,13 @@ struct Server {
 
 impl Server {
     fn start(exports: impl Exports) -> Server {
+        Server::start_with(exports, None)
+    }
+    fn start_with(exports: impl Exports, tls: Option<NbdTls>) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(dir.path().join("nbd")).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve(Door::Unix(listener), exports, async move {
+        let served = tokio::spawn(serve(Door::Unix(listener), tls, exports, async move {
             let _ = stopped.await;
         }));
         Server { dir, stop: Some(stop), served }

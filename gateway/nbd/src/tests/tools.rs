@@ -5,7 +5,7 @@ use std::process::Output;
 use tokio::process::Command;
 
 /// Runs a tool; none if it is not installed (Debian: libnbd-bin, qemu-utils).
-async fn run(tool: &str, words: &[&str]) -> Option<Output> {
+pub(super) async fn run(tool: &str, words: &[&str]) -> Option<Output> {
     match Command::new(tool).args(words).output().await {
         Ok(output) => Some(output),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -16,7 +16,7 @@ async fn run(tool: &str, words: &[&str]) -> Option<Output> {
     }
 }
 
-async fn text(tool: &str, words: &[&str]) -> Option<String> {
+pub(super) async fn text(tool: &str, words: &[&str]) -> Option<String> {
     let out = run(tool, words).await?;
     let both = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{tool} {words:?}: {}\n{both}", out.status);

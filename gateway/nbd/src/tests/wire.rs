@@ -5,10 +5,10 @@ use crate::protocol::words::{command, flag, option};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-struct Client(UnixStream);
+pub(super) struct Client(pub(super) UnixStream);
 
 impl Client {
-    async fn connect(server: &Server) -> Client {
+    pub(super) async fn connect(server: &Server) -> Client {
         let mut stream = UnixStream::connect(server.path()).await.unwrap();
         let mut greeting = [0; 18];
         stream.read_exact(&mut greeting).await.unwrap();
@@ -16,12 +16,12 @@ impl Client {
         stream.write_all(&3u32.to_be_bytes()).await.unwrap();
         Client(stream)
     }
-    async fn option(&mut self, option: u32, data: &[u8]) {
+    pub(super) async fn option(&mut self, option: u32, data: &[u8]) {
         let head = [&b"IHAVEOPT"[..], &option.to_be_bytes(), &(data.len() as u32).to_be_bytes()].concat();
         self.0.write_all(&[&head, data].concat()).await.unwrap();
     }
     /// The kinds of replies to one option, up to the one that ends them.
-    async fn kinds(&mut self) -> Vec<u32> {
+    pub(super) async fn kinds(&mut self) -> Vec<u32> {
         let mut all = Vec::new();
         loop {
             let mut head = [0; 20];
@@ -35,12 +35,12 @@ impl Client {
             }
         }
     }
-    async fn go(&mut self, name: &str) -> Vec<u32> {
+    pub(super) async fn go(&mut self, name: &str) -> Vec<u32> {
         let len = (name.len() as u32).to_be_bytes();
         self.option(option::GO, &[&len, name.as_bytes(), &[0, 0]].concat()).await;
         self.kinds().await
     }
-    async fn request(&mut self, command: u16, flags: u16, cookie: u64, offset: u64, len: u32) {
+    pub(super) async fn request(&mut self, command: u16, flags: u16, cookie: u64, offset: u64, len: u32) {
         let head = [
             &0x2560_9513u32.to_be_bytes()[..],
             &flags.to_be_bytes(),
@@ -52,16 +52,16 @@ impl Client {
         self.0.write_all(&head.concat()).await.unwrap();
     }
     /// Error and cookie of a simple reply.
-    async fn reply(&mut self) -> (u32, u64) {
+    pub(super) async fn reply(&mut self) -> (u32, u64) {
         assert_eq!(self.0.read_u32().await.unwrap(), 0x6744_6698);
         (self.0.read_u32().await.unwrap(), self.0.read_u64().await.unwrap())
     }
-    async fn bytes(&mut self, n: usize) -> Vec<u8> {
+    pub(super) async fn bytes(&mut self, n: usize) -> Vec<u8> {
         let mut data = vec![0; n];
         self.0.read_exact(&mut data).await.unwrap();
         data
     }
-    async fn ended(&mut self) -> bool {
+    pub(super) async fn ended(&mut self) -> bool {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).await.is_ok_and(|n| n == 0)
     }
@@ -222,4 +222,63 @@ async fn an_image_that_grew_is_seen_by_who_connects_again() {
     assert_eq!(again.reply().await, (0, 1));
     c.request(command::READ, 0, 2, 0, 1).await;
     assert_eq!(c.reply().await, (0, 2), "and the first goes on with the same image");
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_in_mid_request_harms_nobody() {
+    let (images, exports) = images().await;
+    let server = Server::start(exports);
+    for cut in [3, 28, 28 + 100] {
+        let mut c = Client::connect(&server).await;
+        c.go("rbd/a").await;
+        let head = [
+            &0x2560_9513u32.to_be_bytes()[..],
+            &[0; 2],
+            &command::WRITE.to_be_bytes(),
+            &[7; 8],
+            &[0; 8],
+            &512u32.to_be_bytes(),
+        ];
+        let whole = [head.concat(), vec![9; 512]].concat();
+        c.0.write_all(&whole[..cut]).await.unwrap();
+        drop(c);
+    }
+    let mut c = Client::connect(&server).await;
+    c.go("rbd/a").await;
+    c.request(command::READ, 0, 1, 0, 1).await;
+    assert_eq!(c.reply().await, (0, 1));
+    assert_eq!(c.bytes(1).await, [0], "half a write is none");
+    drop(c);
+    server.stop().await;
+    assert_eq!(images.info("a").await.unwrap().holder, None, "and the lock is given back");
+}
+
+#[tokio::test]
+async fn what_is_served_to_be_read_is_locked_by_nobody() {
+    let (images, exports) = images().await;
+    let writer = Server::start(exports.clone());
+    let mut w = Client::connect(&writer).await;
+    w.go("rbd/a").await;
+    w.request(command::WRITE, 0, 1, 0, 3).await;
+    w.0.write_all(b"abc").await.unwrap();
+    assert_eq!(w.reply().await, (0, 1));
+    // Others read beside it.
+    let readers = [Server::start(exports.clone().read_only()), Server::start(exports.read_only())];
+    for server in &readers {
+        let mut c = Client::connect(server).await;
+        assert_eq!(c.go("rbd/a").await, [3, 3, 3, 1]);
+        c.request(command::READ, 0, 1, 0, 3).await;
+        assert_eq!(c.reply().await, (0, 1));
+        assert_eq!(c.bytes(3).await, b"abc");
+        c.request(command::WRITE_ZEROES, 0, 2, 0, 3).await;
+        assert_eq!(c.reply().await, (1, 2), "EPERM");
+        c.request(command::TRIM, 0, 3, 0, 3).await;
+        assert_eq!(c.reply().await, (1, 3));
+    }
+    assert_eq!(images.info("a").await.unwrap().holder.unwrap().owner, "gateway.0");
+    drop(w);
+    writer.stop().await;
+    for server in readers {
+        server.stop().await;
+    }
 }
