@@ -132,13 +132,14 @@ pub(crate) fn run(
     let mut results = Vec::with_capacity(ops.len());
     let mut data_reads = Vec::new();
     let mut wrote = false;
+    let mut rolled_back = false;
     let mut bytes = 0;
     for (step, op) in ops.iter().enumerate() {
-        let rolled_back = ops[..step].iter().any(|op| matches!(op, Op::Rollback { .. }));
         if rolled_back && !matches!(op, Op::SetXattr { .. } | Op::AssertSnapsKnown) {
             // What the object is after it is known only when it is carried out.
             return failed(before, step, Errno::EINVAL, Bytes::new());
         }
+        rolled_back |= matches!(op, Op::Rollback { .. });
         let mut run =
             Step { draft: &mut draft, before, mtime, registry, snapped, step, data_reads: &mut data_reads };
         match run.run(op) {
