@@ -116,6 +116,8 @@ impl Bug {
         Bug::RepairByMajority,
         Bug::PushBadCopy,
         Bug::SkipDigests,
+        Bug::ForgetClones,
+        Bug::TrimWanted,
     ];
 }
 

@@ -4,10 +4,11 @@ use crate::agenda::Happening;
 use crate::end::End;
 use crate::history::Record;
 use crate::packet::Packet;
+use crate::snapshots;
 use crate::workload;
 use crate::world::World;
 use gateway_objecter::{Effect, Objecter, Outcome, Request, Target, Ticket};
-use osd_object::{ObjectId, ObjectName, Op, RequestId, SnapContext, Version};
+use osd_object::{ObjectId, ObjectName, Op, RequestId, SnapContext, SnapId, Version};
 use placement_map::{OsdId, PgId, PoolId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ struct Asked {
     pg: PgId,
     ops: Vec<Op>,
     mtime: WallTime,
+    snaps: SnapContext,
     started: Time,
 }
 
@@ -103,19 +105,30 @@ impl World {
         // The time of day is whatever the client thinks it is.
         let mtime = WallTime((self.now.0 + (1 << 40)).saturating_sub(self.rng.below(1 << 41)));
         let list = self.rng.chance(1, 40);
-        let ops = if list { Vec::new() } else { workload::ops(&mut self.rng, n < self.settings.readers) };
-        let object = (!list).then(|| ObjectId::head(pool, hash, name.clone()));
+        let only_reads = n < self.settings.readers;
+        let mut ops = if list { Vec::new() } else { workload::ops(&mut self.rng, only_reads) };
+        let known = self.clients[n as usize].objecter.map().pool(pool).map(|pool| pool.snaps.clone());
+        let known = known.filter(|snaps| snaps.seq > 0).unwrap_or_default();
+        let (mut snap, mut snaps) = (SnapId::HEAD, SnapContext::default());
+        if known.seq > 0 && !list {
+            snaps = snapshots::context(&mut self.rng, &known);
+            if self.rng.chance(1, 4) {
+                (snap, ops) = snapshots::ops(&mut self.rng, &known, only_reads);
+            }
+        }
+        let object = (!list).then(|| ObjectId { snap, ..ObjectId::head(pool, hash, name.clone()) });
         let target = match list {
             true => Target::List { seed: pg.seed, after: None, max: 1 + self.rng.below(20) as u32 },
+            false if snap != SnapId::HEAD => Target::Snapshot { name, snap, ops: ops.clone() },
             false => Target::Object { name, ops: ops.clone() },
         };
         let gives_up = self.rng.below(100) < self.settings.give_up_percent;
         let deadline = gives_up.then(|| self.now + Duration::from_millis(20 + self.rng.below(1500)));
-        let request = Request { pool, target, mtime, snaps: SnapContext::default(), deadline };
+        let request = Request { pool, target, mtime, snaps: snaps.clone(), deadline };
         let started = self.now;
         let client = &mut self.clients[n as usize];
         let ticket = client.objecter.submit(request);
-        client.asked.insert(ticket, Asked { pool, object, pg, ops, mtime, started });
+        client.asked.insert(ticket, Asked { pool, object, pg, ops, mtime, snaps, started });
         self.summary.asked += 1;
         self.drive_client(n);
     }
@@ -163,7 +176,7 @@ impl World {
             let after = Duration::from_micros(self.rng.below(self.settings.think_ms * 1000));
             self.at(after, Happening::ClientTurn { client: n, instance });
         }
-        let Asked { pool, object, pg, ops, mtime, started } = asked;
+        let Asked { pool, object, pg, ops, mtime, snaps, started } = asked;
         let ended = self.now;
         let record = object.map(|object| Record {
             request,
@@ -171,6 +184,7 @@ impl World {
             object,
             ops,
             mtime,
+            snaps,
             started,
             ended,
             version: Version::ZERO,
@@ -281,6 +295,7 @@ impl World {
                 object,
                 ops: asked.ops,
                 mtime: asked.mtime,
+                snaps: asked.snaps,
                 started: asked.started,
                 ended: self.now,
                 version: Version::ZERO,

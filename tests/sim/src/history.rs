@@ -3,7 +3,7 @@
 use crate::workload::registry;
 use osd_class::Access;
 use osd_object::op::OpOutcome;
-use osd_object::{ObjectId, Op, RequestId, Version};
+use osd_object::{ObjectId, Op, RequestId, SnapContext, Version};
 use placement_map::PgId;
 use stdx::time::WallTime;
 use stdx::{Errno, Time};
@@ -16,6 +16,8 @@ pub(crate) struct Record {
     pub(crate) object: ObjectId,
     pub(crate) ops: Vec<Op>,
     pub(crate) mtime: WallTime,
+    /// What it said of snapshots.
+    pub(crate) snaps: SnapContext,
     pub(crate) started: Time,
     pub(crate) ended: Time,
     pub(crate) version: Version,
@@ -23,9 +25,9 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Whether it changed the object.
+    /// Whether it changed the object. (Going back to where it was not yet, where it is not, does not.)
     pub(crate) fn wrote(&self) -> bool {
-        self.outcome.is_ok() && self.may_write()
+        self.outcome.is_ok() && self.may_write() && self.version != Version::ZERO
     }
     /// Whether it was meant to.
     pub(crate) fn may_write(&self) -> bool {
@@ -33,7 +35,8 @@ impl Record {
     }
     /// Refused for a reason that is not the object's: it changed nothing, whenever it was.
     pub(crate) fn was_turned_away(&self) -> bool {
-        matches!(&self.outcome, Err(f) if f.code == Errno::ENOSPC || f.code == Errno::EIO)
+        // The last: it names a snapshot that the OSD knew to be gone.
+        matches!(&self.outcome, Err(f) if [Errno::ENOSPC, Errno::EIO, Errno::ESTALE].contains(&f.code))
     }
 }
 

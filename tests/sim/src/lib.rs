@@ -19,6 +19,7 @@ mod osd;
 mod packet;
 pub mod sabotage;
 mod settings;
+mod snapshots;
 mod trace;
 mod workload;
 mod world;

@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) steps_sent: usize,
     /// Of 100 requests, so many are given up after a while: nobody knows what came of them.
     pub(crate) give_up_percent: u64,
+    /// Whether pools have snapshots.
+    pub(crate) snapshots: bool,
     pub(crate) pg: PgConfig,
     pub(crate) limits: (usize, usize),
 }
@@ -117,6 +119,7 @@ impl Settings {
             grace: Duration::from_millis(pick(&[1200, 2500, 4000])),
             steps_sent: pick(&[1, 4, 64]) as usize,
             give_up_percent,
+            snapshots: false,
             pg,
             limits: (pick(&[1, 2, 8]) as usize, pick(&[1, 2]) as usize),
         };

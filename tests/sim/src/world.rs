@@ -11,6 +11,7 @@ use crate::osd::{Io, Osd, Out, boot_of};
 use crate::packet::Packet;
 use crate::sabotage::Sabotage;
 use crate::settings::Settings;
+use crate::snapshots::LoggedWrites;
 use crate::trace::Trace;
 use crate::{Report, network::Network};
 use osd_object::ObjectRead;
@@ -43,6 +44,7 @@ pub(crate) struct World {
     /// The trouble is over.
     pub(crate) healing: bool,
     pub(crate) history: History,
+    pub(crate) logged: LoggedWrites,
     pub(crate) seen: Seen,
     pub(crate) granted: Granted,
     /// The least `min_size` that a pool ever had.
@@ -60,7 +62,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, sabotage: Option<Sabotage>, trace: Trace) -> World {
         let mut rng = Rng::new(seed ^ 0x6e61_6372_6573_696d);
-        let settings = Settings::draw(&mut rng);
+        let mut settings = Settings::draw(&mut rng);
+        // Not drawn, so that the other worlds are what they were before there were snapshots.
+        settings.snapshots = seed % 3 == 2;
         let mut osds: BTreeMap<OsdId, Osd> = (0..settings.osds_max)
             .map(|id| (OsdId(id), Osd::new(OsdId(id), &settings, sabotage, &mut rng)))
             .collect();
@@ -109,6 +113,7 @@ impl World {
             time_of_day: 0,
             healing: false,
             history: History::default(),
+            logged: LoggedWrites::default(),
             seen: Seen::default(),
             granted,
             min_size_least,
@@ -240,6 +245,7 @@ impl World {
                 self.checks += 1;
                 self.at(CHECK, Happening::Check);
                 self.clients_look();
+                self.turn_of_snapshots();
                 if self.checks % 8 == 0 {
                     self.check_logs_agree();
                 }
@@ -384,6 +390,7 @@ impl World {
             Out::Connect(peer) => self.connect(me, End::Osd(peer)),
             Out::Disconnect(peer) => self.disconnect(me, End::Osd(peer)),
             Out::NextMonitor => self.next_monitor(id),
+            Out::Logged { pg, logged } => self.logged.note(pg, *logged),
             Out::Later { after, happening } => self.at(after, happening),
         }
     }

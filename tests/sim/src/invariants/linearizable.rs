@@ -8,25 +8,100 @@
 
 use super::Timeline;
 use crate::history::Record;
+use crate::snapshots::{self, whole};
 use crate::workload::registry;
+use osd_class::snapped::{Snapped, execute_snapped, resolve};
 use osd_class::{Executed, execute};
-use osd_object::model::Model;
-use osd_object::op::OpOutcome;
-use osd_object::{ObjectId, Version};
+use osd_object::model::{Model, ModelObject};
+use osd_object::op::{OpFailure, OpOutcome};
+use osd_object::{ObjectId, SnapContext, SnapId, Version};
+use placement_map::{PoolSnaps, SnapRuns};
 use std::collections::BTreeMap;
 use stdx::Time;
 
-fn run(model: &Model, record: &Record) -> (OpOutcome, Executed) {
-    let mut executed = execute(model, &record.object, &record.ops, record.mtime, &registry());
+/// What the logs say besides what clients were told.
+pub(crate) struct Logged<'a> {
+    /// The snapshots that who issued a write knew to be gone.
+    pub(crate) removed: &'a dyn Fn(Version) -> SnapRuns,
+    /// What the PG did by itself.
+    pub(crate) own: BTreeMap<u64, &'a snapshots::Logged>,
+    /// The pool's snapshots at the end.
+    pub(crate) snaps: &'a PoolSnaps,
+}
+
+fn run(model: &Model, record: &Record, removed: &SnapRuns) -> (OpOutcome, Executed) {
+    let object = match record.object.snap {
+        SnapId::HEAD => Ok(record.object.clone()),
+        _ => resolve(model, &record.object),
+    };
+    let object = match object {
+        Ok(object) => object,
+        Err(code) => {
+            let failure = OpFailure { code, step: 0, detail: bytes::Bytes::new() };
+            return (Err(failure), Executed::refused(code, None));
+        }
+    };
+    let snaps = record.snaps.snaps.iter().copied().filter(|snap| !removed.contains(snap.0)).collect();
+    let context = SnapContext { seq: record.snaps.seq, snaps };
+    let mut executed = match object.snap {
+        SnapId::HEAD => execute_snapped(model, &object, &record.ops, record.mtime, &registry(), &context),
+        _ => execute(model, &object, &record.ops, record.mtime, &registry()),
+    };
     for read in std::mem::take(&mut executed.data_reads) {
-        let data = model.read(&record.object, read.offset, read.len).expect("it exists");
+        let data = model.read(&object, read.offset, read.len).expect("it exists");
         executed.fill(read, data);
     }
     (executed.outcome.clone(), executed)
 }
 
+/// An object with its clones.
+fn state_of(model: &Model, head: &ObjectId) -> Model {
+    let mine = model.objects.iter().filter(|(id, _)| whole(id) == *head);
+    Model { objects: mine.map(|(id, object)| (id.clone(), object.clone())).collect() }
+}
+
+/// What a snapshot shows of an object.
+fn seen_at(model: &Model, head: &ObjectId, snap: u64) -> Option<ModelObject> {
+    let stored = resolve(model, &ObjectId { snap: SnapId(snap), ..head.clone() }).ok()?;
+    let mut object = model.objects.get(&stored)?.clone();
+    object.xattrs.retain(|name, _| !name.starts_with('\0'));
+    object.meta = osd_object::ObjectMeta::default();
+    Some(object)
+}
+
+/// What was let go of was of no snapshot that is there.
+fn replay_own(
+    own: &snapshots::Logged,
+    snaps: &PoolSnaps,
+    model: &mut Model,
+    timelines: &mut BTreeMap<ObjectId, Timeline>,
+) {
+    let head = &own.entry.object;
+    let live = || (1..=snaps.seq).filter(|snap| snaps.is_live(*snap));
+    let see = |model: &Model| -> Vec<_> { live().map(|snap| seen_at(model, head, snap)).collect() };
+    let before = see(model);
+    model.apply(&own.effects);
+    assert_eq!(before, see(model), "a snapshot that is there lost something at {}", own.entry.version);
+    timelines.entry(head.clone()).or_default().insert(own.entry.version.seq, state_of(model, head));
+}
+
+/// At the end nothing is kept for snapshots that are gone, and each clone is one that its object knows of.
+fn check_trimmed(model: &Model, snaps: &PoolSnaps) {
+    for id in model.objects.keys() {
+        let set = Snapped::of(model, &whole(id)).expect("a model reads").set;
+        let kept = set.clones.iter().flat_map(|clone| &clone.snaps);
+        assert!(kept.clone().all(|snap| snaps.is_live(snap.0)), "{id} keeps {set:?} of {snaps:?}");
+        let known = id.snap == SnapId::HEAD || set.clones.iter().any(|clone| clone.id == id.snap);
+        assert!(known, "{id} is nobody's clone: {set:?}");
+    }
+}
+
 /// Replays what was written, in the order of versions.
-pub(crate) fn replay(answered: &[&Record], resolved: &[Record]) -> (Model, BTreeMap<ObjectId, Timeline>) {
+pub(crate) fn replay(
+    answered: &[&Record],
+    resolved: &[Record],
+    logged: Logged<'_>,
+) -> (Model, BTreeMap<ObjectId, Timeline>) {
     let mut writes: Vec<&Record> = answered.iter().copied().filter(|r| r.wrote()).chain(resolved).collect();
     writes.sort_by_key(|r| r.version.seq);
     for pair in writes.windows(2) {
@@ -36,26 +111,35 @@ pub(crate) fn replay(answered: &[&Record], resolved: &[Record]) -> (Model, BTree
     }
     let mut model = Model::new();
     let mut timelines: BTreeMap<ObjectId, Timeline> = BTreeMap::new();
+    let mut own = logged.own;
     for w in writes {
-        let (outcome, mut executed) = run(&model, w);
+        let later = own.split_off(&w.version.seq);
+        for trim in std::mem::replace(&mut own, later).into_values() {
+            replay_own(trim, logged.snaps, &mut model, &mut timelines);
+        }
+        let (outcome, mut executed) = run(&model, w, &(logged.removed)(w.version));
         assert_eq!(outcome, w.outcome, "a write's outcome is not what its place in the order gives: {w:?}");
         model.apply(&executed.stamped(&w.object, w.version, w.mtime));
-        let state = model.objects.get(&w.object).cloned();
+        let state = state_of(&model, &w.object);
         timelines.entry(w.object.clone()).or_default().insert(w.version.seq, state);
     }
+    for trim in own.into_values() {
+        replay_own(trim, logged.snaps, &mut model, &mut timelines);
+    }
+    check_trimmed(&model, logged.snaps);
     (model, timelines)
 }
 
 /// Gives every operation on one object the earliest place it can have, in order of beginning, so that what ended
 /// before is placed already.
 pub(crate) fn check(answered: &[&Record], resolved: &[Record], timelines: &BTreeMap<ObjectId, Timeline>) {
-    let mut by_object: BTreeMap<&ObjectId, Vec<&Record>> = BTreeMap::new();
+    let mut by_object: BTreeMap<ObjectId, Vec<&Record>> = BTreeMap::new();
     for r in answered.iter().copied().chain(resolved) {
-        by_object.entry(&r.object).or_default().push(r);
+        by_object.entry(whole(&r.object)).or_default().push(r);
     }
     let empty = Timeline::new();
     for (object, mut records) in by_object {
-        let timeline = timelines.get(object).unwrap_or(&empty);
+        let timeline = timelines.get(&object).unwrap_or(&empty);
         records.sort_by_key(|r| r.started);
         let mut placed: Vec<(Time, u64)> = Vec::new();
         for r in records.into_iter().filter(|r| !r.was_turned_away()) {
@@ -74,17 +158,12 @@ pub(crate) fn check(answered: &[&Record], resolved: &[Record], timelines: &BTree
 }
 
 fn place_read(r: &Record, floor: u64, timeline: &Timeline) -> u64 {
-    let base = timeline.range(..=floor).next_back().map_or((0, &None), |(seq, state)| (*seq, state));
+    let absent = Model::new();
+    let base = timeline.range(..=floor).next_back().map_or((0, &absent), |(seq, state)| (*seq, state));
     let later = timeline.range(floor + 1..).map(|(seq, state)| (*seq, state));
     for (seq, state) in std::iter::once(base).chain(later) {
-        if state.as_ref().map_or(Version::ZERO, |o| o.meta.version) != r.version {
-            continue;
-        }
-        let mut model = Model::new();
-        if let Some(state) = state {
-            model.objects.insert(r.object.clone(), state.clone());
-        }
-        if run(&model, r).0 == r.outcome {
+        let (outcome, executed) = run(state, r, &SnapRuns::default());
+        if executed.before.map_or(Version::ZERO, |m| m.version) == r.version && outcome == r.outcome {
             return seq.max(floor);
         }
     }
@@ -107,6 +186,7 @@ mod tests {
             object: ObjectId::head(PoolId(1), 7, ObjectName::new("a")),
             ops: vec![op],
             mtime: WallTime(1),
+            snaps: SnapContext::default(),
             started: Time(times.0),
             ended: Time(times.1),
             version: Version { interval: 1, seq: version },
@@ -123,7 +203,9 @@ mod tests {
     fn judge(records: &[Record]) -> bool {
         let records: Vec<&Record> = records.iter().collect();
         std::panic::catch_unwind(|| {
-            let (_, timelines) = replay(&records, &[]);
+            let snaps = PoolSnaps::default();
+            let logged = Logged { removed: &|_| SnapRuns::default(), own: BTreeMap::new(), snaps: &snaps };
+            let (_, timelines) = replay(&records, &[], logged);
             check(&records, &[], &timelines);
         })
         .is_ok()

@@ -16,7 +16,7 @@ pub(crate) use versions_forward::Seen;
 
 use crate::history::Record;
 use crate::world::World;
-use osd_object::model::{Model, ModelObject};
+use osd_object::model::Model;
 use osd_object::{ObjectId, ObjectRead, OmapRange};
 use osd_pg::names::{is_internal, meta_object};
 use placement_map::{OsdId, PgId};
@@ -25,8 +25,8 @@ use stdx::codec::from_bytes;
 use wire_codec::pg::LogEntry;
 use wire_codec::{OsdOpReply, OsdOutcome};
 
-/// An object's states by the sequence number of the write that made each; absent before the first.
-pub(crate) type Timeline = BTreeMap<u64, Option<ModelObject>>;
+/// An object's states, its clones included, by the sequence number of the write that made each; absent before the first.
+pub(crate) type Timeline = BTreeMap<u64, Model>;
 
 /// A PG's log as a store has it, by sequence number.
 pub(crate) fn log_of(store: &Model, pg: PgId) -> BTreeMap<u64, LogEntry> {
@@ -40,6 +40,9 @@ impl World {
     /// An answer leaves an OSD.
     pub(crate) fn check_reply(&self, osd: OsdId, pg: PgId, interval: Option<u64>, reply: &OsdOpReply) {
         let OsdOutcome::Done { version, outcome: Ok(_) } = &reply.outcome else { return };
+        if *version == osd_object::Version::ZERO {
+            return;
+        }
         if let Some(interval) = interval {
             self.check_is_granted(osd, pg, interval);
         }
@@ -66,7 +69,14 @@ impl World {
             let unknown: Vec<&Record> = self.history.unknown.iter().filter(|r| r.pg == pg).collect();
             no_write_lost::check(pg, &log, &answered, &unknown);
             let resolved = no_write_lost::resolve(&log, &unknown);
-            let (model, timelines) = linearizable::replay(&answered, &resolved);
+            let end = log.last_key_value().map_or(osd_object::Version::ZERO, |(_, entry)| entry.version);
+            let snaps = self.snaps_of(pg.pool);
+            let logged = linearizable::Logged {
+                removed: &|version| self.logged.removed(pg, version),
+                own: self.logged.own(pg, end),
+                snaps: &snaps,
+            };
+            let (model, timelines) = linearizable::replay(&answered, &resolved, logged);
             linearizable::check(&answered, &resolved, &timelines);
             self.check_members(pg, &model);
             self.check_scrubbed(pg);

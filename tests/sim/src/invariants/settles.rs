@@ -16,7 +16,7 @@ impl World {
             && self.pgs().into_iter().all(|pg| {
                 let row = self.monitors.state().row(pg).expect("a row for each PG");
                 let primary = row.primary.and_then(|osd| self.osds[&osd].status(pg));
-                primary.is_some_and(|s| s.state == "active+clean")
+                primary.is_some_and(|s| s.state == "active+clean" && s.ops == 0)
             })
             && self.osds.values().all(Osd::is_idle)
             && self.strays_are_gone()

@@ -5,6 +5,7 @@ use crate::agenda::Happening;
 use crate::end::End;
 use crate::packet::Packet;
 use crate::sabotage::WorldBug;
+use crate::snapshots::logged_by;
 use osd_pg::{Effect, Event};
 use placement_map::{Command, PgId};
 use std::time::Duration;
@@ -29,6 +30,12 @@ impl Osd {
             }
             Effect::Store { ticket, transaction } => {
                 let ticket = self.ticket(pg, ticket);
+                let snaps = self.view.map().pool(pg.pool).map(|pool| pool.snaps.clone()).unwrap_or_default();
+                if snaps.seq > 0 {
+                    for logged in logged_by(pg, &transaction, &self.disk.view, &snaps) {
+                        io.out.push(Out::Logged { pg, logged: Box::new(logged) });
+                    }
+                }
                 self.disk.submit(ticket, transaction);
                 let us = 30 + self.rng.below(self.settings.disk_us + self.disk.slow_us);
                 let done = (io.now + Duration::from_micros(us)).max(self.disk.busy_until);

@@ -47,6 +47,8 @@ pub(crate) enum Out {
     Disconnect(OsdId),
     /// Ask another monitor.
     NextMonitor,
+    /// A write was put into a log.
+    Logged { pg: PgId, logged: Box<crate::snapshots::Logged> },
     /// Come back.
     Later { after: Duration, happening: Happening },
 }
