@@ -114,9 +114,10 @@ impl Shape {
     }
 
     /// Of shards that do not belong together: the one without which all others do, and what it should be. None if there
-    /// is none, or more than one (with a single parity there always is): then nobody can tell.
+    /// is none, or more than one (with a single parity there always is): then nobody can tell. Needs three parities:
+    /// with two, two wrong shards can look like one wrong third, and "repairing" that would spoil a sound one.
     pub(crate) fn odd_one_out(&mut self, all: &BTreeMap<usize, Bytes>) -> Option<(usize, Bytes)> {
-        if self.shards() < self.fewest() + 2 {
+        if self.shards() < self.fewest() + 3 {
             return None;
         }
         let mut odd = None;
@@ -176,17 +177,27 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_shard_is_singled_out_where_two_parities_are_and_two_wrong_ones_are_not() {
-        let (mut shape, sound) = shards(4, 2);
+    fn one_wrong_shard_is_singled_out_where_three_parities_are_and_two_wrong_ones_are_not() {
+        let (mut shape, sound) = shards(4, 3);
         assert!(shape.belong_together(&sound));
-        for position in 0..6 {
+        for position in 0..7 {
             let mut all = sound.clone();
             spoil(&mut all, position);
             assert!(!shape.belong_together(&all));
             assert_eq!(shape.odd_one_out(&all), Some((position, sound[&position].clone())));
-            spoil(&mut all, (position + 1) % 6);
-            assert_eq!(shape.odd_one_out(&all), None, "it could be any two");
+            for other in (0..7).filter(|other| *other != position) {
+                let mut two = all.clone();
+                spoil(&mut two, other);
+                assert!(!shape.belong_together(&two));
+                assert_eq!(shape.odd_one_out(&two), None, "it could be any two");
+            }
         }
+        // The same change in two data shards leaves the first parity right and the second wrong.
+        let (mut shape, mut all) = shards(4, 2);
+        spoil(&mut all, 0);
+        assert!(!shape.belong_together(&all));
+        spoil(&mut all, 1);
+        assert_eq!(shape.odd_one_out(&all), None, "not the second parity");
         let (mut shape, mut all) = shards(2, 1);
         spoil(&mut all, 1);
         assert!(!shape.belong_together(&all));
