@@ -23,6 +23,9 @@ pub(crate) const PACKED_EXTENTS: u64 = 2;
 /// Incompatible features this build knows.
 const FEATURES_KNOWN: u64 = LOST_WRITES | PACKED_EXTENTS;
 
+/// What a device writes as a whole at least.
+const SECTOR_BYTES: usize = 512;
+
 /// What the superblock says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Superblock {
@@ -137,13 +140,14 @@ impl Superblock {
 
     /// Chooses among the copies: the newest state, if there are two copies at all.
     pub(crate) fn choose<'a>(copies: impl IntoIterator<Item = &'a [u8]>) -> Found {
-        let (mut valid, mut blank, mut too_new, mut total) = (Vec::new(), 0, None, 0);
+        let (mut valid, mut blank, mut unfinished, mut too_new, mut total) = (Vec::new(), 0, 0, None, 0);
         for copy in copies {
             total += 1;
             match Superblock::decode(copy) {
                 Ok(s) => valid.push(s),
                 Err(CopyFault::TooNew(what)) => too_new = Some(what),
-                Err(CopyFault::Damaged) => blank += usize::from(copy.iter().all(|b| *b == 0)),
+                Err(CopyFault::Damaged) if copy.iter().all(|b| *b == 0) => blank += 1,
+                Err(CopyFault::Damaged) => unfinished += usize::from(is_unfinished(copy)),
             }
         }
         let readable = valid.len();
@@ -159,10 +163,24 @@ impl Superblock {
             (Some(s), None) => Found::Valid(Box::new(s)),
             (None, None) if blank == total => Found::Blank,
             // mkfs was cut short while it wrote the copies: there is no store yet.
-            (None, None) if blank + 1 == total && highest == 0 && readable == 1 => Found::Blank,
+            (None, None) if blank + unfinished + readable == total && highest == 0 => Found::Blank,
             (None, None) => Found::Damaged(format!("{readable} of {total} copies readable")),
         }
     }
+}
+
+/// Whether a copy is what a mkfs leaves that was cut short in the middle of writing it over zeros, so nothing else's: its
+/// fields, of which sequence 0 is the first, without the checksum in its last sector, or that alone.
+fn is_unfinished(copy: &[u8]) -> bool {
+    let (body, crc) = copy.split_at(UNIT_BYTES - 4);
+    let (head, rest) = body.split_at(SECTOR_BYTES);
+    let no_fields = head.iter().chain(rest).all(|b| *b == 0);
+    let first_fields = || {
+        let mut whole = body.to_vec();
+        whole.extend_from_slice(&crc32c(body).to_le_bytes());
+        Superblock::decode(&whole).is_ok_and(|s| s.sequence == 0)
+    };
+    no_fields || (crc == [0; 4] && rest.iter().all(|b| *b == 0) && first_fields())
 }
 
 enum CopyFault {
@@ -212,6 +230,29 @@ mod tests {
         assert!(matches!(choose(&[sample(2).encode(), zeros, zeros, zeros]), Found::Damaged(_)));
         assert_eq!(Superblock::pair_offsets(4), [0, SUPERBLOCK_SPACING]);
         assert_eq!(Superblock::pair_offsets(5), [2 * SUPERBLOCK_SPACING, 3 * SUPERBLOCK_SPACING]);
+    }
+
+    /// Its copies may be torn between any two sectors, in any order. Whatever else begins like a superblock stays.
+    #[test]
+    fn a_mkfs_that_was_cut_short_is_begun_again_and_nothing_else_is_written_over() {
+        let (whole, zeros) = (sample(0).encode(), [0; UNIT_BYTES]);
+        let mut fields = whole;
+        fields[UNIT_BYTES - 4..].fill(0);
+        let mut sum = zeros;
+        sum[UNIT_BYTES - 4..].copy_from_slice(&whole[UNIT_BYTES - 4..]);
+        for copies in [[fields, zeros, zeros, zeros], [fields, sum, zeros, whole], [sum, fields, fields, sum]] {
+            assert_eq!(choose(&copies), Found::Blank);
+        }
+        assert!(matches!(choose(&[fields, sum, whole, whole]), Found::Valid(_)));
+        let mut later = sample(1).encode();
+        later[UNIT_BYTES - 4..].fill(0);
+        let mut other = fields;
+        other[600] = 1;
+        let mut foreign = zeros;
+        foreign[510..512].copy_from_slice(&[0x55, 0xaa]);
+        for bad in [later, other, foreign] {
+            assert!(matches!(choose(&[bad, zeros, zeros, zeros]), Found::Damaged(_)));
+        }
     }
 
     #[test]

@@ -61,6 +61,9 @@ impl Disk {
                 _ => {}
             }
         }
+        // No data, no damage: what is left of a deleted object for its snapshots has none.
+        let view = &self.view;
+        self.unreadable.retain(|object| view.objects.get(object).is_some_and(|o| !o.data.is_empty()));
     }
 
     /// The oldest transaction is durable.
@@ -109,7 +112,9 @@ impl Disk {
     }
 
     pub(crate) fn spoil(&mut self, object: ObjectId) {
-        self.unreadable.insert(object);
+        if self.view.objects.get(&object).is_some_and(|o| !o.data.is_empty()) {
+            self.unreadable.insert(object);
+        }
     }
     pub(crate) fn is_spoilt(&self, object: &ObjectId) -> bool {
         self.unreadable.contains(object)
