@@ -240,7 +240,8 @@ mod tests {
         fields[UNIT_BYTES - 4..].fill(0);
         let mut sum = zeros;
         sum[UNIT_BYTES - 4..].copy_from_slice(&whole[UNIT_BYTES - 4..]);
-        for copies in [[fields, zeros, zeros, zeros], [fields, sum, zeros, whole], [sum, fields, fields, sum]] {
+        for copies in [[fields, zeros, zeros, zeros], [fields, sum, zeros, whole], [sum, fields, fields, sum]]
+        {
             assert_eq!(choose(&copies), Found::Blank);
         }
         assert!(matches!(choose(&[fields, sum, whole, whole]), Found::Valid(_)));

@@ -101,18 +101,23 @@ pub(crate) fn end_all(world: &mut World) {
     world.mend_all();
     world.monitors.heal(world.now);
     let ids: Vec<OsdId> = world.osds.keys().copied().collect();
+    let spoilt = |world: &World, id: &OsdId| -> Vec<osd_object::ObjectId> {
+        world.osds[id].disk.spoilt().cloned().collect()
+    };
+    // What nobody else has a sound copy of is not to be repaired: a person would bring it back, and here it reads
+    // again. A primary that had noted that it cannot be read looks again when it is started. Starting one may leave another's
+    // damage without its sound copy, so where one has to be, all damage goes.
+    let hopeless =
+        ids.iter().any(|id| spoilt(world, id).iter().any(|object| !world.has_sound_copy_beside(*id, object)));
     for id in &ids {
         let osd = world.osds.get_mut(id).expect("one of ours");
         osd.disk.slow_us = 0;
         osd.paused_until = stdx::Time::ZERO;
-        // What nobody else has a sound copy of is not to be repaired: a person would bring it back, and here it reads
-        // again. A primary that had noted that it cannot be read looks again when it is started.
-        let spoilt: Vec<osd_object::ObjectId> = osd.disk.spoilt().cloned().collect();
-        let hopeless: Vec<_> = spoilt.into_iter().filter(|o| !world.has_sound_copy_beside(*id, o)).collect();
-        for object in &hopeless {
+        let healed = if hopeless { spoilt(world, id) } else { Vec::new() };
+        for object in &healed {
             world.osds.get_mut(id).expect("one of ours").disk.heal(object);
         }
-        if !hopeless.is_empty() {
+        if !healed.is_empty() {
             world.crash_osd(*id);
         }
         world.with_osd(*id, |o, io| {
