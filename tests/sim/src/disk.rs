@@ -58,6 +58,11 @@ impl Disk {
                 {
                     self.unreadable.remove(object);
                 }
+                Mutation::Write { object, offset: 0, data }
+                    if self.view.objects.get(object).is_some_and(|o| o.data.len() <= data.len()) =>
+                {
+                    self.unreadable.remove(object);
+                }
                 _ => {}
             }
         }

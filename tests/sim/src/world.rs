@@ -459,7 +459,8 @@ impl World {
         }
     }
 
-    /// Whether another in-sync member than this one has a sound copy of an object, of the same version.
+    /// Whether another in-sync member than this one has a sound copy of an object, of the same version, and all in-sync
+    /// members run: one that does not may be dropped before it is back, and the others go on without it.
     pub(crate) fn has_sound_copy_beside(&self, id: OsdId, object: &osd_object::ObjectId) -> bool {
         let state = self.monitors.state();
         let row = state.map().pg_of(object.pool, object.hash).and_then(|pg| state.row(pg));
@@ -468,7 +469,8 @@ impl World {
         let here = version(&id);
         row.is_some_and(|row| {
             let sound = |o: &&OsdId| version(o) == here && !self.osds[*o].disk.is_spoilt(object);
-            row.in_sync.iter().filter(|o| **o != id).any(|o| sound(&o))
+            let runs = |o: &OsdId| self.osds[o].running() && self.osds[o].paused_until <= self.now;
+            row.in_sync.iter().all(runs) && row.in_sync.iter().filter(|o| **o != id).any(|o| sound(&o))
         })
     }
 
