@@ -43,7 +43,11 @@ impl Pg {
                     self.inconsistent.clear();
                 }
             }
-        } else if self.primary.is_some() {
+        } else if let Some(p) = self.primary.as_mut() {
+            if revised {
+                // Whoever is in sync now may have a sound copy of what nobody could read before.
+                p.unreadable.clear();
+            }
             self.row_changed(revised);
         } else if self.may_lead() {
             self.begin_tenure();
