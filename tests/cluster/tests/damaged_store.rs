@@ -91,6 +91,9 @@ fn damaged_stores_are_named_and_made_good() {
     alone(&cluster, "osd.0");
 
     // A unit rots.
+    // First, and seen to be gone: whoever goes last is alone in sync, and what it gives up nobody else is sure to have.
+    cluster.daemon_stop("osd.1");
+    cluster.wait_noticed_down(1, CLEAN);
     assert_eq!(cluster.stop(), 0);
     assert_eq!(fsck(&cluster, "osd.0", &[]), (0, vec![]));
     let objects = inspect(&cluster, "osd.1", &["objects"]);

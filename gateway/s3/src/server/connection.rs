@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -49,6 +50,18 @@ pub(super) async fn run<R: Rados>(
     let Some(tls) = tls else {
         return serve(gateway, stream, Way { peer, secure: false }, stop).await;
     };
+    // Apart, so that the state of TLS is no part of every plain connection, of which thousands may be idle.
+    Box::pin(secure(gateway, stream, tls, peer, stop)).await;
+}
+
+/// Shakes hands, then serves.
+async fn secure<R: Rados>(
+    gateway: Arc<Gateway<R>>,
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    peer: Option<IpAddr>,
+    stop: impl Future<Output = ()> + Send,
+) {
     let handshake = TlsAcceptor::from(tls).accept(stream);
     tokio::pin!(stop);
     tokio::select! {
