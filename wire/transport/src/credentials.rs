@@ -143,17 +143,26 @@ impl Credential {
         made.map_err(|source| CredentialError::File { action: "create", path: dir.to_path_buf(), source })?;
         write(&dir.join("fsid"), &format!("{}\n", self.fsid))?;
         write(&dir.join("ca.crt"), &self.authority_pem)?;
-        write(&dir.join(format!("{}.key", self.name)), &self.key_pem)?;
-        write(&dir.join(format!("{}.crt", self.name)), &self.certificate_pem)
+        // Key and certificate belong together, and a name can only be moved alone: both are there under other names
+        // before the first moves, and a certificate that still has its other name while the key has not is the key's.
+        let [key, certificate] = ["key", "crt"].map(|kind| dir.join(format!("{}.{kind}", self.name)));
+        write(&next(&key), &self.key_pem)?;
+        write(&next(&certificate), &self.certificate_pem)?;
+        rename(&next(&key), &key)?;
+        rename(&next(&certificate), &certificate)
     }
 
     /// Reads what `save` kept.
     pub fn load(dir: &Path, name: &PeerName) -> Result<Credential, CredentialError> {
+        let [key, certificate] = ["key", "crt"].map(|kind| dir.join(format!("{name}.{kind}")));
+        let new = next(&certificate);
+        // `save` was cut short between its two moves.
+        let half_moved = new.exists() && !next(&key).exists();
         Ok(Credential {
             fsid: read_fsid(dir)?,
             authority_pem: read(&dir.join("ca.crt"))?,
-            certificate_pem: read(&dir.join(format!("{name}.crt")))?,
-            key_pem: read(&dir.join(format!("{name}.key")))?,
+            certificate_pem: read(if half_moved { &new } else { &certificate })?,
+            key_pem: read(&key)?,
             name: name.clone(),
         })
     }
@@ -192,6 +201,20 @@ fn read(path: &Path) -> Result<String, CredentialError> {
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// The name of a file before it replaces another.
+fn next(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    PathBuf::from(name)
+}
+
+/// Moves a file, durably.
+fn rename(from: &Path, to: &Path) -> Result<(), CredentialError> {
+    let folder = to.parent().unwrap_or(Path::new("."));
+    let go = || fs::rename(from, to).and_then(|()| fs::File::open(folder)?.sync_all());
+    go().map_err(|source| CredentialError::File { action: "replace", path: to.to_path_buf(), source })
 }
 
 /// Writes a file of mode 0600 under another name, makes it durable, and renames it into place: a crash
@@ -242,6 +265,32 @@ mod tests {
             assert_eq!(f.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", f.path());
         }
         assert_eq!(fs::metadata(&at).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_replacement_that_is_cut_short_leaves_a_key_with_its_own_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let (at, name) = (dir.path(), "osd.0".parse::<PeerName>().unwrap());
+        create_authority(at, "f00d").unwrap();
+        let (old, new) = (issue(at, &name).unwrap(), issue(at, &name).unwrap());
+        let file = |kind: &str| at.join(format!("osd.0.{kind}"));
+        let is = |wanted: &Credential| {
+            let read = Credential::load(at, &name).unwrap();
+            assert_eq!(
+                (read.key_pem, read.certificate_pem),
+                (wanted.key_pem.clone(), wanted.certificate_pem.clone())
+            );
+        };
+        old.save(at).unwrap();
+        is(&old);
+        write(&next(&file("key")), &new.key_pem).unwrap();
+        is(&old);
+        write(&next(&file("crt")), &new.certificate_pem).unwrap();
+        is(&old);
+        rename(&next(&file("key")), &file("key")).unwrap();
+        is(&new);
+        old.save(at).unwrap();
+        is(&old);
     }
 
     #[test]
