@@ -5,6 +5,7 @@
 //! one that was under way). It has no log of its own: ours replays the rest.
 
 pub mod batch;
+pub(crate) mod behind;
 pub(crate) mod cached;
 pub mod layered;
 pub mod map;

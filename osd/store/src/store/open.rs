@@ -6,6 +6,7 @@ use crate::chunk::Chunk;
 use crate::config::uuid_text;
 use crate::device::Device;
 use crate::error::StoreError;
+use crate::index::behind::BehindIndex;
 use crate::index::cached::CachedIndex;
 use crate::index::{Family, Index, UUID_KEY};
 use crate::overlay::Overlay;
@@ -156,8 +157,9 @@ impl Store {
     }
 }
 
-/// An index with its hot rows in front of it.
+/// An index with its newest changes and its hot rows in front of it.
 pub(super) fn with_hot_rows(index: Box<dyn Index>, limits: &Limits) -> Box<dyn Index> {
+    let index = Box::new(BehindIndex::new(index));
     Box::new(CachedIndex::new(index, limits.memory_target_bytes))
 }
 
