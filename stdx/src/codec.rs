@@ -86,7 +86,8 @@ impl Writer {
     /// An empty writer that takes `Bytes` values of `share_from` bytes and more along as they are, for who can
     /// write from several places at once (see `finish_parts`).
     pub fn sharing(share_from: usize) -> Writer {
-        Writer { share_from: share_from.max(1), ..Writer::default() }
+        // Enough for most messages beside their data: each time it grows costs a copy.
+        Writer { share_from: share_from.max(1), ..Writer::with_capacity(512) }
     }
     /// Appends raw bytes, without a length.
     pub fn raw(&mut self, data: &[u8]) {

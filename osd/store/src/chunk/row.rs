@@ -12,7 +12,9 @@ const WITH_PACKED: u8 = 2;
 impl Chunk {
     /// The row.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![if self.packed.is_empty() { PLAIN } else { WITH_PACKED }, 0];
+        // As much as a chunk takes whose units lie in a few runs.
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(&[if self.packed.is_empty() { PLAIN } else { WITH_PACKED }, 0]);
         for p in self.pieces() {
             out[1] += 1;
             out.extend_from_slice(&[p.at as u8, p.run.len as u8]);

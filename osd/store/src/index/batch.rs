@@ -31,6 +31,10 @@ impl IndexBatch {
     pub fn new() -> IndexBatch {
         IndexBatch::default()
     }
+    /// No changes any more, with room for as many as there were.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
     /// Sets a key.
     pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
         self.push(PUT, family, key, value);

@@ -25,12 +25,19 @@ pub(crate) struct BehindIndex {
     inner: RefCell<Box<dyn Index>>,
     held: RefCell<[Changes; Family::ALL.len()]>,
     held_bytes: Cell<usize>,
+    /// Filled anew each time: half a MiB that is new each time costs more than what is written into it.
+    batch: RefCell<IndexBatch>,
 }
 
 impl BehindIndex {
     /// In front of `inner`, with nothing held back.
     pub(crate) fn new(inner: Box<dyn Index>) -> BehindIndex {
-        BehindIndex { inner: RefCell::new(inner), held: RefCell::default(), held_bytes: Cell::new(0) }
+        BehindIndex {
+            inner: RefCell::new(inner),
+            held: RefCell::default(),
+            held_bytes: Cell::new(0),
+            batch: RefCell::default(),
+        }
     }
 
     /// Hands on all that is held back.
@@ -39,7 +46,8 @@ impl BehindIndex {
         if held.iter().all(BTreeMap::is_empty) {
             return Ok(());
         }
-        let mut batch = IndexBatch::new();
+        let mut batch = self.batch.borrow_mut();
+        batch.clear();
         for (family, changes) in Family::ALL.into_iter().zip(held.iter_mut()) {
             for (key, value) in std::mem::take(changes) {
                 match value {
