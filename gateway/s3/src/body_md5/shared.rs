@@ -6,9 +6,10 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes that wait at most, of all uploads together. Hashing so many takes less than a millisecond, which is for how
-/// long the others may have to wait.
-const WAITING_MAX: usize = 512 << 10;
+/// Bytes that wait at most for each upload that is under way, counted together. More company is found the more waits;
+/// an upload with no company must not have all of its body left to hash when its last byte comes. All of it takes
+/// about a millisecond, which is for how long the others may have to wait.
+const WAITING_EACH_MAX: usize = 512 << 10;
 /// With fewer uploads than this that have something, the rest is left for company to come, while there is room.
 const COMPANY_MIN: usize = 4;
 
@@ -66,7 +67,7 @@ impl Place<'_> {
         }
         let mut lanes = self.shared.lock();
         lanes.add(self.number, blocks);
-        while lanes.waiting_bytes > WAITING_MAX {
+        while lanes.waiting_bytes > WAITING_EACH_MAX * lanes.all.len().min(LANES) {
             lanes.work(None);
         }
     }
