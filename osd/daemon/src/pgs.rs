@@ -160,7 +160,14 @@ mod tests {
             row,
             up: vec![other],
             alive: BTreeMap::from([(other, Epoch(1))]),
-            pool: PoolSpec { size: 1, min_size: 1, pg_num: 1, ec: None, snaps: Default::default() },
+            pool: PoolSpec {
+                size: 1,
+                min_size: 1,
+                pg_num: 1,
+                ec: None,
+                snaps: Default::default(),
+                may_yield: false,
+            },
         };
         machine.handle(now, map.clone(), &view);
         assert!(machine.status().removed, "nobody wants it here, and there is nothing of it");

@@ -29,10 +29,12 @@ pub struct PoolSpec {
     pub ec: Option<EcSpec>,
     /// Its self-managed snapshots.
     pub snaps: PoolSnaps,
+    /// Whether the monitors understand `RowChangeKind::Yield` ([`placement_map::FEATURE_YIELD`]).
+    pub may_yield: bool,
 }
 
 impl PoolSpec {
-    /// What of a pool concerns its PGs.
+    /// What of a pool concerns its PGs, in a cluster of the lowest feature level.
     pub fn of(pool: &Pool) -> PoolSpec {
         let ec = pool.ec_profile().map(|p| EcSpec { profile: p.code(), stripe_unit: p.stripe_unit() });
         PoolSpec {
@@ -41,6 +43,7 @@ impl PoolSpec {
             pg_num: pool.pg_num,
             ec,
             snaps: pool.snaps.clone(),
+            may_yield: false,
         }
     }
 }

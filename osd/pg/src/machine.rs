@@ -48,6 +48,8 @@ pub struct Pg {
     pub(crate) may_recover: bool,
     /// The process is about to stop.
     pub(crate) resigned: bool,
+    /// When we last gave up the lead, if nobody activated an interval since.
+    pub(crate) yielded_at: Option<Time>,
 
     /// The latest interval known, by a row or a query. Never goes back.
     pub(crate) interval: u64,
@@ -177,10 +179,12 @@ impl Pg {
                 pg_num: pg.seed + 1,
                 ec: None,
                 snaps: PoolSnaps::default(),
+                may_yield: false,
             },
             full: BTreeSet::new(),
             may_recover: true,
             resigned: false,
+            yielded_at: None,
             interval: loaded.info.interval,
             former_life: loaded.info.interval,
             info: loaded.info,

@@ -24,6 +24,9 @@ impl Pg {
         let min_size_was = self.pool.min_size;
         (self.epoch, self.row, self.up, self.alive, self.pool) = (epoch, row, up, alive, pool);
         self.fit_shape();
+        if self.row.activated {
+            self.yielded_at = None;
+        }
         if self.row.interval > self.interval {
             self.interval = self.row.interval;
         }

@@ -61,4 +61,6 @@ pub use source::{PlacementSource, PoolShape};
 pub use state::ClusterState;
 
 /// What this build understands; a map's level is never above that of any daemon in it.
-pub const FEATURE_LEVEL: u32 = 1;
+pub const FEATURE_LEVEL: u32 = 2;
+/// From this level on a primary may let another member lead ([`RowChangeKind::Yield`]).
+pub const FEATURE_YIELD: u32 = 2;

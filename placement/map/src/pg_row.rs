@@ -115,8 +115,16 @@ pub enum RowChangeKind {
         /// Members to add.
         add: Vec<OsdId>,
     },
+    /// Before the activation of a replicated PG: another in-sync member leads, in a new interval, since what this one
+    /// would bring it level with cannot be read here. Everybody stays in sync. From [`crate::FEATURE_YIELD`] on.
+    Yield {
+        /// Who is to lead.
+        to: OsdId,
+    },
 }
-stdx::codec_enum!(RowChangeKind { 0 => Activate { in_sync }, 1 => Shrink { drop }, 2 => Grow { add } });
+stdx::codec_enum!(RowChangeKind {
+    0 => Activate { in_sync }, 1 => Shrink { drop }, 2 => Grow { add }, 3 => Yield { to }
+});
 
 #[cfg(test)]
 mod tests {

@@ -6,3 +6,4 @@ mod member;
 pub(crate) mod peer;
 pub(crate) mod primary;
 mod propose;
+mod yielding;

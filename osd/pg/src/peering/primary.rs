@@ -129,6 +129,9 @@ impl Pg {
     /// The row names another interval: everything of the tenure is void, and clients aim anew.
     pub(crate) fn end_tenure(&mut self) {
         let Some(p) = self.primary.take() else { return };
+        if p.proposal.as_ref().is_some_and(Proposal::yields) {
+            self.yielded_at = Some(self.now);
+        }
         for reply in p.replies.into_all() {
             self.reply_not_primary(reply.session, reply.request);
         }

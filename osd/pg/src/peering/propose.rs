@@ -14,6 +14,13 @@ pub(crate) struct Proposal {
     made_at: Time,
 }
 
+impl Proposal {
+    /// Whether another member is to lead.
+    pub(crate) fn yields(&self) -> bool {
+        matches!(self.kind, RowChangeKind::Yield { .. })
+    }
+}
+
 impl Pg {
     /// Proposes what is due, unless it is proposed already.
     pub(crate) fn propose(&mut self) {
@@ -38,7 +45,7 @@ impl Pg {
         match &kind {
             RowChangeKind::Grow { add } => p.offered.extend(add),
             RowChangeKind::Activate { .. } => p.proposed_at = Some(revision),
-            RowChangeKind::Shrink { .. } => {}
+            RowChangeKind::Shrink { .. } | RowChangeKind::Yield { .. } => {}
         }
         p.proposal = Some(Proposal { kind: kind.clone(), made_at });
         if let RowChangeKind::Activate { in_sync } = &kind
@@ -53,6 +60,9 @@ impl Pg {
     fn due_change(&self) -> Option<RowChangeKind> {
         let p = self.primary.as_ref()?;
         if !p.activated {
+            if let Some(to) = self.should_lead() {
+                return p.noted.then_some(RowChangeKind::Yield { to });
+            }
             let settled = p.peers.values().all(|peer| matches!(peer.stage, Stage::Ready | Stage::Refused));
             // Whoever came after that was proposed waits: it may have to be left out.
             let proposed = self.shape.is_some() && p.proposed_at == Some(self.row.revision);

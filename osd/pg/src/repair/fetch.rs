@@ -70,6 +70,11 @@ impl Fetch {
     pub(crate) fn is_for(&self, osd: OsdId) -> bool {
         matches!(self.purpose, FetchFor::Push { to, .. } if to == osd)
     }
+    /// Whether it is for this push, and nobody can be asked.
+    pub(crate) fn stalls(&self, osd: OsdId, number: u64) -> bool {
+        let ours = matches!(self.purpose, FetchFor::Push { to, push, .. } if (to, push) == (osd, number));
+        ours && self.asked.is_none()
+    }
     /// Whether it is for an operation.
     pub(crate) fn is_for_op(&self) -> bool {
         matches!(self.purpose, FetchFor::Op { .. })

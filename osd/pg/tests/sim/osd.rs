@@ -264,7 +264,7 @@ impl Osd {
         let alive =
             up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let pool = map.pool(pg.pool).expect("the pool");
-        let pool = PoolSpec::of(pool);
+        let pool = PoolSpec { may_yield: true, ..PoolSpec::of(pool) };
         self.feed(io, pg, Event::Map { epoch: map.epoch, row, up, alive, pool });
     }
 

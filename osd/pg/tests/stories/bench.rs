@@ -17,7 +17,7 @@ use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
 
 fn copies() -> PoolSpec {
-    PoolSpec { size: 3, min_size: 2, pg_num: 1, ec: None, snaps: PoolSnaps::default() }
+    PoolSpec { size: 3, min_size: 2, pg_num: 1, ec: None, snaps: PoolSnaps::default(), may_yield: true }
 }
 
 pub(crate) fn osd(n: u32) -> OsdId {
@@ -195,6 +195,10 @@ impl Bench {
             RowChangeKind::Activate { in_sync } => (row.in_sync, row.activated) = (in_sync, true),
             RowChangeKind::Shrink { drop } => row.in_sync.retain(|o| !drop.contains(o)),
             RowChangeKind::Grow { add } => row.in_sync.extend(add),
+            RowChangeKind::Yield { to } => {
+                assert!(!row.activated && row.in_sync.contains(&to) && self.alive.contains(&to.0));
+                (row.interval, row.primary) = (row.interval + 1, Some(to));
+            }
         }
         let (up, alive) = (self.up.clone(), self.alive.clone());
         self.map_of(row, &up, &alive);
@@ -213,8 +217,8 @@ impl Bench {
                 Effect::Store { ticket, transaction } => {
                     self.nodes[n].view.apply(&transaction);
                     for m in &transaction.mutations {
-                        if matches!(m, Mutation::Write { .. }) {
-                            self.nodes[n].rotten.remove(m.object());
+                        if let Mutation::Write { object, .. } | Mutation::Rename { to: object, .. } = m {
+                            self.nodes[n].rotten.remove(object);
                         }
                     }
                     self.nodes[n].pending.push_back((ticket, transaction));
@@ -410,6 +414,10 @@ impl Bench {
     pub(crate) fn rot(&mut self, n: usize, name: &str) {
         self.nodes[n].rotten.insert(object(name));
     }
+    /// A person brought it back.
+    pub(crate) fn mend(&mut self, n: usize, name: &str) {
+        self.nodes[n].rotten.remove(&object(name));
+    }
     pub(crate) fn node_mut(&mut self, n: usize) -> &mut Node {
         &mut self.nodes[n]
     }
@@ -426,9 +434,9 @@ impl Bench {
     pub(crate) fn baseline(&mut self, n: usize, at: u64) {
         self.feed(n, Event::ScrubBaseline(WallTime(at)));
     }
-    /// Lets one thing happen, if anything can.
-    pub(crate) fn step(&mut self) {
-        self.turn();
+    /// Lets one thing happen, if anything can; whether it did.
+    pub(crate) fn step(&mut self) -> bool {
+        self.turn().is_some()
     }
     /// The process dies: what was not durable is gone.
     pub(crate) fn stop(&mut self, n: usize) {

@@ -36,6 +36,7 @@ fn proposals(rng: &mut Rng, state: &ClusterState, seen: &BTreeMap<PgId, PgRow>) 
         let from = if rng.chance(1, 20) { some_osd(rng) } else { row.primary.unwrap_or(OsdId(0)) };
         let kind = match rng.below(4) {
             0 if row.activated => RowChangeKind::Shrink { drop: subset(rng, &row.in_sync) },
+            1 if !row.activated && rng.chance(1, 4) => RowChangeKind::Yield { to: some_osd(rng) },
             _ if !row.activated && rng.chance(3, 4) => {
                 RowChangeKind::Activate { in_sync: row.in_sync.clone() }
             }

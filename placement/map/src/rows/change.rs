@@ -1,6 +1,6 @@
 //! Changes that a primary proposes: compare-and-set on the row's revision.
 
-use super::Surroundings;
+use super::{Surroundings, tenure};
 use crate::ids::OsdId;
 use crate::pg_row::{PgRow, RowChange, RowChangeKind};
 use std::collections::BTreeSet;
@@ -32,6 +32,7 @@ pub(crate) fn change(
         RowChangeKind::Activate { in_sync } => activate(row, proposal.from, in_sync, around),
         RowChangeKind::Shrink { drop } => shrink(row, proposal.from, drop, around),
         RowChangeKind::Grow { add } => grow(row, add, around),
+        RowChangeKind::Yield { to } => yield_to(row, proposal.from, *to, around),
     }
 }
 
@@ -80,6 +81,16 @@ fn grow(row: &mut PgRow, add: &[OsdId], around: &Surroundings<'_>) -> Result<(),
         row.shards.extend(seats.into_iter().filter(|(osd, _)| add.contains(osd)));
     }
     row.in_sync.extend_from_slice(add);
+    Ok(())
+}
+
+/// Every in-sync member has all that was acknowledged, so any of them may lead while nobody serves. Shards end their logs
+/// together and copy nothing before they serve, so there nobody has a reason to.
+fn yield_to(row: &mut PgRow, from: OsdId, to: OsdId, around: &Surroundings<'_>) -> Result<(), Rejection> {
+    let can_lead = to != from && row.in_sync.contains(&to) && around.map.is_up(to);
+    let known = around.map.feature_level >= crate::FEATURE_YIELD;
+    fit(known && !row.activated && can_lead && around.fewest_shards.is_none())?;
+    tenure::begin(row, Some(to));
     Ok(())
 }
 
@@ -146,5 +157,20 @@ mod tests {
         for wrong in [&[1][..], &[], &[2], &[3, 3]] {
             assert_eq!(propose(&r, 0, r.revision, grow(wrong)).0, Err(Rejection::Unfit), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn before_the_activation_another_member_that_is_up_may_be_given_the_lead() {
+        let yield_to = |to: u32| RowChangeKind::Yield { to: OsdId(to) };
+        let r = row(3, &[0, 1, 2, 3], Some(0), false);
+        let (result, after) = propose(&r, 0, r.revision, yield_to(3));
+        assert_eq!((result, after.primary, after.interval), (Ok(()), Some(OsdId(3)), 4));
+        assert_eq!((after.in_sync, after.activated), (osds(&[3, 0, 1, 2]), false));
+        // Itself, one that is down, one that is not in sync.
+        for wrong in [0, 2, 7] {
+            assert_eq!(propose(&r, 0, r.revision, yield_to(wrong)).0, Err(Rejection::Unfit), "{wrong}");
+        }
+        let active = row(3, &[0, 1], Some(0), true);
+        assert_eq!(propose(&active, 0, active.revision, yield_to(1)).0, Err(Rejection::Unfit));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct World {
 impl World {
     /// These OSDs are alive after the commit.
     pub(crate) fn new(alive: &[u32]) -> World {
-        let mut map = ClusterMap::default();
+        let mut map = ClusterMap { feature_level: crate::FEATURE_LEVEL, ..ClusterMap::default() };
         for id in osds(alive) {
             map.osds.insert(id, OsdInfo { up: true, ..OsdInfo::new(Uuid::default()) });
         }
