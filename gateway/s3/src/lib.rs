@@ -18,6 +18,8 @@ mod dates;
 mod encryption;
 pub mod error;
 mod form;
+#[doc(hidden)]
+pub mod fuzz;
 mod hex;
 mod lifecycle;
 mod object_lock;

@@ -3,8 +3,9 @@
 //! A decoder more is an entry more in [`TARGETS`].
 
 use crate::allocated::most_at_once;
-use crate::{maps, mutate, store, text};
+use crate::{maps, mutate, s3, store, text};
 use crush::{BUCKETS_MAX, CrushMap, WEIGHT_ONE};
+use gateway_s3::fuzz;
 use placement_map::balance::{Limits, plan};
 use placement_map::osdmap::{self, OsdMapError, OsdMapFault};
 use placement_map::{ClusterMap, Incremental, Placer};
@@ -109,6 +110,78 @@ pub const TARGETS: &[Target] = &[
         sound: store::sound_object_row,
         mutate: mutate::bytes,
         run: store::object_row,
+    },
+    Target {
+        name: "s3-aws-chunked",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::aws_chunked,
+        mutate: s3::mutate_chunked,
+        run: |input| s3::run(fuzz::aws_chunked, input),
+    },
+    Target {
+        name: "s3-form",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::form,
+        mutate: s3::mutate_form,
+        run: |input| s3::run(fuzz::form, input),
+    },
+    Target {
+        name: "s3-form-policy",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::form_policy,
+        mutate: s3::mutate_json,
+        run: |input| s3::run(fuzz::form_policy, input),
+    },
+    Target {
+        name: "s3-xml",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::xml,
+        mutate: s3::mutate_xml,
+        run: |input| s3::run(fuzz::xml, input),
+    },
+    Target {
+        name: "s3-policy",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::policy,
+        mutate: s3::mutate_json,
+        run: |input| s3::run(fuzz::policy, input),
+    },
+    Target {
+        name: "s3-tagging-header",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::tagging,
+        mutate: s3::mutate_encoded,
+        run: |input| s3::run(fuzz::tagging_header, input),
+    },
+    Target {
+        name: "s3-range",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::range,
+        mutate: s3::mutate_range,
+        run: |input| s3::run(fuzz::byte_range, input),
+    },
+    Target {
+        name: "s3-sigv4",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::sigv4,
+        mutate: s3::mutate_sigv4,
+        run: |input| s3::run(fuzz::sigv4, input),
+    },
+    Target {
+        name: "s3-date",
+        bytes_per_byte: 128,
+        bytes_fixed: 64 * 1024,
+        sound: s3::date,
+        mutate: s3::mutate_date,
+        run: |input| s3::run(fuzz::date, input),
     },
 ];
 

@@ -10,7 +10,7 @@ use acl::Permission;
 pub(crate) use acl::{Acl, Grantee};
 pub(crate) use block::Block;
 pub(crate) use ownership::Ownership;
-pub(crate) use policy::{POLICY_BYTES_MAX, Policy, Values};
+pub(crate) use policy::{Asked as PolicyAsked, POLICY_BYTES_MAX, Policy, Values};
 
 use policy::{Asked, Verdict};
 

@@ -8,6 +8,7 @@ mod parser;
 mod policy;
 
 pub(crate) use body::read_fields;
+pub(crate) use parser::pieces;
 pub(crate) use policy::FormPolicy;
 
 use bytes::Bytes;
@@ -34,7 +35,7 @@ impl Fields {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         self.all.iter().map(|(name, value)| (name.as_str(), value))
     }
-    #[cfg(test)]
+    /// These fields, in this order.
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Fields {
         let all = pairs.iter().map(|(n, v)| (n.to_string(), Bytes::copy_from_slice(v.as_bytes()))).collect();
         Fields { all, filename: String::new() }

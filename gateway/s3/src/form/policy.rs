@@ -150,7 +150,6 @@ fn needs_no_condition(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stdx::Rng;
 
     const NOW: u64 = 1_700_000_000;
 
@@ -221,26 +220,5 @@ mod tests {
         let over = "{\"expiration\":\"2020-01-01T00:00:00Z\",\"conditions\":[]}";
         assert_eq!(of(over), Err(Code::AccessDenied));
         assert_eq!(parse(&vec!["{\"a\":\"b\"}"; 257].join(",")), Err(Code::InvalidPolicyDocument));
-    }
-
-    #[test]
-    fn mutated_policies_never_let_more_in() {
-        let good = "{\"expiration\":\"2030-01-01T00:00:00Z\",\"conditions\":[{\"bucket\":\"b\"},[\"starts-with\",\"$key\",\"u/\"],[\"content-length-range\",0,10]]}";
-        let mut rng = Rng::new(11);
-        for _ in 0..4000 {
-            let mut bytes = good.as_bytes().to_vec();
-            for _ in 0..1 + rng.below(3) {
-                let at = rng.below(bytes.len() as u64) as usize;
-                match rng.below(3) {
-                    0 => bytes[at] = rng.below(256) as u8,
-                    1 => _ = bytes.remove(at),
-                    _ => bytes.insert(at, b"[]{}\",:$"[rng.below(8) as usize]),
-                }
-            }
-            if let Ok(policy) = FormPolicy::parse(&bytes, NOW) {
-                let more = Fields::of(&[("key", "k"), ("acl", "public-read")]);
-                assert!(policy.check(&more, "b", "u/k").is_err());
-            }
-        }
     }
 }

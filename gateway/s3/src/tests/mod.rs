@@ -24,6 +24,7 @@ mod object_test;
 mod post_test;
 mod replay_test;
 mod slow_test;
+mod smuggling_test;
 mod storage_class_test;
 mod tagging_test;
 mod tenants_test;

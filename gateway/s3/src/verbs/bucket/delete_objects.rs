@@ -23,7 +23,7 @@ const MAX_ELEMENTS: usize = MAX_KEYS * 6 + 8;
 
 /// What the document says of one object.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Wanted {
+pub(super) struct Wanted {
     key: Option<String>,
     version: Option<String>,
     etag: Option<String>,
@@ -107,7 +107,7 @@ fn check(wanted: &Wanted, key: &str) -> Result<Deletion, S3Error> {
 }
 
 /// The objects, and whether only errors are wanted. `MalformedXML` also for none and for too many.
-fn parse(document: &[u8]) -> Result<(Vec<Wanted>, bool), S3Error> {
+pub(super) fn parse(document: &[u8]) -> Result<(Vec<Wanted>, bool), S3Error> {
     let malformed = || S3Error::new(Code::MalformedXML);
     let (mut all, mut current, mut quiet) = (Vec::new(), Wanted::default(), false);
     xml::walk(document, "Delete", MAX_ELEMENTS, |path, text| {

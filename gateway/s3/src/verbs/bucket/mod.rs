@@ -33,3 +33,10 @@ use gateway_client::Rados;
 async fn page<R: Rados>(gw: &Gateway<R>, bucket: &Bucket, query: &ListQuery) -> Result<Listing, S3Error> {
     if query.max == 0 { Ok(Listing::default()) } else { gw.storage.list(bucket, query).await }
 }
+
+/// Whether a document is read by a verb that keeps its reader to itself: for the fuzzer.
+pub(crate) fn reads_document(document: &[u8]) -> bool {
+    delete_objects::parse(document).is_ok()
+        || versioning::parse(document).is_ok()
+        || request_payment::parse(document).is_ok()
+}

@@ -46,7 +46,7 @@ pub(crate) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     Ok(response::empty(StatusCode::OK))
 }
 
-fn parse(document: &[u8]) -> Result<bool, S3Error> {
+pub(super) fn parse(document: &[u8]) -> Result<bool, S3Error> {
     let mut requester = None;
     xml::walk(document, "RequestPaymentConfiguration", 4, |path, text| {
         requester = Some(match (path[0].as_str(), text.trim()) {

@@ -41,7 +41,7 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     Ok(response::document(StatusCode::OK, d))
 }
 
-fn parse(document: &[u8]) -> Result<Versioning, S3Error> {
+pub(super) fn parse(document: &[u8]) -> Result<Versioning, S3Error> {
     let mut wanted = None;
     xml::walk(document, "VersioningConfiguration", 16, |path, text| {
         match (path[0].as_str(), text.trim()) {

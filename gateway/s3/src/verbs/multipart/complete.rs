@@ -90,6 +90,11 @@ struct Named {
     checksum: Option<Checksum>,
 }
 
+/// Whether a document is read: for the fuzzer.
+pub(crate) fn reads_document(document: &[u8]) -> bool {
+    parse(document).is_ok()
+}
+
 /// The parts in the document's order. `MalformedXML` for none, for more than there can be, and for one without
 /// a number or an ETag.
 fn parse(document: &[u8]) -> Result<Vec<CompletePart>, S3Error> {

@@ -13,7 +13,7 @@ pub(crate) mod legal_hold;
 mod locks;
 pub(crate) mod post;
 pub(crate) mod put;
-mod range;
+pub(crate) mod range;
 pub(crate) mod retention;
 pub(crate) mod settings;
 pub(crate) mod version;
