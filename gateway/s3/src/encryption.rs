@@ -246,7 +246,7 @@ pub(crate) fn describe(headers: &mut HeaderMap, sealing: Option<&Sealing>, asked
             // The key that it is, since it opened it; we do not keep it.
             set(headers, OBJECT.md5, text(asked, OBJECT.md5).unwrap_or(""));
         }
-        Some(KeyHolder::Cluster { id, kms: true, .. }) => {
+        Some(KeyHolder::Cluster { id, kms: true, .. } | KeyHolder::Vault { id, .. }) => {
             set(headers, SSE, "aws:kms");
             set(headers, KMS_ID, id);
         }

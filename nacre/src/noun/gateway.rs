@@ -1,6 +1,6 @@
 //! `nacre gateway run`: one gateway: S3, NBD and the admin API.
 
-use super::{access_log, nbd};
+use super::{access_log, gateway_vault, nbd};
 use crate::cluster::settings::DaemonSettings;
 use crate::exit::{Context, Failure};
 use crate::{descriptors, session, shutdown};
@@ -60,6 +60,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     storage.set_lifecycle_day(lifecycle_day(&client.map(), &settings.name));
     storage.set_kms_keys(kms_keys(&client.map(), &settings.name));
     tokio::spawn(follow_settings(client.clone(), storage.clone(), settings.name.clone(), pace));
+    gateway_vault::keep(&client, &storage, &settings.name);
     let mut config = S3Config::new(s3);
     config.sigv2.store(sigv2(&client.map(), &settings.name), Ordering::Relaxed);
     let websites = Websites { domains: config.website_domains.clone(), usage_log: config.usage_log.clone() };

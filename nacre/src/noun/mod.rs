@@ -12,6 +12,7 @@ pub(crate) mod daemon;
 pub(crate) mod ec;
 pub(crate) mod fsck;
 pub(crate) mod gateway;
+mod gateway_vault;
 pub(crate) mod health;
 pub(crate) mod image;
 pub(crate) mod image_keep;

@@ -23,6 +23,8 @@ pub enum Kind {
     Auto,
     /// A place in CRUSH's tree; see [`crate::location`].
     Location,
+    /// Who keeps keys: `local` or `vault`.
+    KeyKeeper,
 }
 
 /// One setting.
@@ -153,6 +155,32 @@ pub const SETTINGS: &[Setting] = &[
         "ids of the keys that S3 clients may name for SSE-KMS, with commas between; a key is made when it is first used",
     ),
     setting(
+        "rgw_crypt_s3_kms_backend",
+        Kind::KeyKeeper,
+        "local",
+        "who makes the keys that S3 clients name for SSE-KMS: local, the cluster; vault, Vault's transit engine",
+    ),
+    setting(
+        "rgw_crypt_vault_addr",
+        Kind::Text,
+        "",
+        "where Vault is: http://HOST:PORT or https://HOST:PORT; needed as long as it holds the key of any object",
+    ),
+    setting("rgw_crypt_vault_namespace", Kind::Text, "", "Vault's namespace; empty: none"),
+    setting("rgw_crypt_vault_prefix", Kind::Text, "/v1/transit", "where Vault's transit engine is mounted"),
+    setting(
+        "rgw_crypt_vault_ssl_cacert",
+        Kind::Text,
+        "",
+        "a PEM file on the gateways' hosts: the certificates that Vault's must come from; empty: the system's",
+    ),
+    setting(
+        "rgw_crypt_vault_token_file",
+        Kind::Text,
+        "",
+        "the file on the gateways' hosts that holds Vault's token; nobody but its owner may read it",
+    ),
+    setting(
         "rgw_dns_s3website_name",
         Kind::Text,
         "",
@@ -219,6 +247,7 @@ pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
         Kind::Location if crate::location::parse(value).is_err() => {
             "TYPE=NAME pairs such as \"datacenter=dc1 rack=r1 host=h1\""
         }
+        Kind::KeyKeeper if !matches!(value, "local" | "vault") => "local or vault",
         Kind::Text if value.len() > 4096 => "a text of at most 4096 bytes",
         _ => return Ok(()),
     };

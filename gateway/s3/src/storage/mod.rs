@@ -34,6 +34,7 @@ mod tests;
 
 pub use check::CheckReport;
 pub use config::StorageConfig;
+pub use encryption::{EncryptionKeys, VaultSettings};
 pub(crate) use encryption::{KeyHolder, Seal, Sealing, SecretKey};
 pub(crate) use lifecycle::{LifecycleRow, Stage};
 pub use meta::{BucketStats, UserKey, check_key_pair};

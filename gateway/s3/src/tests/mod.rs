@@ -29,6 +29,7 @@ mod storage_class_test;
 mod tagging_test;
 mod tenants_test;
 mod traffic_test;
+mod vault_test;
 mod versions_test;
 mod website_test;
 mod world;

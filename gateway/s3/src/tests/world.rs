@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 pub(super) struct World {
     pub(super) address: SocketAddr,
     pub(super) rados: MemoryRados,
+    pub(super) storage: Storage<MemoryRados>,
     pub(super) sigv2: Arc<AtomicBool>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) usage_log: Arc<AtomicBool>,
@@ -61,10 +62,11 @@ impl World {
         let (sigv2, access_log) = (config.sigv2.clone(), config.access_log.clone());
         let usage_log = config.usage_log.clone();
         let (stop, stopped) = oneshot::channel::<()>();
+        let kept = storage.clone();
         let server = tokio::spawn(crate::serve(config, storage, async {
             let _ = stopped.await;
         }));
-        World { address, rados, sigv2, access_log, usage_log, stop: Some(stop), server: Some(server) }
+        World { address, rados, storage: kept, sigv2, access_log, usage_log, stop: Some(stop), server: Some(server) }
     }
 
     /// Sends a call without a body.

@@ -14,6 +14,9 @@ use super::Storage;
 use gateway_client::Rados;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval_at};
 
+/// How often a gateway looks whether keys are still sealed by a former root key.
+const SETTLE_KEYS_EVERY: Duration = Duration::from_secs(600);
+
 impl<R: Rados> Storage<R> {
     /// The background work of a gateway (renewing its intent, splitting shards, freeing garbage, clearing up
     /// after dead gateways) until `shutdown` is done. Any number of gateways may run it at once.
@@ -24,7 +27,8 @@ impl<R: Rados> Storage<R> {
                 self.keep_splitting(),
                 self.keep_collecting(),
                 self.keep_burying(),
-                self.keep_sweeping()
+                self.keep_sweeping(),
+                self.keep_settling_keys()
             )
         };
         tokio::select! {
@@ -68,6 +72,17 @@ impl<R: Rados> Storage<R> {
             ticks.tick().await;
             if let Err(e) = self.sweep().await {
                 tracing::warn!("looking after dead gateways failed, goes on later: {e}");
+            }
+        }
+    }
+
+    /// Carries on the rotation of a root key that stopped half way.
+    async fn keep_settling_keys(&self) {
+        let mut ticks = ticker(SETTLE_KEYS_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Err(e) = self.settle_keys().await {
+                tracing::warn!("sealing keys by the new root key stopped, goes on in {SETTLE_KEYS_EVERY:?}: {e}");
             }
         }
     }

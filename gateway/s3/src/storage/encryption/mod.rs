@@ -3,9 +3,14 @@
 
 mod chunk;
 mod keys;
+mod rotation;
+mod vault;
+mod wrap;
 
 pub(crate) use chunk::{CHUNK_BYTES, ChunkKey, SealedSpan, TAG_BYTES, sealed_offset};
 pub(crate) use keys::KeyStore;
+pub use rotation::EncryptionKeys;
+pub use vault::VaultSettings;
 
 use super::names;
 use super::types::ObjectAttrs;
@@ -60,8 +65,19 @@ pub(crate) enum KeyHolder {
         /// The object's key, sealed.
         wrapped: Bytes,
     },
+    /// Vault's transit engine, by its key of the id that the client names (SSE-KMS).
+    Vault {
+        /// The wrapping key's id.
+        id: String,
+        /// The object's key, as Vault sealed it: a text.
+        wrapped: Bytes,
+    },
 }
-stdx::codec_enum!(KeyHolder { 0 => Customer { verifier }, 1 => Cluster { id, kms, wrapped } });
+stdx::codec_enum!(KeyHolder {
+    0 => Customer { verifier },
+    1 => Cluster { id, kms, wrapped },
+    2 => Vault { id, wrapped },
+});
 
 /// How an object is encrypted, as it is kept with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

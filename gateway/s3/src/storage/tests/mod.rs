@@ -6,6 +6,7 @@ mod classes;
 mod condemned;
 mod crashes;
 mod disconnects;
+mod keys;
 mod large;
 mod memory;
 mod model;
