@@ -1,7 +1,8 @@
 //! Proves indexes against data: everything that a row names must be there, and everything that is there must be
 //! named by a row, be garbage, or be on its way.
 //!
-//! Reads only, while writers go on; whatever looks wrong is looked at again before it is told.
+//! Reads only, while writers go on; whatever looks wrong is looked at again before it is told. The check of a bucket can
+//! note how far it is, so that one that was cut short goes on there.
 
 use super::Storage;
 use super::background::IntentRow;
@@ -14,13 +15,14 @@ use crate::error::S3Error;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gateway_client::{OpError, Rados};
-use osd_class::index::{Detail, GarbageRow, ObjectRow, Part, ShardStat, Tag};
+use osd_class::index::{Detail, GarbageRow, ObjectRow, Part, ShardStat, Tag, key_of_row};
 use osd_object::view::OmapRange;
 use osd_object::{Op, OpResult};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
+use std::time::{Duration, Instant};
 use stdx::Errno;
-use stdx::codec::from_bytes;
+use stdx::codec::{from_bytes, to_bytes};
 
 /// Rows of a shard that are read at once.
 const ROWS: u32 = 500;
@@ -50,6 +52,21 @@ impl CheckReport {
         self.missing.is_empty() && self.wrong_size.is_empty()
     }
 }
+
+stdx::codec_versioned!(CheckReport, 1 { objects, data_objects, missing, wrong_size });
+
+/// How far a check is.
+#[derive(Default)]
+struct CheckMark {
+    /// The shard it is in ...
+    shard: u64,
+    /// ... which began here.
+    from: Bytes,
+    /// Its rows up to this one were looked at.
+    after: Option<Bytes>,
+    report: CheckReport,
+}
+stdx::codec_versioned!(CheckMark, 1 { shard, from, after, report });
 
 /// What one row names.
 struct Named {
@@ -91,23 +108,87 @@ fn sizes(run: &Run) -> impl Iterator<Item = (u64, u64)> + use<> {
 impl<R: Rados> Storage<R> {
     /// Looks whether all data is there that a bucket's index names.
     pub async fn bucket_check(&self, bucket: &Bucket) -> Result<CheckReport, S3Error> {
-        let mut report = CheckReport::default();
-        let mut next = Some(0);
-        while let Some(shard) = next {
-            let mut after = None;
-            while let Some(rows) = self.shard_rows(bucket.id, shard, after.take()).await? {
-                after = rows.last().map(|(row, _)| row.clone());
+        self.check_from(bucket, CheckMark::default(), None).await
+    }
+
+    /// The same, noting now and then how far it is; with `resume` it goes on where one that was cut short stood. What a
+    /// shard holds that was split or merged since may be looked at, and counted, twice.
+    pub async fn bucket_check_noted(
+        &self,
+        bucket: &Bucket,
+        resume: bool,
+        every: Duration,
+    ) -> Result<CheckReport, S3Error> {
+        let mark = if resume { self.check_mark(bucket.id).await? } else { None };
+        let report = self.check_from(bucket, mark.unwrap_or_default(), Some(every)).await?;
+        let pool = &self.inner.config.meta_pool;
+        match self.inner.rados.operate(pool, names::bucket_check(bucket.id), vec![Op::Delete]).await {
+            Err(e) if e.code != Errno::ENOENT => Err(e.into()),
+            _ => Ok(report),
+        }
+    }
+
+    async fn check_from(
+        &self,
+        bucket: &Bucket,
+        mut mark: CheckMark,
+        note_every: Option<Duration>,
+    ) -> Result<CheckReport, S3Error> {
+        let mut noted = Instant::now();
+        let mut next = self.shard_of(bucket.id, &mark.from).await?;
+        while let Some(stat) = next {
+            let shard = stat.header.shard;
+            if (shard, &stat.header.from) != (mark.shard, &mark.from) {
+                (mark.shard, mark.from, mark.after) = (shard, stat.header.from.clone(), None);
+            }
+            while let Some(rows) = self.shard_rows(bucket.id, shard, mark.after.clone()).await? {
+                mark.after = rows.last().map(|(row, _)| row.clone());
                 for (row, value) in rows {
+                    // What lies behind the range is another shard's, on its way.
+                    if key_of_row(&row).is_some_and(|key| !stat.header.owns(&key)) {
+                        continue;
+                    }
                     let Some(named) = named(row, value)? else { continue };
-                    report.objects += u64::from(matches!(named.row.first(), Some(b'k' | b'v' | b'p')));
+                    mark.report.objects += u64::from(matches!(named.row.first(), Some(b'k' | b'v' | b'p')));
                     if !named.garbage {
-                        self.check_row(bucket.id, shard, &named, &mut report).await?;
+                        self.check_row(bucket.id, shard, &named, &mut mark.report).await?;
                     }
                 }
+                if note_every.is_some_and(|every| noted.elapsed() >= every) {
+                    self.note_check(bucket.id, &mark).await?;
+                    noted = Instant::now();
+                }
             }
-            next = self.right_of(bucket.id, shard).await?;
+            next = self.next_to_check(bucket.id, &stat).await?;
         }
-        Ok(report)
+        Ok(mark.report)
+    }
+
+    /// The shard behind one that was walked through, as things are now.
+    async fn next_to_check(&self, bucket: BucketId, walked: &ShardStat) -> Result<Option<ShardStat>, OpError> {
+        let now = self.shard_stat(bucket, walked.header.shard).await?;
+        self.right_neighbour(bucket, now.as_ref().unwrap_or(walked)).await
+    }
+
+    async fn check_mark(&self, bucket: BucketId) -> Result<Option<CheckMark>, S3Error> {
+        let pool = &self.inner.config.meta_pool;
+        let ops = vec![Op::Read { offset: 0, len: 0 }];
+        match self.inner.rados.operate(pool, names::bucket_check(bucket), ops).await {
+            Ok(reply) => match reply.results.into_iter().next() {
+                Some(OpResult::Data(data)) => from_bytes(data)
+                    .map(Some)
+                    .map_err(|e| S3Error::internal(format!("how far a check is cannot be read: {e}"))),
+                _ => Ok(None),
+            },
+            Err(e) if e.code == Errno::ENOENT => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn note_check(&self, bucket: BucketId, mark: &CheckMark) -> Result<(), OpError> {
+        let ops = vec![Op::WriteFull { data: to_bytes(mark) }];
+        let pool = &self.inner.config.meta_pool;
+        self.inner.rados.operate(pool, names::bucket_check(bucket), ops).await.map(drop)
     }
 
     async fn check_row(
@@ -181,17 +262,17 @@ impl<R: Rados> Storage<R> {
         }
         let mut known: HashSet<Tag> = HashSet::new();
         for bucket in self.every_bucket().await? {
-            let mut next = Some(0);
-            while let Some(shard) = next {
+            let mut next = self.shard_stat(bucket, 0).await?;
+            while let Some(stat) = next {
                 let mut after = None;
-                while let Some(rows) = self.shard_rows(bucket, shard, after.take()).await? {
+                while let Some(rows) = self.shard_rows(bucket, stat.header.shard, after.take()).await? {
                     after = rows.last().map(|(row, _)| row.clone());
                     for (row, value) in rows {
                         let runs = named(row, value)?.map(|named| named.runs).unwrap_or_default();
                         known.extend(runs.iter().map(|run| run.tag));
                     }
                 }
-                next = self.right_of(bucket, shard).await?;
+                next = self.next_to_check(bucket, &stat).await?;
             }
         }
         unknown.retain(|tag, _| !known.contains(tag));
@@ -253,14 +334,6 @@ impl<R: Rados> Storage<R> {
                 _ => None,
             }),
             Err(e) if e.code == Errno::ENOENT && e.step.is_some() => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    async fn right_of(&self, bucket: BucketId, shard: u64) -> Result<Option<u64>, OpError> {
-        match self.call_shard::<ShardStat>(bucket, shard, "stat", Bytes::new()).await {
-            Ok(stat) => Ok(stat.header.right),
-            Err(e) if e.code == Errno::ENOENT => Ok(None),
             Err(e) => Err(e),
         }
     }

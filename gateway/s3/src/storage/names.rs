@@ -16,6 +16,9 @@ pub(crate) const LIFECYCLE: &str = "lifecycle";
 /// The object in the meta pool whose omap holds the buckets that are gone but for their garbage, by id.
 pub(crate) const DEAD_BUCKETS: &str = "dead_buckets";
 
+/// The object in the meta pool whose omap holds the merges of shards that may need somebody to end them.
+pub(crate) const MERGES: &str = "merges";
+
 /// The object in the meta pool that holds the storage classes and the pools of data.
 pub(crate) const PLACEMENT: &str = "placement";
 
@@ -41,6 +44,10 @@ pub(crate) fn bucket_list(uid: &str) -> ObjectName {
 /// The hint where a bucket's shards begin.
 pub(crate) fn shard_map(bucket: BucketId) -> ObjectName {
     ObjectName::new(format!("map.{bucket}"))
+}
+/// How far a check of a bucket is that was cut short.
+pub(crate) fn bucket_check(bucket: BucketId) -> ObjectName {
+    ObjectName::new(format!("check.{bucket}"))
 }
 /// A shard of a bucket's index.
 pub(crate) fn shard(bucket: BucketId, shard: u64) -> ObjectName {

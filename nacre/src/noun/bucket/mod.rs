@@ -11,6 +11,7 @@ use gateway_client::Client;
 use gateway_s3::storage::{Bucket, BucketStats, CheckReport, Storage, StorageConfig};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use words::{BucketCommand, BucketQuotaCommand};
 
 /// How many buckets of one owner are read at once.
@@ -49,7 +50,9 @@ pub(crate) async fn run(global: &Global, command: &BucketCommand) -> Result<(), 
             let plain = table::render(&["BUCKET", "OWNER", "OBJECTS", "BYTES", "SHARDS"], &rows);
             say(global.format, plain.trim_end(), json!({ "buckets": list }));
         }
-        BucketCommand::Check { bucket } => check(&storage, global, bucket.as_deref()).await?,
+        BucketCommand::Check { bucket, resume } => {
+            check(&storage, global, bucket.as_deref(), *resume).await?;
+        }
         BucketCommand::Reshard { bucket, max_keys, max_bytes } => {
             let found = get(&storage, bucket).await?;
             let shards = storage.bucket_reshard(&found, *max_keys, *max_bytes).await.map_err(no)?;
@@ -172,17 +175,27 @@ fn show_stats(format: Format, bucket: &Bucket, stats: &BucketStats) -> Result<()
     Ok(())
 }
 
+/// How often the check of one bucket notes how far it is.
+const NOTED_EVERY: Duration = Duration::from_secs(5);
 /// How many findings of each kind are shown.
 const SHOWN: usize = 20;
 
-async fn check(storage: &Storage<Client>, global: &Global, name: Option<&str>) -> Result<(), Failure> {
+async fn check(
+    storage: &Storage<Client>,
+    global: &Global,
+    name: Option<&str>,
+    resume: bool,
+) -> Result<(), Failure> {
     let buckets = match name {
         Some(name) => vec![(*get(storage, name).await?).clone()],
         None => all(storage, None).await?,
     };
     let (mut list, mut bad) = (Vec::new(), 0);
     for bucket in &buckets {
-        let report = storage.bucket_check(bucket).await.map_err(no)?;
+        let report = match name {
+            Some(_) => storage.bucket_check_noted(bucket, resume, NOTED_EVERY).await.map_err(no)?,
+            None => storage.bucket_check(bucket).await.map_err(no)?,
+        };
         bad += u64::from(!report.is_clean());
         if global.format == Format::Plain {
             print_report(bucket, &report);

@@ -22,8 +22,12 @@ pub(crate) enum BucketCommand {
     Check {
         /// Its name; all buckets if absent.
         bucket: Option<String>,
+        /// Go on where a check of this bucket that was cut short stood. (It notes that every few seconds.)
+        #[arg(long, requires = "bucket")]
+        resume: bool,
     },
-    /// Give a bucket's index other limits, and split its shards until all are within them. Readers and writers go on.
+    /// Give a bucket's index other limits, split its shards until all are within them, and merge those far below. Readers
+    /// and writers go on.
     Reshard {
         /// Its name.
         bucket: String,

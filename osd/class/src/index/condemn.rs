@@ -3,6 +3,7 @@
 
 use super::api::{Empty, Refusal, Retire};
 use super::key;
+use super::merge::give_up;
 use super::rows::State;
 use super::scan::Scan;
 use super::shard::{Shard, refuse};
@@ -24,6 +25,7 @@ pub(super) fn condemn(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<
         State::Retired { token } if token > input.token => return Err(refuse(Refusal::NotDriver)),
         State::Active | State::Retired { .. } => {}
     }
+    give_up(&mut shard)?;
     shard.header.state = State::Retired { token: input.token };
     shard.close();
     Ok(())

@@ -4,6 +4,8 @@ use super::rows::{Tag, Version};
 use bytes::Bytes;
 use osd_object::view::prefix_end;
 
+pub(super) const ABSORBING: &[u8] = b"a";
+pub(super) const JOINED: u8 = b'b';
 pub(super) const COUNTERS: &[u8] = b"c";
 pub(super) const HEADER: &[u8] = b"h";
 pub(super) const SPLIT: &[u8] = b"s";
@@ -93,6 +95,13 @@ pub(super) fn revoked_row(instance: u64) -> Bytes {
     out.into()
 }
 
+/// The row that says how a merge ended.
+pub(super) fn joined_row(nonce: u64) -> Bytes {
+    let mut out = vec![JOINED];
+    out.extend(nonce.to_be_bytes());
+    out.into()
+}
+
 /// The row that notes a change of `row`.
 pub(super) fn changed_row(row: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(row.len() + 1);
@@ -126,6 +135,12 @@ pub(super) fn parse(row: &[u8]) -> Option<(Bytes, &[u8])> {
             _ => return None,
         }
     }
+}
+
+/// The S3 key that a row belongs to; none for rows of the shard itself.
+pub fn key_of_row(row: &Bytes) -> Option<Bytes> {
+    let section = *row.first()?;
+    if section == REVOKED || !MOVING.contains(&section) { None } else { parse_shared(row).map(|(key, _)| key) }
 }
 
 /// The same for a row at hand, whose memory the key shares unless it holds a zero byte.

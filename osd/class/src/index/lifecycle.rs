@@ -2,6 +2,7 @@
 
 use super::api::{Init, Refusal, Retire, ShardStat};
 use super::key;
+use super::merge::give_up;
 use super::rows::{Header, Split, State};
 use super::scan::Scan;
 use super::shard::{Shard, read_header, refuse, stored};
@@ -71,6 +72,7 @@ pub(super) fn retire(ctx: &mut MethodContext<'_, '_>, input: Retire) -> Result<(
     if shard.header.state == State::Active && shard.counters.entries() > 0 {
         return Err(refuse(Refusal::NotEmpty));
     }
+    give_up(&mut shard)?;
     shard.header.state = State::Retired { token: input.token };
     shard.close();
     Ok(())

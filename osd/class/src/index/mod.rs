@@ -9,6 +9,8 @@ mod garbage;
 mod key;
 mod lifecycle;
 mod list;
+mod merge;
+mod merge_api;
 mod object;
 mod object_lock;
 mod placement;
@@ -22,6 +24,8 @@ mod version_api;
 mod version_list;
 
 #[cfg(test)]
+mod merge_test;
+#[cfg(test)]
 mod placement_test;
 #[cfg(test)]
 mod tests;
@@ -29,7 +33,8 @@ mod tests;
 mod version_test;
 
 pub use api::*;
-pub use key::{after_key, after_prefix};
+pub use merge_api::*;
+pub use key::{after_key, after_prefix, key_of_row};
 pub use object_lock::{LockChange, LockReply, ObjectLock, Retention, RetentionMode, SetLock};
 pub use placement::MoveRow;
 pub use rows::{
@@ -87,6 +92,15 @@ impl ObjectClass for Index {
             Method::write("split_finish"),
             Method::write("absorb"),
             Method::write("activate"),
+            Method::write("merge_take"),
+            Method::write("merge_commit"),
+            Method::write("merge_abort").even_when_full(),
+            Method::write("merge_finish").even_when_full(),
+            Method::write("merge_open"),
+            Method::write("merge_absorb"),
+            Method::write("merge_activate").even_when_full(),
+            Method::write("merge_drop").even_when_full(),
+            Method::write("merge_forget").even_when_full(),
             Method::write("retire").even_when_full(),
             Method::write("condemn").even_when_full(),
             Method::write("unretire").even_when_full(),
@@ -128,6 +142,15 @@ impl ObjectClass for Index {
             "split_finish" => to_bytes(&split::finish(ctx, input(bytes)?)?),
             "absorb" => to_bytes(&split::absorb(ctx, input(bytes)?).map(|()| Done)?),
             "activate" => to_bytes(&split::activate(ctx, input(bytes)?).map(|()| Done)?),
+            "merge_take" => to_bytes(&merge::take(ctx, input(bytes)?)?),
+            "merge_commit" => to_bytes(&merge::commit(ctx, input(bytes)?).map(|()| Done)?),
+            "merge_abort" => to_bytes(&merge::abort(ctx, input(bytes)?).map(|()| Done)?),
+            "merge_finish" => to_bytes(&merge::finish(ctx, input(bytes)?).map(|()| Done)?),
+            "merge_open" => to_bytes(&merge::open(ctx, input(bytes)?)?),
+            "merge_absorb" => to_bytes(&merge::absorb(ctx, input(bytes)?).map(|()| Done)?),
+            "merge_activate" => to_bytes(&merge::activate(ctx, input(bytes)?).map(|()| Done)?),
+            "merge_drop" => to_bytes(&merge::drop_out(ctx, input(bytes)?)?),
+            "merge_forget" => to_bytes(&merge::forget(ctx, input(bytes)?).map(|()| Done)?),
             "retire" => to_bytes(&lifecycle::retire(ctx, input(bytes)?).map(|()| Done)?),
             "condemn" => to_bytes(&condemn::condemn(ctx, input(bytes)?).map(|()| Done)?),
             "unretire" => to_bytes(&lifecycle::unretire(ctx, input(bytes)?).map(|()| Done)?),

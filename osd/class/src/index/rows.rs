@@ -237,12 +237,12 @@ impl Counters {
     }
 }
 
-/// A split under way, as the parent remembers it.
+/// A split under way, as the parent remembers it; or a merge, as the shard remembers it that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// The shard that comes to be.
+    /// The shard that comes to be. Of a merge: the left neighbour.
     pub child: u64,
-    /// The key it begins with.
+    /// The key it begins with. Of a merge: the shard's own first.
     pub at: Bytes,
     /// Who drives the split.
     pub driver: u64,
@@ -252,5 +252,21 @@ pub struct Split {
     pub copied: bool,
     /// The parent gave up the range: the commit.
     pub handed: bool,
+    /// It is a merge: its name.
+    pub merge: Option<u64>,
 }
-stdx::codec_versioned!(Split, 1 { child, at, driver, cursor, copied, handed });
+stdx::codec_versioned!(Split, 2 { child, at, driver, cursor, copied, handed } since 2 { merge });
+
+/// What a shard remembers that takes its right neighbour in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Absorbing {
+    /// The shard that goes.
+    pub(super) right: u64,
+    /// Names the merge.
+    pub(super) nonce: u64,
+    /// Who drives it.
+    pub(super) driver: u64,
+    /// What has been taken in so far.
+    pub(super) counters: Counters,
+}
+stdx::codec_versioned!(Absorbing, 1 { right, nonce, driver, counters });

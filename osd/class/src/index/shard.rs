@@ -242,6 +242,10 @@ impl<'c, 'd, 'v> Shard<'c, 'd, 'v> {
         }
     }
 
+    /// Drops rows `first .. end` at once, outside the counted changes.
+    pub(super) fn drop_range(&mut self, first: Bytes, end: Bytes) {
+        self.ctx.object_mut().omap_rm_range(first, Some(end));
+    }
     /// Drops rows `first ..= last` at once, outside the counted changes.
     pub(super) fn drop_rows(&mut self, first: Bytes, last: &[u8]) {
         self.ctx.object_mut().omap_rm_range(first, Some(key::after_key(last)));

@@ -6,7 +6,8 @@ use super::api::{
 };
 use super::key;
 use super::lifecycle::read_split;
-use super::rows::{ObjectRow, Split, State};
+use super::merge::give_up;
+use super::rows::{Counters, ObjectRow, Split, State};
 use super::scan::Scan;
 use super::shard::{Shard, refuse, stored};
 use crate::registry::{ClassError, MethodContext};
@@ -22,21 +23,27 @@ const DELTAS_AT_COMMIT_MAX: usize = 64;
 /// How many rows one call of `finish` drops.
 const DROP_MAX: usize = 2048;
 
-fn put_split(shard: &mut Shard<'_, '_, '_>, split: &Split) {
+pub(super) fn put_split(shard: &mut Shard<'_, '_, '_>, split: &Split) {
     shard.set(Bytes::from_static(key::SPLIT), to_bytes(split));
 }
 
 /// Begins a split or takes one over.
 pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<ShardStat, ClassError> {
-    let mut shard = Shard::open(ctx, ANY_GENERATION)?;
+    let mut shard = Shard::open_any(ctx)?;
     let split = match read_split(&shard)? {
         Some(split) => Split { driver: input.driver, ..split },
         None => {
+            match shard.header.state {
+                State::Active => {}
+                State::Filling { parent, .. } => return Err(refuse(Refusal::NotYet { parent })),
+                State::Retired { .. } => return Err(refuse(Refusal::Retired)),
+            }
             let c = shard.counters;
             if c.entries() <= input.keys_max && c.row_bytes <= input.row_bytes_max {
                 return Err(refuse(Refusal::Unsplittable));
             }
             let at = middle(&shard)?.ok_or_else(|| refuse(Refusal::Unsplittable))?;
+            give_up(&mut shard)?;
             shard.header.splitting = Some(at.clone());
             Split {
                 child: input.child,
@@ -45,6 +52,7 @@ pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<
                 cursor: Bytes::new(),
                 copied: false,
                 handed: false,
+                merge: None,
             }
         }
     };
@@ -69,7 +77,10 @@ fn middle(shard: &Shard<'_, '_, '_>) -> Result<Option<Bytes>, ClassError> {
 }
 
 fn middle_of(shard: &Shard<'_, '_, '_>, section: u8, n: u64) -> Result<Option<Bytes>, ClassError> {
-    let mut scan = shard.scan_prefix(vec![section]).few();
+    // What lies behind the range is being taken in by a merge.
+    let end = shard.header.to.as_ref().map_or_else(|| key::section_end(section), |to| key::position(section, to).into());
+    let within = || Scan::new(shard.draft(), Bound::Included(Bytes::from(vec![section])), end.clone());
+    let mut scan = within().few();
     let Some((row, _)) = scan.next()? else { return Ok(None) };
     let (key, _) = key::parse(&row).ok_or(Errno::EIO)?;
     scan.seek(&key::position(section, &key::after_key(&key)));
@@ -77,7 +88,7 @@ fn middle_of(shard: &Shard<'_, '_, '_>, section: u8, n: u64) -> Result<Option<By
         // One key, of however many versions: not worth a walk, for it is asked again and again.
         return Ok(None);
     }
-    let mut scan = shard.scan_prefix(vec![section]);
+    let mut scan = within();
     let mut first: Option<Bytes> = None;
     let mut seen = 0;
     while let Some((row, _)) = scan.next()? {
@@ -93,7 +104,7 @@ fn middle_of(shard: &Shard<'_, '_, '_>, section: u8, n: u64) -> Result<Option<By
 }
 
 /// The split, for its driver.
-fn driven(shard: &Shard<'_, '_, '_>, driver: u64) -> Result<Split, ClassError> {
+pub(super) fn driven(shard: &Shard<'_, '_, '_>, driver: u64) -> Result<Split, ClassError> {
     match read_split(shard)? {
         Some(split) if split.driver == driver => Ok(split),
         _ => Err(refuse(Refusal::NotDriver)),
@@ -138,7 +149,7 @@ fn moving_rows(
 // What is large is read, what is written answers little: a PG remembers the answers of writes for replays.
 
 pub(super) fn page(ctx: &mut MethodContext<'_, '_>, input: SplitPage) -> Result<RowPage, ClassError> {
-    let shard = Shard::open(ctx, ANY_GENERATION)?;
+    let shard = Shard::open_any(ctx)?;
     let split = driven(&shard, input.driver)?;
     let bytes_max = input.bytes_max.clamp(1, 8 << 20) as usize;
     let rows = moving_rows(&shard, &split.at, &input.after, usize::MAX, bytes_max, &key::MOVING)?;
@@ -146,7 +157,7 @@ pub(super) fn page(ctx: &mut MethodContext<'_, '_>, input: SplitPage) -> Result<
 }
 
 pub(super) fn mark(ctx: &mut MethodContext<'_, '_>, input: SplitMark) -> Result<(), ClassError> {
-    let mut shard = Shard::open(ctx, ANY_GENERATION)?;
+    let mut shard = Shard::open_any(ctx)?;
     let mut split = driven(&shard, input.driver)?;
     split.cursor = input.cursor;
     split.copied |= input.copied;
@@ -156,7 +167,7 @@ pub(super) fn mark(ctx: &mut MethodContext<'_, '_>, input: SplitMark) -> Result<
 }
 
 pub(super) fn delta(ctx: &mut MethodContext<'_, '_>, input: SplitDelta) -> Result<DeltaPage, ClassError> {
-    let shard = Shard::open(ctx, ANY_GENERATION)?;
+    let shard = Shard::open_any(ctx)?;
     driven(&shard, input.driver)?;
     let mut page = DeltaPage::default();
     let mut bytes = 0usize;
@@ -175,7 +186,7 @@ pub(super) fn delta(ctx: &mut MethodContext<'_, '_>, input: SplitDelta) -> Resul
 }
 
 pub(super) fn ack(ctx: &mut MethodContext<'_, '_>, input: SplitAck) -> Result<(), ClassError> {
-    let mut shard = Shard::open(ctx, ANY_GENERATION)?;
+    let mut shard = Shard::open_any(ctx)?;
     driven(&shard, input.driver)?;
     for (row, stamp) in &input.absorbed {
         let noted = key::changed_row(row);
@@ -188,16 +199,8 @@ pub(super) fn ack(ctx: &mut MethodContext<'_, '_>, input: SplitAck) -> Result<()
     Ok(())
 }
 
-/// The commit point: one transaction on the parent. EAGAIN while too many changes are outstanding.
-pub(super) fn commit(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Result<(), ClassError> {
-    let mut shard = Shard::open(ctx, ANY_GENERATION)?;
-    let mut split = driven(&shard, input.driver)?;
-    if split.handed {
-        return Ok(());
-    }
-    if !split.copied {
-        return Err(Errno::EINVAL.into());
-    }
+/// EAGAIN while too many changes are on their way.
+pub(super) fn few_outstanding(shard: &Shard<'_, '_, '_>) -> Result<(), ClassError> {
     let mut scan = shard.scan_prefix(vec![key::CHANGED]);
     let mut outstanding = 0;
     while scan.next()?.is_some() {
@@ -206,6 +209,20 @@ pub(super) fn commit(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Resul
             return Err(Errno::EAGAIN.into());
         }
     }
+    Ok(())
+}
+
+/// The commit point: one transaction on the parent. EAGAIN while too many changes are outstanding.
+pub(super) fn commit(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Result<(), ClassError> {
+    let mut shard = Shard::open(ctx, ANY_GENERATION)?;
+    let mut split = driven(&shard, input.driver)?;
+    if split.handed {
+        return Ok(());
+    }
+    if !split.copied || split.merge.is_some() {
+        return Err(Errno::EINVAL.into());
+    }
+    few_outstanding(&shard)?;
     split.handed = true;
     put_split(&mut shard, &split);
     shard.header.to = Some(split.at);
@@ -219,7 +236,7 @@ pub(super) fn commit(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Resul
 pub(super) fn finish(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Result<bool, ClassError> {
     let mut shard = Shard::open(ctx, ANY_GENERATION)?;
     let split = driven(&shard, input.driver)?;
-    if !split.handed {
+    if !split.handed || split.merge.is_some() {
         return Err(Errno::EINVAL.into());
     }
     if shard.scan_prefix(vec![key::CHANGED]).next()?.is_some() {
@@ -234,7 +251,7 @@ pub(super) fn finish(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Resul
         return Ok(true);
     }
     for (row, value) in &rows {
-        account(&mut shard, row, Some(value), None)?;
+        account(&mut shard.counters, row, Some(value), None)?;
     }
     for of_section in rows.chunk_by(|a, b| a.0[0] == b.0[0]) {
         let (first, last) = (&of_section[0].0, &of_section[of_section.len() - 1].0);
@@ -246,7 +263,7 @@ pub(super) fn finish(ctx: &mut MethodContext<'_, '_>, input: SplitStep) -> Resul
 
 /// What a row's change does to the counters.
 fn account(
-    shard: &mut Shard<'_, '_, '_>,
+    c: &mut Counters,
     row: &Bytes,
     old: Option<&Bytes>,
     new: Option<&Bytes>,
@@ -254,7 +271,6 @@ fn account(
     let size = |v: &Bytes| stored::<ObjectRow>(v.clone()).map(|o| o.head.size);
     let (plus, minus) = (u64::from(new.is_some()), u64::from(old.is_some()));
     let bytes = |v: Option<&Bytes>| v.map_or(0, |v| (row.len() + v.len()) as u64);
-    let c = &mut shard.counters;
     let section = row.first().copied().unwrap_or(0);
     match section {
         key::OBJECT | key::VERSION => {
@@ -282,22 +298,36 @@ pub(super) fn absorb(ctx: &mut MethodContext<'_, '_>, input: Absorb) -> Result<(
         State::Filling { driver, .. } if driver == input.driver => {}
         _ => return Err(refuse(Refusal::NotDriver)),
     }
+    let (from, mut counters) = (shard.header.from.clone(), shard.counters);
+    absorb_rows(&mut shard, &from, &mut counters, input.rows)?;
+    // What setting rows counts, it has counted in the shard's own.
+    shard.counters = Counters { changes: shard.counters.changes, ..counters };
+    shard.close();
+    Ok(())
+}
+
+/// Takes over rows of keys from `from` on, and counts them.
+pub(super) fn absorb_rows(
+    shard: &mut Shard<'_, '_, '_>,
+    from: &[u8],
+    counters: &mut Counters,
+    rows: Vec<(Bytes, Option<Bytes>)>,
+) -> Result<(), ClassError> {
     // The last word on each row counts.
-    let rows: BTreeMap<Bytes, Option<Bytes>> = input.rows.into_iter().collect();
+    let rows: BTreeMap<Bytes, Option<Bytes>> = rows.into_iter().collect();
     for (row, value) in rows {
         let known = row.first() == Some(&key::REVOKED) || key::parse(&row).is_some();
-        if !known || !key::moves(&row, &shard.header.from) {
+        if !known || !key::moves(&row, from) {
             return Err(Errno::EINVAL.into());
         }
         let old = shard.draft().omap_get(&row)?;
-        account(&mut shard, &row, old.as_ref(), value.as_ref())?;
+        account(counters, &row, old.as_ref(), value.as_ref())?;
         match value {
             Some(value) => shard.set(row, value),
             None if old.is_some() => shard.remove(row),
             None => {}
         }
     }
-    shard.close();
     Ok(())
 }
 

@@ -33,6 +33,7 @@ impl<R: Rados> Storage<R> {
 
     /// One round over all buckets.
     pub(crate) async fn collect_buckets(&self) -> Result<(), S3Error> {
+        self.end_merges().await?;
         for user in self.owner_ids().await? {
             for (name, id) in self.bucket_ids(&user).await? {
                 // Carries on a deletion that stopped half way. Whether the bucket stays is all the same here.

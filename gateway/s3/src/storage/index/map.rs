@@ -62,6 +62,11 @@ impl ShardMap {
         ranges.insert(header.from.clone(), range);
     }
 
+    /// Whether more than one shard of a bucket is known.
+    pub(crate) fn has_several(&self, bucket: BucketId) -> bool {
+        self.buckets.get(&bucket).is_some_and(|ranges| ranges.len() > 1)
+    }
+
     /// Forgets a bucket.
     pub(crate) fn forget(&mut self, bucket: BucketId) {
         self.buckets.remove(&bucket);

@@ -2,8 +2,10 @@
 
 mod bulk;
 mod map;
+mod merger;
 mod reshard;
 mod splitter;
+mod walk;
 
 pub(crate) use map::{FIRST_GENERATION, ShardMap};
 pub(crate) use splitter::{SplitJob, Splits};
@@ -26,6 +28,9 @@ use stdx::codec::{Decode, from_bytes, to_bytes};
 /// How often one call is aimed again before it is given up: more than any chain of splits that could
 /// happen meanwhile.
 const AIMS_MAX: usize = 200;
+
+/// How often a call may meet a shard that is gone before the bucket counts as gone, too.
+const MISSES_MAX: usize = 3;
 
 /// Why a call to the index failed.
 #[derive(Debug)]
@@ -74,6 +79,11 @@ pub(crate) fn refusal(e: &OpError) -> Option<Refusal> {
     from_bytes(e.detail.clone()).ok()
 }
 
+/// Whether it says that there is no such shard.
+pub(crate) fn is_absent(e: &OpError) -> bool {
+    e.step.is_some() && (e.code == Errno::ENOENT || refusal(e) == Some(Refusal::Retired))
+}
+
 fn decoded<T: Decode>(bytes: Bytes) -> Result<T, OpError> {
     from_bytes(bytes).map_err(|e| OpError::new(Errno::EIO).with_context(format!("answer of the index: {e}")))
 }
@@ -103,6 +113,7 @@ impl<R: Rados> Storage<R> {
         const UNKNOWN: u64 = u64::MAX;
         let mut aim = self.map().aim(bucket, key);
         let mut asked_hint = false;
+        let mut missed = 0;
         let mut waits = Waits::default();
         for _ in 0..AIMS_MAX {
             let target = match aim {
@@ -136,15 +147,16 @@ impl<R: Rados> Storage<R> {
                     }
                     Some(target)
                 }
-                Some(Refusal::Retired) => {
+                _ if is_absent(&error) => {
                     self.forget_bucket(bucket);
-                    return Err(IndexError::Gone);
+                    missed += 1;
+                    if target.shard == 0 || missed > MISSES_MAX {
+                        return Err(IndexError::Gone);
+                    }
+                    // It went into its left neighbour, to which the chain leads.
+                    Some(Aim { shard: 0, generation: None })
                 }
                 Some(other) => return Err(IndexError::Refused(other)),
-                None if error.code == Errno::ENOENT && error.step.is_some() => {
-                    self.forget_bucket(bucket);
-                    return Err(IndexError::Gone);
-                }
                 None => return Err(IndexError::Failed(error)),
             };
         }
@@ -203,19 +215,23 @@ impl<R: Rados> Storage<R> {
         }
     }
 
-    /// Looks at how full a shard is after a write, and has it split when it is too full.
+    /// Looks at how full a shard is after a write, and has it split when it is too full, or merged when it is nearly empty.
     pub(crate) fn note_stat(&self, bucket: &Bucket, key: &[u8], stat: &Stat) {
         let full = stat.keys > bucket.split_keys || stat.row_bytes > bucket.split_bytes;
-        if !full && !stat.splitting {
+        let small = stat.keys < bucket.split_keys / merger::SMALL
+            && stat.row_bytes < bucket.split_bytes / merger::SMALL;
+        if !full && !stat.splitting && !small {
             return;
         }
-        let Some(aim) = self.map().aim(bucket.id, key) else { return };
-        self.inner.splits.offer(SplitJob {
-            bucket: bucket.id,
-            shard: aim.shard,
-            split_keys: bucket.split_keys,
-            split_bytes: bucket.split_bytes,
-        });
+        let map = self.map();
+        if small && !stat.splitting && !map.has_several(bucket.id) {
+            return;
+        }
+        let Some(aim) = map.aim(bucket.id, key) else { return };
+        drop(map);
+        let (keys, bytes) = (bucket.split_keys, bucket.split_bytes);
+        let job = SplitJob::split(bucket.id, aim.shard, keys, bytes);
+        self.inner.splits.offer(SplitJob { merge: small && !stat.splitting, ..job });
     }
 
     pub(crate) fn map(&self) -> std::sync::MutexGuard<'_, ShardMap> {

@@ -1,11 +1,9 @@
-//! Gives a bucket's index other limits, and splits its shards until all are within them.
+//! Gives a bucket's index other limits, splits its shards until all are within them, and merges those far below.
 
 use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::types::Bucket;
-use bytes::Bytes;
 use gateway_client::Rados;
-use osd_class::index::ShardStat;
 use std::time::Duration;
 
 /// The least that a shard may be told to hold: below, moving rows about would cost more than they do.
@@ -17,9 +15,8 @@ const LOOKS_MAX: usize = 600;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<R: Rados> Storage<R> {
-    /// From now on shards of the bucket split at so many keys or bytes of rows; those that are over are split before this
-    /// returns. Readers and writers go on meanwhile. How many shards there are then. Shards that are far below the limits
-    /// stay as they are. `InvalidArgument`, `NoSuchBucket`; `OperationAborted` if others' splits do not get on.
+    /// From now on shards of the bucket split at so many keys or bytes of rows; before this returns those that are over are
+    /// split, and neighbours that are far below are merged. Readers and writers go on meanwhile. How many shards there are then. `InvalidArgument`, `NoSuchBucket`; `OperationAborted` if others' splits do not get on.
     pub async fn bucket_reshard(&self, bucket: &Bucket, keys: u64, bytes: u64) -> Result<u64, S3Error> {
         if keys < KEYS_MIN || bytes < BYTES_MIN {
             let text = format!("a shard holds at least {KEYS_MIN} keys and {BYTES_MIN} bytes");
@@ -30,9 +27,9 @@ impl<R: Rados> Storage<R> {
             Ok(())
         };
         let bucket = self.bucket_change(bucket, limits).await?;
-        let (mut shards, mut looks, mut next) = (0, 0, Some(0));
-        while let Some(shard) = next {
-            let stat: ShardStat = self.call_shard(bucket.id, shard, "stat", Bytes::new()).await?;
+        let (mut shards, mut looks, mut next) = (0, 0, self.shard_of(bucket.id, b"").await?);
+        while let Some(stat) = next {
+            let shard = stat.header.shard;
             let over = stat.counters.entries() > keys || stat.counters.row_bytes > bytes;
             let splitting = stat.split.is_some();
             if (over || splitting) && self.split(bucket.id, shard, keys, bytes).await? {
@@ -44,10 +41,16 @@ impl<R: Rados> Storage<R> {
                 if splitting {
                     tokio::time::sleep(PAUSE).await;
                 }
+                next = self.shard_of(bucket.id, &stat.header.from).await?;
+                continue;
+            }
+            if self.merge_right(&bucket, &stat).await? {
+                // It is as large as both were.
+                next = self.shard_of(bucket.id, &stat.header.from).await?;
                 continue;
             }
             // Within the limits, or all of it is one key.
-            (shards, looks, next) = (shards + 1, 0, stat.header.right);
+            (shards, looks, next) = (shards + 1, 0, self.right_neighbour(bucket.id, &stat).await?);
         }
         Ok(shards)
     }

@@ -32,13 +32,21 @@ const STALLED: Duration = Duration::from_secs(2);
 /// A shard that could not be split is left alone for so long.
 const LEAVE_ALONE: Duration = Duration::from_secs(60);
 
-/// A shard that should be split.
+/// A shard that should be split; or one that is small and might go well with a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SplitJob {
     pub(crate) bucket: BucketId,
     pub(crate) shard: u64,
     pub(crate) split_keys: u64,
     pub(crate) split_bytes: u64,
+    pub(crate) merge: bool,
+}
+
+impl SplitJob {
+    /// A shard to be split if it is above these limits.
+    pub(crate) fn split(bucket: BucketId, shard: u64, split_keys: u64, split_bytes: u64) -> SplitJob {
+        SplitJob { bucket, shard, split_keys, split_bytes, merge: false }
+    }
 }
 
 type ShardKey = (BucketId, u64);
@@ -56,6 +64,8 @@ struct SplitState {
     driving: BTreeSet<ShardKey>,
     /// Not to be looked at before that time.
     left_alone: BTreeMap<ShardKey, Instant>,
+    /// Small ones, not to be looked at before that time.
+    small: BTreeMap<ShardKey, Instant>,
     /// Splits of other gateways, as they were when last looked at.
     watched: BTreeMap<ShardKey, (Split, Instant)>,
 }
@@ -68,7 +78,8 @@ impl Splits {
     pub(crate) fn offer(&self, job: SplitJob) {
         let mut s = self.lock();
         let key = (job.bucket, job.shard);
-        let alone = s.left_alone.get(&key).is_some_and(|until| *until > Instant::now());
+        let list = if job.merge { &s.small } else { &s.left_alone };
+        let alone = list.get(&key).is_some_and(|until| *until > Instant::now());
         if alone || s.driving.contains(&key) || s.waiting.len() >= WAITING_MAX {
             return;
         }
@@ -96,6 +107,13 @@ impl Splits {
         let now = Instant::now();
         s.left_alone.retain(|_, until| *until > now);
         s.left_alone.insert(key, now + time);
+    }
+    /// Lets a small shard alone for a while; that does not keep it from being split.
+    fn leave_small_alone(&self, key: ShardKey) {
+        let mut s = self.lock();
+        let now = Instant::now();
+        s.small.retain(|_, until| *until > now);
+        s.small.insert(key, now + LEAVE_ALONE);
     }
     /// Whether another gateway's split has stood still since it was first seen as it is.
     fn stalled(&self, key: ShardKey, split: &Split) -> bool {
@@ -136,13 +154,19 @@ impl<R: Rados> Storage<R> {
     /// Splits what is on the list, until nothing is. For tests and tools; `run` does it in the background.
     pub async fn split_waiting(&self) {
         while let Some(job) = self.inner.splits.try_next() {
-            self.drive_split(job.bucket, job.shard, job.split_keys, job.split_bytes).await;
+            match job.merge {
+                true => self.look_at_small(job).await,
+                false => self.drive_split(job.bucket, job.shard, job.split_keys, job.split_bytes).await,
+            }
         }
     }
 
     /// One shard off the list. A split under way that is not ours is taken over only once it stands still;
     /// later writes bring the shard back on the list.
     pub(crate) async fn split_job(&self, job: SplitJob) {
+        if job.merge {
+            return self.look_at_small(job).await;
+        }
         let key = (job.bucket, job.shard);
         let stat = self.call_shard::<ShardStat>(job.bucket, job.shard, "stat", Bytes::new()).await;
         if let Ok(ShardStat { split: Some(split), .. }) = stat
@@ -152,6 +176,16 @@ impl<R: Rados> Storage<R> {
             return;
         }
         self.drive_split(job.bucket, job.shard, job.split_keys, job.split_bytes).await;
+    }
+
+    /// Merges a small shard with a neighbour, if that is as small. Looked at again after a while.
+    async fn look_at_small(&self, job: SplitJob) {
+        let key = (job.bucket, job.shard);
+        let Some(_driving) = Driving::begin(&self.inner.splits, key) else { return };
+        if let Err(e) = self.merge_job(job).await {
+            tracing::warn!("merge of shard {:x} of bucket {} stopped, to be resumed: {e}", job.shard, job.bucket);
+        }
+        self.inner.splits.leave_small_alone(key);
     }
 
     /// Begins or takes over the split of a shard and carries it through. A failure leaves it where it is,
@@ -188,18 +222,16 @@ impl<R: Rados> Storage<R> {
             }
         };
         let Some(split) = parent.split else { return Ok(true) };
+        if split.merge.is_some() {
+            return Ok(self.carry_merge(bucket, &parent.header, &split, driver).await.map(|_| true)?);
+        }
         match self.carry_through(bucket, &parent.header, &split, driver).await {
             Ok(halves) => {
                 // A shard that grew far beyond the limits is split again and again.
                 for half in halves {
                     if half.counters.entries() > keys || half.counters.row_bytes > bytes {
                         let shard = half.header.shard;
-                        self.inner.splits.again(SplitJob {
-                            bucket,
-                            shard,
-                            split_keys: keys,
-                            split_bytes: bytes,
-                        });
+                        self.inner.splits.again(SplitJob::split(bucket, shard, keys, bytes));
                     }
                 }
                 Ok(true)

@@ -67,19 +67,14 @@ impl<R: Rados> Storage<R> {
     /// What a bucket holds, asked of every shard. One that is gone holds nothing.
     pub async fn bucket_stats(&self, bucket: BucketId) -> Result<BucketStats, S3Error> {
         let mut sum = BucketStats::default();
-        let mut next = Some(0);
-        while let Some(shard) = next {
-            let stat: ShardStat = match self.call_shard(bucket, shard, "stat", Bytes::new()).await {
-                Ok(stat) => stat,
-                Err(e) if e.code == Errno::ENOENT => break,
-                Err(e) => return Err(e.into()),
-            };
+        let mut next = self.shard_stat(bucket, 0).await?;
+        while let Some(stat) = next {
             let Counters { uploads, garbage, object_bytes, .. } = stat.counters;
             sum.usage = sum.usage.plus(Usage { objects: stat.counters.entries(), bytes: object_bytes });
             sum.shards += 1;
             sum.uploads += uploads;
             sum.garbage += garbage;
-            next = stat.header.right;
+            next = self.right_neighbour(bucket, &stat).await?;
         }
         Ok(sum)
     }

@@ -9,6 +9,7 @@ mod disconnects;
 mod keys;
 mod large;
 mod memory;
+mod merges;
 mod model;
 mod splits;
 mod versions;
@@ -179,7 +180,7 @@ pub(super) fn audit(r: &MemoryRados) -> References {
                     let n = |at: usize| u64::from_be_bytes(row[at..at + 8].try_into().unwrap());
                     refs.garbage.insert((n(row.len() - 16), n(row.len() - 8)));
                 }
-                b'd' | b's' => panic!("{name} has rows of a split that is over"),
+                b'a' | b'b' | b'd' | b's' => panic!("{name} has rows of a split or merge that is over"),
                 _ => {}
             }
             if b"kmiupvn".contains(&row[0]) {
