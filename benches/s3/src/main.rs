@@ -1,6 +1,8 @@
 //! S3 beside Ceph's RGW on the same machine in the same run: three OSDs, three copies, everything flushed before it
 //! is acknowledged; what each took of processor, memory and disk.
 //!
+//! (`bucket` has another measurement: a bucket of very many keys.)
+//!
 //! `cargo xtask bench s3 [--against ceph] [--short] [--rounds N] [--seconds S] [--only ROW] [--json FILE]`
 //!
 //! Rows run on ours, on the peer, on ours again (A B A B); while one is measured the other is idle. The load generator
@@ -10,6 +12,7 @@
 //! buckets), so that a measurement itself takes but a minute.
 
 mod answer;
+mod bucket;
 mod cases;
 mod ceph;
 mod load;
@@ -84,7 +87,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
 
 fn main() -> ExitCode {
     // The first word is the name under which `cargo xtask bench` was asked for it.
-    let words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == "bucket").is_some() {
+        return ended(bucket::bench(words));
+    }
     let args = match parse(words.enumerate().filter(|(n, w)| *n > 0 || w != "s3").map(|(_, w)| w)) {
         Ok(args) => args,
         Err(why) => {
@@ -92,7 +98,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match bench(&args) {
+    ended(bench(&args))
+}
+
+fn ended(outcome: Result<bool, String>) -> ExitCode {
+    match outcome {
         Ok(good) => ExitCode::from(u8::from(!good)),
         Err(why) => {
             eprintln!("{why}");

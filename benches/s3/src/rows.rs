@@ -52,7 +52,7 @@ fn body(size: usize) -> Vec<u8> {
     out
 }
 
-fn addr(side: &Side) -> Result<SocketAddr, String> {
+pub(crate) fn addr(side: &Side) -> Result<SocketAddr, String> {
     let found = side.s3.host.to_socket_addrs().map_err(|e| format!("{}: {e}", side.s3.host))?.next();
     found.ok_or_else(|| format!("{} is no address", side.s3.host))
 }
@@ -100,7 +100,7 @@ fn all(side: &Side, verb: &str, bucket: &str, keys: Vec<String>, body: Vec<u8>) 
     }
 }
 
-fn head(side: &Side, mut request: Request, body: &[u8], signed: bool) -> Vec<u8> {
+pub(crate) fn head(side: &Side, mut request: Request, body: &[u8], signed: bool) -> Vec<u8> {
     let hash = if signed { sha256(body) } else { "UNSIGNED-PAYLOAD".to_string() };
     request.set("x-amz-content-sha256", &hash);
     request.length = Some(body.len() as u64);

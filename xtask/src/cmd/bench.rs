@@ -21,6 +21,7 @@ const BENCHES: &[Bench] = &[
     bench("micro", "benches-micro", false),
     bench("block", "benches-macro", true),
     bench("s3", "benches-s3", true),
+    bench("bucket", "benches-s3", true),
     bench("failover", "benches-macro", true),
 ];
 
