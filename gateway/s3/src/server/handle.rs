@@ -14,7 +14,7 @@ use crate::uri::Query;
 use crate::verbs;
 use crate::website::{self, Visit};
 use gateway_client::Rados;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +24,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// For load balancers: answers without authentication. No bucket can be called `-`.
 const HEALTH_PATH: &str = "/-/health";
+/// Where the load balancers of MinIO and RGW ask, unsigned. (A public object of such a name is read by a signed request.)
+const HEALTH_PATHS_ELSEWHERE: [&str; 4] =
+    ["/minio/health/live", "/minio/health/ready", "/minio/health/cluster", "/swift/healthcheck"];
 
 /// Everything that requests share.
 pub(crate) struct Gateway<R: Rados> {
@@ -104,7 +107,10 @@ impl<R: Rados> Gateway<R> {
         way: Way,
     ) -> http::Response<Leaving<ResponseBody>> {
         let id = self.next_id();
-        if request.uri().path() == HEALTH_PATH {
+        let path = request.uri().path();
+        let asked_as_elsewhere =
+            HEALTH_PATHS_ELSEWHERE.contains(&path) && !request.headers().contains_key(AUTHORIZATION);
+        if path == HEALTH_PATH || asked_as_elsewhere {
             // Several a second, from every load balancer: no news.
             return Entry::default().answered(self.dressed(health(request.method()), &id));
         }

@@ -115,6 +115,12 @@ async fn health_needs_no_signature() {
     let w = World::start().await;
     assert_eq!(w.call(call("GET", "/-/health").anonymous()).await.status, 200);
     assert_eq!(w.call(call("PUT", "/-/health").anonymous()).await.status, 405);
+    // As MinIO's and RGW's load balancers ask.
+    for path in ["/minio/health/live", "/minio/health/cluster", "/swift/healthcheck"] {
+        assert_eq!(w.call(call("GET", path).anonymous()).await.status, 200, "{path}");
+    }
+    let signed = w.send("GET", "/minio/health/live").await;
+    assert_eq!(signed.refusal(), (404, "NoSuchBucket".into()), "signed, it is an object like any other");
     w.stop().await;
 }
 

@@ -168,3 +168,23 @@ async fn figures_that_rgw_tells() {
     }
     w.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_not_built_may_be_switched_off() {
+    let w = World::start().await;
+    let put = |what: &str, document: &str| call("PUT", &format!("/bucket?{what}")).body(document);
+    for (what, root) in [
+        ("logging", "BucketLoggingStatus"),
+        ("notification", "NotificationConfiguration"),
+        ("accelerate", "AccelerateConfiguration"),
+    ] {
+        assert_eq!(w.call(put(what, &format!("<{root}/>"))).await.status, 200, "{what}");
+        let asks = format!("<{root}><Status>Enabled</Status></{root}>");
+        assert_eq!(w.call(put(what, &asks)).await.refusal(), (501, "NotImplemented".into()), "{what}");
+        assert_eq!(w.call(put(what, &format!("<{root}/>")).by("bob-key", "bob-secret")).await.status, 403);
+        assert_eq!(w.send("GET", &format!("/bucket?{what}")).await.status, 200);
+    }
+    assert_eq!(w.send("DELETE", "/bucket?replication").await.status, 204);
+    assert_eq!(w.send("DELETE", "/bucket?analytics&id=x").await.refusal(), (501, "NotImplemented".into()));
+    w.stop().await;
+}

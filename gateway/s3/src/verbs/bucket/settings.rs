@@ -1,13 +1,16 @@
-//! Reading the settings of a bucket that has none: what S3 answers for a new bucket. Setting them comes with
-//! the features behind them; until then PUT and DELETE of them answer `NotImplemented`.
+//! Settings that no bucket has, for the features behind them are not built: read, they are what S3 shows of a new bucket;
+//! switched off they may be, as tools do that see to every setting; all else answers `NotImplemented`.
 
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::response::{self, Response};
 use crate::server::Gateway;
-use crate::xml::Document;
+use crate::xml::{self, Document};
 use gateway_client::Rados;
 use http::StatusCode;
+
+/// The largest document, bytes.
+const MAX_DOCUMENT_BYTES: u64 = 16 * 1024;
 
 /// Answers GET of the subresource `name`.
 pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> Result<Response, S3Error> {
@@ -21,4 +24,50 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
         _ => return Err(Code::NotImplemented.into()),
     };
     Ok(response::document(StatusCode::OK, document))
+}
+
+/// Answers PUT and DELETE of the subresource `name`: what leaves the bucket as it is is done.
+pub(crate) async fn change<R: Rados>(
+    gw: &Gateway<R>,
+    mut rq: Request,
+    name: &str,
+) -> Result<Response, S3Error> {
+    rq.bucket(gw).await?;
+    let root = match (rq.method.as_str(), name) {
+        ("PUT", "accelerate") => "AccelerateConfiguration",
+        ("PUT", "logging") => "BucketLoggingStatus",
+        ("PUT", "notification") => "NotificationConfiguration",
+        ("DELETE", "replication") => return Ok(response::empty(StatusCode::NO_CONTENT)),
+        _ => return Err(Code::NotImplemented.into()),
+    };
+    switches_off(&rq.document(MAX_DOCUMENT_BYTES).await?, root)?;
+    Ok(response::empty(StatusCode::OK))
+}
+
+/// `NotImplemented` for a document that wants anything.
+fn switches_off(document: &[u8], root: &str) -> Result<(), S3Error> {
+    xml::walk(document, root, 8, |path, text| match (path[0].as_str(), text.trim()) {
+        ("Status", "Suspended") if root == "AccelerateConfiguration" => Ok(()),
+        _ => Err(Code::NotImplemented.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_wants_nothing_is_done() {
+        let of = |root: &str, inner: &str| {
+            switches_off(format!("<{root}>{inner}</{root}>").as_bytes(), root).map_err(|e| e.code())
+        };
+        for root in ["AccelerateConfiguration", "BucketLoggingStatus", "NotificationConfiguration"] {
+            assert_eq!(of(root, ""), Ok(()));
+            assert_eq!(of(root, "<X>y</X>"), Err(Code::NotImplemented));
+        }
+        assert_eq!(of("AccelerateConfiguration", "<Status>Suspended</Status>"), Ok(()));
+        assert_eq!(of("AccelerateConfiguration", "<Status>Enabled</Status>"), Err(Code::NotImplemented));
+        assert_eq!(of("BucketLoggingStatus", "<Status>Suspended</Status>"), Err(Code::NotImplemented));
+        assert_eq!(switches_off(b"<Other/>", "BucketLoggingStatus").map_err(|e| e.code()), Err(Code::MalformedXML));
+    }
 }

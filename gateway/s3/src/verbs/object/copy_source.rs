@@ -107,7 +107,8 @@ pub(crate) fn named(text: &str) -> Result<String, S3Error> {
     parse(text).map(|(bucket, key, _)| format!("{bucket}/{key}"))
 }
 
-/// Reads `[/]BUCKET/KEY[?versionId=ID]`, percent-encoded.
+/// Reads `[/]BUCKET/KEY[?versionId=ID]`, percent-encoded. A `+` is a space here, as S3 has it and s5cmd sends it; those
+/// who mean a plus sign write %2B, as all SDKs do.
 fn parse(text: &str) -> Result<(String, String, Which), S3Error> {
     let invalid = || {
         let message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
@@ -115,7 +116,7 @@ fn parse(text: &str) -> Result<(String, String, Which), S3Error> {
     };
     let (path, version) = text.split_once("?versionId=").map_or((text, None), |(p, v)| (p, Some(v)));
     let which = version.map_or(Ok(Which::Current), version::parse)?;
-    let path = uri::decode(path, false).and_then(|p| String::from_utf8(p).ok()).ok_or_else(invalid)?;
+    let path = uri::decode(path, true).and_then(|p| String::from_utf8(p).ok()).ok_or_else(invalid)?;
     let (bucket, key) = path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(invalid)?;
     if bucket.is_empty() || key.is_empty() {
         return Err(invalid());
@@ -169,7 +170,8 @@ mod tests {
         let of = |text| parse(text).map_err(|e| e.code());
         let pair = |a: &str, b: &str| Ok((a.to_string(), b.to_string(), Which::Current));
         assert_eq!(of("b/k"), pair("b", "k"));
-        assert_eq!(of("/b/a%20b+c%3FversionId=x/"), pair("b", "a b+c?versionId=x/"));
+        assert_eq!(of("/b/a%20b%2Bc%3FversionId=x/"), pair("b", "a b+c?versionId=x/"));
+        assert_eq!(of("b/a+b/c%2Bd%2520e"), pair("b", "a b/c+d%20e"));
         assert_eq!(of("b%2Fk"), pair("b", "k"));
         assert_eq!(of("b/k?versionId=null"), Ok(("b".into(), "k".into(), Which::Null)));
         assert_eq!(of("b/k?versionId=1"), Err(Code::NoSuchVersion));
