@@ -38,7 +38,8 @@ pub(super) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     if let Target::Bucket(_) = &rq.target {
         let bucket = rq.bucket_for(gw, Ask::PUT_BUCKET_TAGS).await?;
         let document = rq.document(MAX_DOCUMENT_BYTES).await?;
-        return set_of_bucket(gw, &bucket, &tags::of_document(&document, BUCKET_TAGS_MAX)?).await;
+        let tags = tags::of_document(&document, BUCKET_TAGS_MAX)?;
+        return set_of_bucket(gw, &bucket, &tags, StatusCode::OK).await;
     }
     let bucket = rq.bucket_of_anybody(gw).await?;
     // Policies speak of the tags that are to be set, so these are read first; what is wrong with them is said only to
@@ -54,7 +55,7 @@ pub(super) async fn put<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
 pub(super) async fn delete<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S3Error> {
     if let Target::Bucket(_) = &rq.target {
         let bucket = rq.bucket_for(gw, Ask::PUT_BUCKET_TAGS).await?;
-        return set_of_bucket(gw, &bucket, &Vec::new()).await;
+        return set_of_bucket(gw, &bucket, &Vec::new(), StatusCode::NO_CONTENT).await;
     }
     let bucket = rq.bucket_of_anybody(gw).await?;
     let wish = Wish::new(Ask::DELETE_TAGS, Some(rq.key())).tags(&[]);
@@ -66,13 +67,14 @@ async fn set_of_bucket<R: Rados>(
     gw: &Gateway<R>,
     bucket: &Bucket,
     tags: &Vec<Tag>,
+    status: StatusCode,
 ) -> Result<Response, S3Error> {
     let change = |bucket: &mut Bucket| {
         tags::keep(&mut bucket.settings, tags);
         Ok(())
     };
     gw.storage.bucket_change(bucket, change).await?;
-    Ok(response::empty(StatusCode::NO_CONTENT))
+    Ok(response::empty(status))
 }
 
 async fn set_of_object<R: Rados>(

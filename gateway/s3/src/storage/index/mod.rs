@@ -81,7 +81,10 @@ pub(crate) fn refusal(e: &OpError) -> Option<Refusal> {
 
 /// Whether it says that there is no such shard.
 pub(crate) fn is_absent(e: &OpError) -> bool {
-    e.step.is_some() && (e.code == Errno::ENOENT || refusal(e) == Some(Refusal::Retired))
+    match refusal(e) {
+        Some(refusal) => refusal == Refusal::Retired,
+        None => e.step.is_some() && e.code == Errno::ENOENT,
+    }
 }
 
 fn decoded<T: Decode>(bytes: Bytes) -> Result<T, OpError> {
