@@ -56,9 +56,14 @@ impl Cluster {
             process::output(&mut cluster.nacre(&["s3", "storage-class", "set", class, "--pool", &pool]))?;
         }
         let day = LIFECYCLE_DAY_S.to_string();
-        for (key, value) in
-            [("rgw_lc_debug_interval", day.as_str()), ("rgw_crypt_kms_keys", &KMS_KEYS.join(","))]
-        {
+        let settings = [
+            ("rgw_lc_debug_interval", day.as_str()),
+            ("rgw_crypt_kms_keys", &KMS_KEYS.join(",")),
+            // The suite writes and deletes more than the stores hold.
+            ("rgw_gc_obj_min_wait", "60"),
+            ("rgw_gc_processor_period", "10"),
+        ];
+        for (key, value) in settings {
             process::output(&mut cluster.nacre(&["config", "set", "gateway", key, value]))?;
         }
         Ok(cluster)
