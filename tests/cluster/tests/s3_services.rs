@@ -1,5 +1,5 @@
-//! What the gateway does around objects: websites, the usage log, rate limits, subusers and accounts, by the operator's
-//! commands and as clients meet them.
+//! What the gateway does around objects: websites, the usage log, rate limits, subusers, accounts, keys of encrypted objects
+//! and shards of indexes, by the operator's commands and as clients meet them.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -27,6 +27,43 @@ fn text(value: &Value, field: &str) -> String {
 fn as_user(cluster: &Cluster, made: &Value) -> S3 {
     let url = cluster.s3_url();
     S3::new(url.trim_start_matches("http://"), &text(made, "access_key"), &text(made, "secret_key"))
+}
+
+/// The keys of encrypted objects are replaced, and a bucket's index splits and merges, while the gateway serves it.
+fn keys_and_shards(cluster: &Cluster) {
+    let s3 = cluster.s3();
+    s3.make_bucket("sealed");
+    let data = b"attack at dawn";
+    let sealed = |key: &str| {
+        let request = Request::object("PUT", "sealed", key).with("x-amz-server-side-encryption", "AES256");
+        s3.must(request.body(data));
+    };
+    sealed("before");
+    cluster.nacre(&["s3", "key", "rotate", "aws/s3"]).ok();
+    cluster.nacre(&["s3", "key", "rotate", "--root"]).ok();
+    assert_eq!(cluster.nacre(&["s3", "key", "rotate", "none"]).code(), 1);
+    assert_eq!(cluster.nacre(&["s3", "key", "rotate"]).code(), 2);
+    sealed("later");
+    let keys = json!({ "keys": [{ "id": "aws/s3", "versions": 2 }], "former_roots": 0 });
+    assert_eq!(cluster.json(&["s3", "key", "ls"]), keys);
+
+    cluster.nacre(&["bucket", "load", "sealed", "--keys", "3000"]).ok();
+    let reshard = |keys: &str| {
+        let done = cluster.json(&["bucket", "reshard", "sealed", "--max-keys", keys]);
+        done["shards"].as_u64().unwrap_or_default()
+    };
+    assert!(reshard("500") > 4);
+    assert_eq!(s3.list("sealed").len(), 3002);
+    assert_eq!(reshard("50000"), 1);
+    // The gateway believes in the shards that were.
+    assert_eq!(s3.list("sealed").len(), 3002);
+    for key in ["before", "later"] {
+        assert_eq!(s3.get("sealed", key).as_deref(), Some(&data[..]), "{key}");
+    }
+    assert_eq!(cluster.json(&["bucket", "stats", "sealed"])["objects"], json!(3002));
+    let check = cluster.json(&["bucket", "check", "sealed", "--resume"]);
+    assert_eq!(check["buckets"][0]["objects"], json!(3002), "{check}");
+    assert_eq!(cluster.nacre(&["bucket", "check", "--resume"]).code(), 2, "which?");
 }
 
 #[test]
@@ -75,6 +112,8 @@ fn s3_services() {
     assert_eq!(cluster.nacre(&["account", "rm", &account]).code(), 1, "it has users");
     assert_eq!(cluster.json(&["account", "info", &account])["users"].as_array().map(Vec::len), Some(2));
     assert_eq!(cluster.json(&["bucket", "check"])["leaked"], json!([]));
+
+    keys_and_shards(&cluster);
 
     // All of it is in the log, half a minute later at the latest.
     for_condition("the usage log", Duration::from_secs(60), || {
