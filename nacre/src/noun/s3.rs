@@ -101,7 +101,8 @@ async fn keys(global: &Global, storage: &Storage<Client>, command: &KeyCommand) 
         }
         KeyCommand::Rotate { id: Some(id), .. } => {
             let versions = storage.rotate_wrapping_key(id).await.map_err(no)?;
-            let plain = format!("the key {id} has {versions} versions; new objects are wrapped by the newest");
+            let plain =
+                format!("the key {id} has {versions} versions; new objects are wrapped by the newest");
             say(global.format, &plain, json!({ "key": id, "versions": versions }));
         }
         KeyCommand::Rotate { id: None, .. } => {

@@ -165,7 +165,11 @@ impl<R: Rados> Storage<R> {
     }
 
     /// The shard behind one that was walked through, as things are now.
-    async fn next_to_check(&self, bucket: BucketId, walked: &ShardStat) -> Result<Option<ShardStat>, OpError> {
+    async fn next_to_check(
+        &self,
+        bucket: BucketId,
+        walked: &ShardStat,
+    ) -> Result<Option<ShardStat>, OpError> {
         let now = self.shard_stat(bucket, walked.header.shard).await?;
         self.right_neighbour(bucket, now.as_ref().unwrap_or(walked)).await
     }

@@ -125,7 +125,9 @@ async fn objects_keys_are_vaults() {
     let put = w.call(named("k", "mine")).await;
     assert_eq!((put.status, put.header(SSE), put.header(KMS)), (200, "aws:kms", "mine"), "{put:?}");
     assert_eq!(w.get("/bucket/k").await, b"attack at dawn".repeat(5000));
-    vault.set(|v| assert_eq!(v.paths, ["/v1/team/transit/datakey/plaintext/mine", "/v1/team/transit/decrypt/mine"]));
+    vault.set(|v| {
+        assert_eq!(v.paths, ["/v1/team/transit/datakey/plaintext/mine", "/v1/team/transit/decrypt/mine"])
+    });
     let gone = (400, "KMS.NotFoundException".to_string());
     for id in ["yours", "..", "a/b", "../x", "%2e"] {
         assert_eq!(w.call(named("x", id)).await.refusal(), gone, "{id}");

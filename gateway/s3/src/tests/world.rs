@@ -66,7 +66,16 @@ impl World {
         let server = tokio::spawn(crate::serve(config, storage, async {
             let _ = stopped.await;
         }));
-        World { address, rados, storage: kept, sigv2, access_log, usage_log, stop: Some(stop), server: Some(server) }
+        World {
+            address,
+            rados,
+            storage: kept,
+            sigv2,
+            access_log,
+            usage_log,
+            stop: Some(stop),
+            server: Some(server),
+        }
     }
 
     /// Sends a call without a body.

@@ -140,7 +140,11 @@ pub(super) fn parse(row: &[u8]) -> Option<(Bytes, &[u8])> {
 /// The S3 key that a row belongs to; none for rows of the shard itself.
 pub fn key_of_row(row: &Bytes) -> Option<Bytes> {
     let section = *row.first()?;
-    if section == REVOKED || !MOVING.contains(&section) { None } else { parse_shared(row).map(|(key, _)| key) }
+    if section == REVOKED || !MOVING.contains(&section) {
+        None
+    } else {
+        parse_shared(row).map(|(key, _)| key)
+    }
 }
 
 /// The same for a row at hand, whose memory the key shares unless it holds a zero byte.

@@ -57,8 +57,8 @@ pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: MergeTake) -> Result<
                 State::Filling { parent, .. } => return Err(refuse(Refusal::NotYet { parent })),
                 State::Retired { .. } => return Err(refuse(Refusal::Retired)),
             }
-            let joins = absorbing(&shard)?.is_some()
-                || shard.scan_prefix(vec![key::JOINED]).few().next()?.is_some();
+            let joins =
+                absorbing(&shard)?.is_some() || shard.scan_prefix(vec![key::JOINED]).few().next()?.is_some();
             if joins || shard.header.shard == 0 {
                 return Err(Errno::EBUSY.into());
             }

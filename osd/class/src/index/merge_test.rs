@@ -49,7 +49,8 @@ fn take(s: &mut Shards, driver: u64) -> Split {
 }
 
 fn open(s: &mut Shards, split: &Split, driver: u64, fresh: bool) -> Joining {
-    let open = MergeOpen { right: 5, at: split.at.clone(), nonce: split.merge.expect("named"), driver, fresh };
+    let open =
+        MergeOpen { right: 5, at: split.at.clone(), nonce: split.merge.expect("named"), driver, fresh };
     s.call(0, "merge_open", &open).expect("an answer")
 }
 
@@ -103,7 +104,10 @@ fn a_merge_changes_hands_by_way_of_nobody() {
     assert_eq!(s.call::<Done>(0, "merge_activate", &activate(1)).err(), Some(Refusal::NotDriver));
     let _: Done = s.call(5, "merge_commit", &SplitStep { driver: 2 }).expect("handed over");
     assert_eq!(s.put(5, ANY_GENERATION, "p", "x").err(), Some(Refusal::NotYet { parent: 5 }));
-    assert!(matches!(s.put(0, ANY_GENERATION, "p", "x"), Err(Refusal::Elsewhere { .. })), "nor does the left one");
+    assert!(
+        matches!(s.put(0, ANY_GENERATION, "p", "x"), Err(Refusal::Elsewhere { .. })),
+        "nor does the left one"
+    );
     assert_eq!(catch_up(&mut s, 2), 0);
     for _ in 0..2 {
         let _: Done = s.call(0, "merge_activate", &activate(2)).expect("serves");
@@ -143,7 +147,10 @@ fn a_merge_is_given_up_without_a_trace() {
         let now = stat(&mut s, 5);
         assert!(now.split.is_none() && now.header.splitting.is_none() && now.header.state == State::Active);
         assert_eq!(stat(&mut s, 0).counters.row_bytes, before.counters.row_bytes);
-        assert_eq!(s.raw(5, "merge_finish", to_bytes(&SplitStep { driver: 1 })).err().map(|e| e.0), Some(Errno::ESTALE));
+        assert_eq!(
+            s.raw(5, "merge_finish", to_bytes(&SplitStep { driver: 1 })).err().map(|e| e.0),
+            Some(Errno::ESTALE)
+        );
     }
 }
 
@@ -154,7 +161,9 @@ fn what_an_older_attempt_left_is_not_served() {
     assert_eq!(open(&mut s, &split, 1, true), Joining::Open);
     copy(&mut s, 5, 0, 1, "merge_absorb");
     let _: Done = s.call(5, "merge_abort", &SplitStep { driver: 1 }).expect("given up at one end only");
-    let _: PutReply = s.call(5, "delete_row", &DeleteRow { generation: ANY_GENERATION, ..tests::delete_row("p") }).expect("deleted");
+    let _: PutReply = s
+        .call(5, "delete_row", &DeleteRow { generation: ANY_GENERATION, ..tests::delete_row("p") })
+        .expect("deleted");
     let again = MergeTake { left: 0, nonce: 78, driver: 2 };
     let split = s.call::<ShardStat>(5, "merge_take", &again).expect("taken").split.expect("a merge");
     assert_eq!(open(&mut s, &split, 2, false), Joining::Apart, "of this one nothing is there");

@@ -33,8 +33,8 @@ mod tests;
 mod version_test;
 
 pub use api::*;
-pub use merge_api::*;
 pub use key::{after_key, after_prefix, key_of_row};
+pub use merge_api::*;
 pub use object_lock::{LockChange, LockReply, ObjectLock, Retention, RetentionMode, SetLock};
 pub use placement::MoveRow;
 pub use rows::{

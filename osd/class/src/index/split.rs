@@ -78,7 +78,11 @@ fn middle(shard: &Shard<'_, '_, '_>) -> Result<Option<Bytes>, ClassError> {
 
 fn middle_of(shard: &Shard<'_, '_, '_>, section: u8, n: u64) -> Result<Option<Bytes>, ClassError> {
     // What lies behind the range is being taken in by a merge.
-    let end = shard.header.to.as_ref().map_or_else(|| key::section_end(section), |to| key::position(section, to).into());
+    let end = shard
+        .header
+        .to
+        .as_ref()
+        .map_or_else(|| key::section_end(section), |to| key::position(section, to).into());
     let within = || Scan::new(shard.draft(), Bound::Included(Bytes::from(vec![section])), end.clone());
     let mut scan = within().few();
     let Some((row, _)) = scan.next()? else { return Ok(None) };

@@ -82,7 +82,9 @@ impl<R: Rados> Storage<R> {
         loop {
             ticks.tick().await;
             if let Err(e) = self.settle_keys().await {
-                tracing::warn!("sealing keys by the new root key stopped, goes on in {SETTLE_KEYS_EVERY:?}: {e}");
+                tracing::warn!(
+                    "sealing keys by the new root key stopped, goes on in {SETTLE_KEYS_EVERY:?}: {e}"
+                );
             }
         }
     }

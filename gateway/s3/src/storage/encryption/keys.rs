@@ -73,7 +73,10 @@ impl<R: Rados> Storage<R> {
             _ => {
                 let id = kms.unwrap_or(OURS);
                 let (by, key) = (self.newest_key(id, kms.is_some()).await?, SecretKey::random()?);
-                (KeyHolder::Cluster { id: id.to_string(), kms: kms.is_some(), wrapped: wrap(&by, &key)? }, key)
+                (
+                    KeyHolder::Cluster { id: id.to_string(), kms: kms.is_some(), wrapped: wrap(&by, &key)? },
+                    key,
+                )
             }
         };
         let salt = u128::from_le_bytes(names::random()?);
@@ -88,13 +91,15 @@ impl<R: Rados> Storage<R> {
                 let key = self.opening_vault()?.decrypt(id, wrapped).await?;
                 return Ok(Seal { key, sealing });
             }
-            KeyHolder::Customer { .. } => return Err(S3Error::internal("the key of an object is its owner's")),
+            KeyHolder::Customer { .. } => {
+                return Err(S3Error::internal("the key of an object is its owner's"));
+            }
         };
         // A version that came to be since is found by reading again.
         for age_max in [Duration::MAX, Duration::ZERO] {
             let versions = self.wrapping_keys(id, age_max).await?;
-            let versions =
-                versions.ok_or_else(|| S3Error::internal(format!("the key {id:?}, which wraps others, is gone")))?;
+            let versions = versions
+                .ok_or_else(|| S3Error::internal(format!("the key {id:?}, which wraps others, is gone")))?;
             if let Some(key) = versions.iter().find_map(|by| unwrap_key(by, wrapped)) {
                 return Ok(Seal { key, sealing });
             }
@@ -115,7 +120,11 @@ impl<R: Rados> Storage<R> {
     }
 
     /// The versions of a key, the newest first, as they were at most so long ago; none if there is no such key.
-    async fn wrapping_keys(&self, id: &str, age_max: Duration) -> Result<Option<Arc<Vec<SecretKey>>>, S3Error> {
+    async fn wrapping_keys(
+        &self,
+        id: &str,
+        age_max: Duration,
+    ) -> Result<Option<Arc<Vec<SecretKey>>>, S3Error> {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             return Ok(None);
         }
@@ -132,7 +141,9 @@ impl<R: Rados> Storage<R> {
         for (_, wrapped) in sealed.into_iter().rev() {
             let key = self.by_roots(&wrapped).await?;
             versions.push(
-                key.ok_or_else(|| S3Error::internal(format!("the key {id:?} is not what a root key sealed")))?,
+                key.ok_or_else(|| {
+                    S3Error::internal(format!("the key {id:?} is not what a root key sealed"))
+                })?,
             );
         }
         let versions = Arc::new(versions);
@@ -194,7 +205,8 @@ impl<R: Rados> Storage<R> {
                 Err(e) if e.code == Errno::ECANCELED => {}
                 Err(e) => return Err(e.into()),
             }
-            if let Some(made) = self.wrapping_keys(id, Duration::ZERO).await?.and_then(|v| v.first().cloned()) {
+            if let Some(made) = self.wrapping_keys(id, Duration::ZERO).await?.and_then(|v| v.first().cloned())
+            {
                 return Ok(made);
             }
         }

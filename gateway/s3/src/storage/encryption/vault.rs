@@ -70,7 +70,9 @@ impl Keeper {
         match &self.0 {
             Some((_, Ok(vault))) => Ok(vault.clone()),
             Some((_, Err(why))) => Err(away(why)),
-            None => Err(away("no Vault is set up, and it holds the key of an object: set rgw_crypt_vault_addr")),
+            None => {
+                Err(away("no Vault is set up, and it holds the key of an object: set rgw_crypt_vault_addr"))
+            }
         }
     }
     pub(super) fn for_sealing(&self) -> Result<Option<Arc<Vault>>, S3Error> {
@@ -119,7 +121,8 @@ pub(crate) struct Vault {
 
 impl Vault {
     fn open(settings: VaultSettings) -> Result<Vault, String> {
-        let uri: Uri = settings.address.parse().map_err(|e| format!("{:?} is no address: {e}", settings.address))?;
+        let uri: Uri =
+            settings.address.parse().map_err(|e| format!("{:?} is no address: {e}", settings.address))?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_string();
         let (https, port) = match uri.scheme_str() {
             Some("http") => (false, 80),
@@ -156,7 +159,8 @@ impl Vault {
 
     async fn ask(&self, id: &str, what: &str, body: &Value) -> Result<Value, S3Error> {
         let not_found = |cause: &str| {
-            S3Error::with_message(Code::KMSNotFoundException, format!("Key '{id}' does not exist")).caused_by(cause)
+            S3Error::with_message(Code::KMSNotFoundException, format!("Key '{id}' does not exist"))
+                .caused_by(cause)
         };
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
         if id.is_empty() || id.len() > ID_BYTES_MAX || id.starts_with('.') || !id.bytes().all(plain) {
@@ -199,7 +203,8 @@ impl Vault {
     ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), S3Error> {
         let _turn = self.room.acquire().await.map_err(|_| away("it is shut down"))?;
         let token = self.token(fresh)?;
-        let stream = self.connect().await.map_err(|e| away(format_args!("{}: {e}", self.settings.address)))?;
+        let stream =
+            self.connect().await.map_err(|e| away(format_args!("{}: {e}", self.settings.address)))?;
         let failed = |e: &dyn std::fmt::Display| away(format_args!("{}: {e}", self.settings.address));
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
@@ -332,7 +337,8 @@ mod tests {
         for bad in ["", "vault:8200", "ftp://vault", "http://vault/v1", "http:// vault"] {
             assert!(open(bad).is_err(), "{bad}");
         }
-        let prefixed = |prefix: &str| Vault::open(VaultSettings { prefix: prefix.into(), ..settings("http://v") });
+        let prefixed =
+            |prefix: &str| Vault::open(VaultSettings { prefix: prefix.into(), ..settings("http://v") });
         assert!(prefixed("/v1/team/transit/").is_ok());
         assert!(prefixed("v1").is_err() && prefixed("/v1?x").is_err());
     }

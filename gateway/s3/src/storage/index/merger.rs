@@ -8,8 +8,8 @@ use crate::storage::{Storage, names};
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{
-    Absorb, DeltaPage, Done, Header, Joining, MergeActivate, MergeEnd, MergeOpen, MergeTake, Refusal, RowPage,
-    ShardStat, Split, SplitAck, SplitDelta, SplitMark, SplitPage, SplitStep,
+    Absorb, DeltaPage, Done, Header, Joining, MergeActivate, MergeEnd, MergeOpen, MergeTake, Refusal,
+    RowPage, ShardStat, Split, SplitAck, SplitDelta, SplitMark, SplitPage, SplitStep,
 };
 use osd_object::op::Compare;
 use osd_object::{ObjectName, Op};
@@ -181,7 +181,10 @@ impl<R: Rados> Storage<R> {
         if let Some(stat) = self.shard_stat(bucket, left).await? {
             self.map().learn(&stat.header);
         }
-        match self.call_shard::<Done>(bucket, right.shard, "merge_finish", to_bytes(&SplitStep { driver })).await {
+        match self
+            .call_shard::<Done>(bucket, right.shard, "merge_finish", to_bytes(&SplitStep { driver }))
+            .await
+        {
             Ok(Done) => {}
             Err(e) if is_absent(&e) => {}
             Err(e) => return Err(e),
@@ -282,7 +285,8 @@ impl<R: Rados> Storage<R> {
     /// Two that stay apart need no note, unless their bucket went meanwhile: then the right one is in no chain, and the
     /// collector of dead buckets has to be told of it.
     async fn close_merge_note(&self, bucket: BucketId, shard: u64, note: &Note) -> Result<(), OpError> {
-        let lost = self.shard_stat(bucket, 0).await?.is_none() && self.shard_stat(bucket, shard).await?.is_some();
+        let lost =
+            self.shard_stat(bucket, 0).await?.is_none() && self.shard_stat(bucket, shard).await?.is_some();
         if lost {
             let key = Bytes::copy_from_slice(&bucket.0.to_be_bytes());
             let ops = vec![
@@ -305,12 +309,16 @@ impl<R: Rados> Storage<R> {
     pub(crate) async fn end_merges(&self) -> Result<(), S3Error> {
         let pool = &self.inner.config.meta_pool;
         for (row, value) in self.omap_rows(pool, ObjectName::new(names::MERGES), Bytes::new()).await? {
-            let number = |at: usize| row.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
+            let number =
+                |at: usize| row.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
             let (Some(bucket), Some(shard)) = (number(0).map(BucketId), number(8)) else { continue };
-            let note: Note = from_bytes(value).map_err(|e| S3Error::internal(format!("a merge's note: {e}")))?;
+            let note: Note =
+                from_bytes(value).map_err(|e| S3Error::internal(format!("a merge's note: {e}")))?;
             match self.shard_stat(bucket, shard).await? {
                 // Two drivers at once do no harm: one of them is refused everything.
-                Some(stat) if stat.split.is_some() => self.drive_split(bucket, shard, u64::MAX, u64::MAX).await,
+                Some(stat) if stat.split.is_some() => {
+                    self.drive_split(bucket, shard, u64::MAX, u64::MAX).await
+                }
                 Some(_) => self.close_merge_note(bucket, shard, &note).await?,
                 None => {
                     self.forget_merge(bucket, note.left, note.nonce).await?;

@@ -183,7 +183,11 @@ impl<R: Rados> Storage<R> {
         let key = (job.bucket, job.shard);
         let Some(_driving) = Driving::begin(&self.inner.splits, key) else { return };
         if let Err(e) = self.merge_job(job).await {
-            tracing::warn!("merge of shard {:x} of bucket {} stopped, to be resumed: {e}", job.shard, job.bucket);
+            tracing::warn!(
+                "merge of shard {:x} of bucket {} stopped, to be resumed: {e}",
+                job.shard,
+                job.bucket
+            );
         }
         self.inner.splits.leave_small_alone(key);
     }

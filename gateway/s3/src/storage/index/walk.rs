@@ -17,7 +17,11 @@ const STEPS_MAX: usize = 10_000;
 
 impl<R: Rados> Storage<R> {
     /// What a shard says of itself; none if there is none of that id.
-    pub(crate) async fn shard_stat(&self, bucket: BucketId, shard: u64) -> Result<Option<ShardStat>, OpError> {
+    pub(crate) async fn shard_stat(
+        &self,
+        bucket: BucketId,
+        shard: u64,
+    ) -> Result<Option<ShardStat>, OpError> {
         match self.call_shard(bucket, shard, "stat", Bytes::new()).await {
             Ok(stat) => Ok(Some(stat)),
             Err(e) if is_absent(&e) => Ok(None),
@@ -71,7 +75,9 @@ impl<R: Rados> Storage<R> {
         let pool = &self.inner.config.meta_pool;
         let reply = self.inner.rados.operate(pool, crate::storage::names::shard_map(bucket), ops).await;
         let hinted = match reply.map(|reply| reply.results.into_iter().next()) {
-            Ok(Some(OpResult::Rows(page))) => page.rows.into_iter().next().and_then(|(_, v)| from_bytes(v).ok()),
+            Ok(Some(OpResult::Rows(page))) => {
+                page.rows.into_iter().next().and_then(|(_, v)| from_bytes(v).ok())
+            }
             Ok(_) => None,
             Err(e) if e.code == Errno::ENOENT => None,
             Err(e) => return Err(e),

@@ -148,7 +148,9 @@ async fn writers_and_listers_never_notice_a_merge() {
 #[test]
 fn a_merge_goes_on_wherever_its_driver_died() {
     let mut died = 0;
-    for (at, lost, removed) in (0..34).flat_map(|at| [(at, false, false), (at, true, false), (at, true, true)]) {
+    for (at, lost, removed) in
+        (0..34).flat_map(|at| [(at, false, false), (at, true, false), (at, true, true)])
+    {
         let r = cluster();
         let b = gateway(async {
             let s = Storage::new(r.clone(), roomy());
@@ -181,7 +183,8 @@ fn a_merge_goes_on_wherever_its_driver_died() {
                 for _ in 0..6 {
                     settle(&s, &[]).await;
                 }
-                let left: Vec<String> = objects(&r, 1).into_keys().chain(objects(&r, 2).into_keys()).collect();
+                let left: Vec<String> =
+                    objects(&r, 1).into_keys().chain(objects(&r, 2).into_keys()).collect();
                 assert!(left.is_empty(), "at {at}: left over: {left:?}");
                 return;
             }

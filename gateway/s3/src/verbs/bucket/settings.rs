@@ -68,6 +68,9 @@ mod tests {
         assert_eq!(of("AccelerateConfiguration", "<Status>Suspended</Status>"), Ok(()));
         assert_eq!(of("AccelerateConfiguration", "<Status>Enabled</Status>"), Err(Code::NotImplemented));
         assert_eq!(of("BucketLoggingStatus", "<Status>Suspended</Status>"), Err(Code::NotImplemented));
-        assert_eq!(switches_off(b"<Other/>", "BucketLoggingStatus").map_err(|e| e.code()), Err(Code::MalformedXML));
+        assert_eq!(
+            switches_off(b"<Other/>", "BucketLoggingStatus").map_err(|e| e.code()),
+            Err(Code::MalformedXML)
+        );
     }
 }
