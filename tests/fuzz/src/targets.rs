@@ -161,8 +161,8 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "s3-range",
-        bytes_per_byte: 128,
-        bytes_fixed: 64 * 1024,
+        bytes_per_byte: 16,
+        bytes_fixed: 2048,
         sound: s3::range,
         mutate: s3::mutate_range,
         run: |input| s3::run(fuzz::byte_range, input),
@@ -177,8 +177,8 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "s3-date",
-        bytes_per_byte: 128,
-        bytes_fixed: 64 * 1024,
+        bytes_per_byte: 16,
+        bytes_fixed: 2048,
         sound: s3::date,
         mutate: s3::mutate_date,
         run: |input| s3::run(fuzz::date, input),

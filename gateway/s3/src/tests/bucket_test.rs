@@ -108,7 +108,7 @@ async fn settings_that_nobody_made() {
     assert_eq!(w.send("GET", "/bucket/k?tagging").await.status, 200);
     assert_eq!(w.send("GET", "/bucket/none?acl").await.refusal(), (404, "NoSuchKey".into()));
     for (method, target) in [
-        ("PUT", "/bucket?accelerate"),
+        ("PUT", "/bucket?analytics&id=x"),
         ("PUT", "/bucket/k?torrent"),
         ("POST", "/bucket/k?restore"),
         ("GET", "/bucket?inventory"),

@@ -124,7 +124,7 @@ async fn on_bucket<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Response, S
         ("POST", None) => object::post::run(gw, rq).await,
         ("POST", Some("delete")) => bucket::delete_objects::run(gw, rq).await,
         ("PUT" | "DELETE", Some(name)) => bucket::settings::change(gw, rq, name).await,
-        ("PUT" | "DELETE" | "POST", _) => not_implemented(gw, rq).await,
+        ("POST", _) => not_implemented(gw, rq).await,
         _ => Err(Code::MethodNotAllowed.into()),
     }
 }

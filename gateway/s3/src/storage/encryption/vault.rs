@@ -247,7 +247,7 @@ impl Vault {
         {
             return Ok(token.clone());
         }
-        let token = Arc::new(read_token(&self.settings.token_file).map_err(unreachable)?);
+        let token = Arc::new(read_token(&self.settings.token_file).map_err(away)?);
         *known = Some((token.clone(), Instant::now()));
         Ok(token)
     }

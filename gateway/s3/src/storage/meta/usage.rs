@@ -10,13 +10,11 @@ use crate::error::{Code, S3Error};
 use crate::storage::Storage;
 use crate::storage::types::{Bucket, BucketId};
 use crate::storage::user_types::{Quota, Usage};
-use bytes::Bytes;
 use gateway_client::Rados;
-use osd_class::index::{Counters, ShardStat};
+use osd_class::index::Counters;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use stdx::Errno;
 use stdx::codec::from_bytes;
 
 /// How long what a bucket or user holds is remembered.

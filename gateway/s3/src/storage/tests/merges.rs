@@ -103,7 +103,7 @@ async fn writers_and_listers_never_notice_a_merge() {
                 s.split_waiting().await;
                 if n == 0 {
                     // The limits go up and down: everything splits, everything merges.
-                    let keys = if listed % 2 == 0 { 400 } else { 16 };
+                    let keys = if listed % 2 == 0 { 4000 } else { 16 };
                     let _ = s.bucket_reshard(&now(&s).await, keys, 1 << 20).await;
                 }
                 let (mut stays, mut q) = (0, ListQuery { max: 9, ..ListQuery::default() });
@@ -132,7 +132,7 @@ async fn writers_and_listers_never_notice_a_merge() {
         assert!(h.await.unwrap() > 1);
     }
     let s = &gateways[0];
-    for keys in [400, 16, 400] {
+    for keys in [4000, 16, 4000] {
         let shards = s.bucket_reshard(&now(s).await, keys, 1 << 20).await.unwrap();
         assert_eq!(shards > 1, keys == 16, "{shards} shards of at most {keys} keys");
         assert_eq!(model::World::read(s, &b).await.objects, want);
