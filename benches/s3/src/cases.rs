@@ -64,6 +64,10 @@ const MIB4: usize = 4 << 20;
 /// The sizes, and how many objects of each are there for GET and HEAD.
 pub(crate) const PRELOADED: [(usize, usize); 3] = [(KIB4, 2000), (KIB64, 1000), (MIB4, 48)];
 
+/// The rows of objects on shards beside objects in copies.
+pub(crate) const SHARD_CASES: [Case; 2] =
+    [Case::new(Verb::Put, MIB4, 1.3, true), Case::new(Verb::Get, MIB4, 0.9, true)];
+
 /// All rows, in the order they run. A DELETE stands behind its PUT.
 pub(crate) const CASES: [Case; 13] = [
     Case::new(Verb::Put, KIB4, 10.0, true),

@@ -11,7 +11,6 @@ use stdx::Rng;
 use tests_cluster::content::sha256;
 use tests_cluster::s3::Request;
 
-const BUCKET: &str = "bench-s3";
 const LIST_BUCKET: &str = "bench-s3-list";
 /// There when all other objects that rows read are.
 const MARKER: &str = "all-there";
@@ -52,6 +51,11 @@ fn body(size: usize) -> Vec<u8> {
     out
 }
 
+/// Where a side's objects are: by class, so that two sides of one cluster have their own.
+fn bucket(side: &Side) -> &'static str {
+    if side.class.is_some() { "bench-s3-class" } else { "bench-s3" }
+}
+
 pub(crate) fn addr(side: &Side) -> Result<SocketAddr, String> {
     let found = side.s3.host.to_socket_addrs().map_err(|e| format!("{}: {e}", side.s3.host))?.next();
     found.ok_or_else(|| format!("{} is no address", side.s3.host))
@@ -59,18 +63,26 @@ pub(crate) fn addr(side: &Side) -> Result<SocketAddr, String> {
 
 /// Makes what rows read, unless an earlier run did.
 pub(crate) fn prepare(side: &Side) -> Result<(), String> {
-    if side.s3.send(Request::object("HEAD", BUCKET, MARKER)).status == 200 {
+    let bucket = bucket(side);
+    if side.s3.send(Request::object("HEAD", bucket, MARKER)).status == 200 {
         return Ok(());
     }
-    side.s3.make_bucket(BUCKET);
     side.s3.make_bucket(LIST_BUCKET);
-    for (size, count) in PRELOADED {
-        let keys = (0..count).map(|i| object(size, i)).collect();
-        all(side, "PUT", BUCKET, keys, body(size))?;
-    }
+    prepare_objects(side, &PRELOADED)?;
     let keys = (0..LISTED).map(listed).collect();
     all(side, "PUT", LIST_BUCKET, keys, b"x".to_vec())?;
-    side.s3.put(BUCKET, MARKER, b"");
+    side.s3.put(bucket, MARKER, b"");
+    Ok(())
+}
+
+/// Makes so many objects of each size, to be read.
+pub(crate) fn prepare_objects(side: &Side, wanted: &[(usize, usize)]) -> Result<(), String> {
+    let bucket = bucket(side);
+    side.s3.make_bucket(bucket);
+    for (size, count) in wanted {
+        let keys = (0..*count).map(|i| object(*size, i)).collect();
+        all(side, "PUT", bucket, keys, body(*size))?;
+    }
     Ok(())
 }
 
@@ -101,6 +113,9 @@ fn all(side: &Side, verb: &str, bucket: &str, keys: Vec<String>, body: Vec<u8>) 
 }
 
 pub(crate) fn head(side: &Side, mut request: Request, body: &[u8], signed: bool) -> Vec<u8> {
+    if let Some(class) = side.class.filter(|_| !body.is_empty()) {
+        request.set("x-amz-storage-class", class);
+    }
     let hash = if signed { sha256(body) } else { "UNSIGNED-PAYLOAD".to_string() };
     request.set("x-amz-content-sha256", &hash);
     request.length = Some(body.len() as u64);
@@ -152,7 +167,7 @@ pub(crate) fn run(
             let request = request.query("max-keys", &pages).query("start-after", &before(key));
             head(side, request, hash_of, signed)
         }
-        _ => head(side, Request::object(verb, BUCKET, key), hash_of, signed),
+        _ => head(side, Request::object(verb, bucket(side), key), hash_of, signed),
     });
     let plan = Plan {
         addr: addr(side)?,

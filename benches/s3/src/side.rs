@@ -20,6 +20,8 @@ pub(crate) struct Side {
     pub(crate) name: &'static str,
     /// Its S3 door, with keys.
     pub(crate) s3: S3,
+    /// The storage class in which its objects are put; none: STANDARD.
+    pub(crate) class: Option<&'static str>,
     /// Its processes: kind (`gateway`, `osd`, `other`) and pid.
     pub(crate) processes: Vec<(&'static str, i32)>,
     /// Where its data is.
@@ -53,7 +55,12 @@ impl Side {
         let host = word("s3")?;
         let s3 = S3::new(host.trim_start_matches("http://"), &word("access_key")?, &word("secret_key")?);
         let (processes, dir) = (processes.collect(), dir.to_path_buf());
-        Ok(Side { name: "nacre", s3, processes, dir, _keeper: Keeper::Nobody })
+        Ok(Side { name: "nacre", s3, class: None, processes, dir, _keeper: Keeper::Nobody })
+    }
+
+    /// The same under another name, its objects being put in a class.
+    pub(crate) fn called(self, name: &'static str, class: Option<&'static str>) -> Side {
+        Side { name, class, ..self }
     }
 
     /// A Ceph: what `dir` holds, started if it does not run; a new one if there is none. It is stopped with this
@@ -63,7 +70,7 @@ impl Side {
         let s3 = S3::new(&ceph.s3()?, crate::ceph::ACCESS_KEY, crate::ceph::SECRET_KEY);
         let processes = ceph.processes().into_iter().map(|(name, pid)| (kind_of(&name), pid)).collect();
         let dir = dir.to_path_buf();
-        Ok(Side { name: "ceph", s3, processes, dir, _keeper: Keeper::Ceph(Box::new(ceph)) })
+        Ok(Side { name: "ceph", s3, class: None, processes, dir, _keeper: Keeper::Ceph(Box::new(ceph)) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! How fast chunks are coded, each kernel beside ISA-L on the same buffers in the same run, on one core.
 //!
-//! `cargo bench -p erasure -- [--json] [--kernel NAME] [WORD]...`: only cases with all the words. ISA-L is Debian's
+//! `cargo xtask bench erasure [--against isal] [--json FILE] [--kernel NAME] [WORD]...`: only cases with all the words. ISA-L is Debian's
 //! `libisal2`, opened at run time; without it there are our own figures alone. GB/s are 10^9 bytes of data (encode: all
 //! data chunks; decode: all sources; update: the changed chunk) a second.
 

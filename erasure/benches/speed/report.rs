@@ -1,20 +1,23 @@
-//! Rows for people, or as JSON for `cargo xtask bench`.
+//! Rows for people, and as JSON for programs.
 
 use crate::work::Speeds;
+use std::path::PathBuf;
 
 /// Which cases are wanted, and what was found.
 pub(crate) struct Report {
-    json: bool,
+    json: Option<PathBuf>,
     words: Vec<String>,
     rows: Vec<String>,
 }
 
 impl Report {
-    pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> Report {
-        let mut report = Report { json: false, words: Vec::new(), rows: Vec::new() };
-        for argument in arguments {
+    pub(crate) fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Report {
+        let mut report = Report { json: None, words: Vec::new(), rows: Vec::new() };
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--json" => report.json = true,
+                "--json" => report.json = arguments.next().map(PathBuf::from),
+                // The only peer there is, and it is always there if it is installed.
+                "--against" => drop(arguments.next()),
                 // What cargo itself passes, and what only introduces a word.
                 "--bench" | "--kernel" => {}
                 word => report.words.push(word.to_owned()),
@@ -32,11 +35,9 @@ impl Report {
         let gb = |bytes_per_second: f64| bytes_per_second / 1e9;
         let (ours, peer) = (gb(speeds.ours), speeds.peer.map(gb));
         let ratio = peer.map(|peer| ours / peer);
-        if !self.json {
-            let peer = peer.map_or("-".to_owned(), |peer| format!("{peer:.2}"));
-            let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-            println!("{case:<52} {ours:8.2} GB/s  isa-l {peer:>7}  ratio {ratio}");
-        }
+        let text = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+        let missed = if promised && ratio.is_some_and(|ratio| ratio < 1.0) { "  NOT REACHED" } else { "" };
+        println!("{case:<52} {ours:8.2} GB/s  isa-l {:>7}  ratio {}{missed}", text(peer), text(ratio));
         let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.3}"));
         let limit = if promised { "1.0" } else { "null" };
         self.rows.push(format!(
@@ -47,8 +48,9 @@ impl Report {
     }
 
     pub(crate) fn end(self) {
-        if self.json {
-            println!("[\n{}\n]", self.rows.join(",\n"));
+        if let Some(file) = self.json {
+            let rows = format!("[\n{}\n]\n", self.rows.join(",\n"));
+            std::fs::write(&file, rows).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         }
     }
 }

@@ -19,9 +19,11 @@ const fn bench(name: &'static str, package: &'static str, clusters: bool) -> Ben
 
 const BENCHES: &[Bench] = &[
     bench("micro", "benches-micro", false),
+    bench("erasure", "erasure", false),
     bench("block", "benches-macro", true),
     bench("s3", "benches-s3", true),
     bench("bucket", "benches-s3", true),
+    bench("ec", "benches-s3", true),
     bench("failover", "benches-macro", true),
 ];
 
@@ -40,7 +42,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     });
     let args = args.collect::<Result<Vec<_>, Failure>>()?;
     let mut command = cargo(&places);
-    command.args(["run", "--quiet", "--release", "-p", bench.package, "--"]);
+    match bench.name {
+        // The package is a library with a benchmark of its own.
+        "erasure" => command.args(["bench", "--quiet", "-p", bench.package, "--"]),
+        _ => command.args(["run", "--quiet", "--release", "-p", bench.package, "--"]),
+    };
     if bench.clusters {
         process::run(cargo(&places).args(["build", "--release", "-p", "nacre"]))?;
         command.arg(bench.name).env("NACRE_BIN", places.nacre());
