@@ -82,6 +82,14 @@ pub enum Bug {
     PushBadCopy,
     /// A scrub compares versions only.
     SkipDigests,
+    /// A shard puts a write in place before it is certain.
+    ApplyPrepared,
+    /// A write to shards counts as certain once the fewest that give the object have it.
+    AckFewShards,
+    /// A PG of shards goes on with its longest log instead of its shortest.
+    RollForward,
+    /// What was put aside for a write that never happened stays.
+    KeepSidecars,
 }
 
 impl Bug {
@@ -118,6 +126,10 @@ impl Bug {
         Bug::SkipDigests,
         Bug::ForgetClones,
         Bug::TrimWanted,
+        Bug::ApplyPrepared,
+        Bug::AckFewShards,
+        Bug::RollForward,
+        Bug::KeepSidecars,
     ];
 }
 

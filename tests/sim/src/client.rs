@@ -106,7 +106,11 @@ impl World {
         let mtime = WallTime((self.now.0 + (1 << 40)).saturating_sub(self.rng.below(1 << 41)));
         let list = self.rng.chance(1, 40);
         let only_reads = n < self.settings.readers;
-        let mut ops = if list { Vec::new() } else { workload::ops(&mut self.rng, only_reads) };
+        let mut ops = match self.data_shards(pool) {
+            _ if list => Vec::new(),
+            None => workload::ops(&mut self.rng, only_reads),
+            Some(k) => workload::ops_on_shards(&mut self.rng, only_reads, k as u64),
+        };
         let known = self.clients[n as usize].objecter.map().pool(pool).map(|pool| pool.snaps.clone());
         let known = known.filter(|snaps| snaps.seq > 0).unwrap_or_default();
         let (mut snap, mut snaps) = (SnapId::HEAD, SnapContext::default());

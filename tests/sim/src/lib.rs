@@ -19,6 +19,8 @@ mod osd;
 mod packet;
 pub mod sabotage;
 mod settings;
+#[path = "../../../osd/pg/tests/sim/shards.rs"]
+mod shards;
 mod snapshots;
 mod trace;
 mod workload;

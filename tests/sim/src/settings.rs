@@ -1,7 +1,7 @@
 //! What a seed draws before anything happens: how large the world is, how slow, how unlucky, and how the machines
 //! are set. Small limits, so that a short run meets them.
 
-use crate::faults::FAULTS;
+use crate::faults::{FAULTS, OF_SHARDS};
 use osd_pg::PgConfig;
 use osd_pg::host::Limits;
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub(crate) struct PoolPlan {
     pub(crate) size: u32,
     pub(crate) min_size: u32,
     pub(crate) pg_num: u32,
+    /// Data and parity shards, if it is erasure-coded.
+    pub(crate) shards: Option<(u32, u32)>,
 }
 
 /// One world.
@@ -96,6 +98,7 @@ impl Settings {
                     size,
                     min_size: if min_size == 0 { usual } else { min_size },
                     pg_num: pick(&[1, 2, 3]) as u32,
+                    shards: None,
                 }
             })
             .collect();
@@ -125,14 +128,43 @@ impl Settings {
         };
         // Each world knows some of the faults, so that no two are alike; one in twelve knows none.
         let calm = rng.chance(1, 12);
-        settings.weights = FAULTS
+        settings.weights = FAULTS[..FAULTS.len() - OF_SHARDS]
             .iter()
             .map(|fault| if !calm && rng.chance(1, 2) { fault.weight * (1 + rng.below(3)) as u32 } else { 0 })
             .collect();
         if calm {
             (settings.breaks_ppm, settings.repeats_ppm) = (0, 0);
         }
+        settings.weights.resize(FAULTS.len(), 0);
         settings
+    }
+
+    /// Makes the first pool an erasure-coded one, with as many OSDs as that takes and the faults that are meant for it.
+    /// Drawn apart, so that the other worlds are what they were before there were such pools.
+    pub(crate) fn in_shards(&mut self, rng: &mut Rng) {
+        let mut pick = |from: &[u64]| from[rng.below(from.len() as u64) as usize];
+        let (k, m) = [(2, 1), (2, 1), (2, 2), (4, 2), (4, 2), (8, 3)][pick(&[0, 1, 2, 3, 4, 5]) as usize];
+        self.osds = k + m + pick(&[0, 1, 1, 2]) as u32;
+        if k == 8 {
+            // With none to spare CRUSH does not find eleven of eleven.
+            self.osds = self.osds.max(k + m + 1);
+        }
+        self.osds_max = self.osds + pick(&[0, 1]) as u32;
+        let pool = &mut self.pools[0];
+        pool.shards = Some((k, m));
+        pool.size = k + m;
+        pool.min_size = k + pick(&[0, 1, 1]) as u32;
+        pool.pg_num = pool.pg_num.min(2);
+        self.keys = self.keys.min(12);
+        // Stripes are KiB, not bytes.
+        self.pg.in_flight_bytes_max = pick(&[60_000, 200_000, 1 << 20]);
+        self.pg.push_bytes_max = pick(&[2_000, 5_000, 100_000]) as u32;
+        self.pg.write_results_max = 4 << 20;
+        let calm = self.weights.iter().all(|weight| *weight == 0);
+        let of_shards = FAULTS.len() - OF_SHARDS;
+        for (weight, fault) in self.weights.iter_mut().zip(FAULTS).skip(of_shards) {
+            *weight = if calm { 0 } else { fault.weight * pick(&[0, 1, 2]) as u32 };
+        }
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -122,6 +122,10 @@ impl World {
             return;
         }
         let pool = self.pools[self.rng.below(self.pools.len() as u64) as usize].0;
+        if self.data_shards(pool).is_some() {
+            // They have none yet.
+            return;
+        }
         let snaps = self.snaps_of(pool);
         let live: Vec<u64> = (1..=snaps.seq).filter(|snap| snaps.is_live(*snap)).collect();
         let remove = live.len() >= LIVE_MAX || (!live.is_empty() && self.rng.chance(2, 5));

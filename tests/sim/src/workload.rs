@@ -96,3 +96,52 @@ pub(crate) fn ops(rng: &mut Rng, only_reads: bool) -> Vec<Op> {
     }
     ops
 }
+
+/// The same for objects in shards, with so many data shards: there is no omap, and most writes change a part of some
+/// stripes.
+pub(crate) fn ops_on_shards(rng: &mut Rng, only_reads: bool, data_shards: u64) -> Vec<Op> {
+    let scale = 40 * data_shards;
+    let read = |rng: &mut Rng| match rng.below(5) {
+        0 => Op::Stat,
+        1 => Op::GetXattrs,
+        2 | 3 => Op::Read { offset: rng.below(150 * scale), len: 1 + rng.below(60 * scale) },
+        _ => Op::Read { offset: 0, len: 0 },
+    };
+    if only_reads {
+        return vec![read(rng)];
+    }
+    let mut ops = Vec::new();
+    match rng.below(10) {
+        0 => ops.push(Op::AssertExists),
+        1 => ops.push(Op::AssertVersion { seq: rng.below(30) }),
+        2 => {
+            let (name, value) = ("x".into(), bytes(rng, 3));
+            ops.push(Op::CmpXattr { name, compare: Compare::Ge, value });
+        }
+        _ => {}
+    }
+    match rng.below(24) {
+        0..=6 => ops.extend((0..=rng.below(2)).map(|_| read(rng))),
+        7 | 8 => ops.push(Op::WriteFull { data: bytes(rng, 200 * scale) }),
+        9 | 10 => ops.push(Op::Append { data: bytes(rng, 30 * scale) }),
+        11..=15 => {
+            let len = if rng.chance(1, 2) { 60 * scale } else { scale };
+            ops.push(Op::Write { offset: rng.below(150 * scale), data: bytes(rng, len) });
+        }
+        16 => ops.push(Op::SetXattr { name: "x".into(), value: bytes(rng, 20) }),
+        17 => ops.push(Op::Truncate { size: rng.below(200 * scale) }),
+        18 => ops.push(Op::Delete),
+        19 => ops.push(Op::Create { exclusive: true }),
+        20 => {
+            let (offset, len) = (rng.below(150 * scale), 1 + rng.below(100 * scale));
+            ops.push(Op::Create { exclusive: false });
+            ops.push(Op::Zero { offset, len });
+        }
+        _ => {
+            // Reads what it replaces.
+            ops.push(Op::Read { offset: 0, len: 0 });
+            ops.push(Op::Write { offset: rng.below(100 * scale), data: bytes(rng, 20 * scale) });
+        }
+    }
+    ops
+}

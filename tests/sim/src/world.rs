@@ -14,8 +14,9 @@ use crate::settings::Settings;
 use crate::snapshots::LoggedWrites;
 use crate::trace::Trace;
 use crate::{Report, network::Network};
-use osd_object::ObjectRead;
-use placement_map::{Bootstrap, ClusterState, Command, OsdId, PoolCreate, PoolId, Uuid};
+use osd_object::{ObjectId, ObjectRead};
+use osd_pg::names::is_internal;
+use placement_map::{Bootstrap, ClusterState, Command, OsdId, PgRow, Pool, PoolCreate, PoolId, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use stdx::time::WallTime;
@@ -65,6 +66,9 @@ impl World {
         let mut settings = Settings::draw(&mut rng);
         // Not drawn, so that the other worlds are what they were before there were snapshots.
         settings.snapshots = seed % 3 == 2;
+        if seed % 5 == 4 {
+            settings.in_shards(&mut Rng::new(seed ^ 0x7368_6172_6473));
+        }
         let mut osds: BTreeMap<OsdId, Osd> = (0..settings.osds_max)
             .map(|id| (OsdId(id), Osd::new(OsdId(id), &settings, sabotage, &mut rng)))
             .collect();
@@ -83,7 +87,8 @@ impl World {
         for (n, pool) in settings.pools.iter().enumerate() {
             apply(&Command::PoolCreate(PoolCreate {
                 name: format!("pool{n}"),
-                size: Some(pool.size),
+                size: pool.shards.is_none().then_some(pool.size),
+                erasure: pool.shards.map(|(k, m)| format!("k={k} m={m} stripe_unit=4K")),
                 min_size: Some(pool.min_size),
                 pg_num: Some(pool.pg_num),
                 application: "sim".into(),
@@ -434,7 +439,22 @@ impl World {
         let holds = |osd: &OsdId| self.known_stores.get(osd) == Some(&self.osds[osd].store());
         let counted_on = state.rows().any(|(_, row)| row.in_sync.contains(&id));
         !(counted_on && state.map().is_up(id))
-            && state.rows().all(|(_, row)| row.in_sync.iter().any(|osd| *osd != id && holds(osd)))
+            && state.rows().all(|(pg, row)| {
+                let left: Vec<OsdId> =
+                    row.in_sync.iter().copied().filter(|osd| *osd != id && holds(osd)).collect();
+                self.suffice(pg.pool, row, &left)
+            })
+    }
+
+    /// Whether these in-sync members have every object between them.
+    fn suffice(&self, pool: PoolId, row: &PgRow, members: &[OsdId]) -> bool {
+        let pool = self.monitors.state().map().pool(pool);
+        row.copies_of(members) >= pool.and_then(Pool::fewest_shards).unwrap_or(1)
+    }
+
+    /// How many data shards a pool has, if it is erasure-coded.
+    pub(crate) fn data_shards(&self, pool: PoolId) -> Option<usize> {
+        self.monitors.state().map().pool(pool).and_then(Pool::fewest_shards)
     }
 
     /// An OSD stands still.
@@ -459,9 +479,10 @@ impl World {
         }
     }
 
-    /// Whether another in-sync member than this one has a sound copy of an object, of the same version, and all in-sync
-    /// members run: one that does not may be dropped before it is back, and the others go on without it.
-    pub(crate) fn has_sound_copy_beside(&self, id: OsdId, object: &osd_object::ObjectId) -> bool {
+    /// Whether other in-sync members than this one have a sound copy of an object, or enough sound shards, of the same
+    /// version, and all in-sync members run: one that does not may be dropped before it is back, and the others go on
+    /// without it.
+    pub(crate) fn has_sound_copy_beside(&self, id: OsdId, object: &ObjectId) -> bool {
         let state = self.monitors.state();
         let row = state.map().pg_of(object.pool, object.hash).and_then(|pg| state.row(pg));
         let version =
@@ -470,22 +491,31 @@ impl World {
         row.is_some_and(|row| {
             let sound = |o: &&OsdId| version(o) == here && !self.osds[*o].disk.is_spoilt(object);
             let runs = |o: &OsdId| self.osds[o].running() && self.osds[o].paused_until <= self.now;
-            row.in_sync.iter().all(runs) && row.in_sync.iter().filter(|o| **o != id).any(|o| sound(&o))
+            let others: Vec<OsdId> = row.in_sync.iter().copied().filter(|o| *o != id && sound(&o)).collect();
+            row.in_sync.iter().all(runs) && self.suffice(object.pool, row, &others)
         })
     }
 
     /// A running OSD, a PG and one of its objects there whose only damaged copy this would be.
-    pub(crate) fn something_to_spoil(&mut self) -> Option<(OsdId, osd_object::ObjectId)> {
+    pub(crate) fn something_to_spoil(&mut self) -> Option<(OsdId, ObjectId)> {
         let id = faults::some_osd(self);
         let osd = &self.osds[&id];
         let (pool, names) = &self.pools[self.rng.below(self.pools.len() as u64) as usize];
         let name = &names[self.rng.below(names.len() as u64) as usize];
         let hash = placement_map::object_hash("", "", name);
-        let object = osd_object::ObjectId::head(*pool, hash, osd_object::ObjectName::new(name.clone()));
+        let object = ObjectId::head(*pool, hash, osd_object::ObjectName::new(name.clone()));
         let state = self.monitors.state();
         let row = state.map().pg_of(*pool, hash).and_then(|pg| state.row(pg))?;
-        let clean = row.in_sync.iter().filter(|o| **o != id).count() > 0;
-        let first = self.osds.values().all(|o| !o.disk.is_spoilt(&object));
+        // Its clones share what it has.
+        let touches = |spoilt: &ObjectId| is_internal(spoilt) || crate::snapshots::whole(spoilt) == object;
+        let damaged = |o: &Osd| o.disk.spoilt().any(touches);
+        let sound = |osd: &OsdId| *osd != id && !damaged(&self.osds[osd]);
+        let others: Vec<OsdId> = row.in_sync.iter().copied().filter(sound).collect();
+        let (clean, first) = match self.data_shards(*pool) {
+            None => (!others.is_empty(), self.osds.values().all(|o| !damaged(o))),
+            // One to spare where there is more than one parity shard: members come and go.
+            Some(k) => (row.copies_of(&others) >= k + usize::from(row.shards.len() > k + 1), true),
+        };
         let there = osd.disk.view.meta(&object).ok().flatten().is_some_and(|m| m.size > 0);
         (osd.running() && clean && first && there).then_some((id, object))
     }

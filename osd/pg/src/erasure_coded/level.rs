@@ -5,6 +5,7 @@ use crate::durability::Then;
 use crate::log::Outline;
 use crate::machine::Pg;
 use crate::peering::peer::Stage;
+use crate::sabotage::Bug;
 use osd_object::{Transaction, Version};
 use placement_map::OsdId;
 use wire_codec::PgMessage;
@@ -50,7 +51,9 @@ impl Pg {
         if !self.enough(&members) {
             return;
         }
-        let end = heads.iter().map(|(_, head)| *head).chain([mine]).min().expect("ours at least");
+        let ends = || heads.iter().map(|(_, head)| *head).chain([mine]);
+        let end = if self.breaks(Bug::RollForward) { ends().max() } else { ends().min() };
+        let end = end.expect("ours at least");
         if mine > end {
             self.cut_own_log(end);
         }
@@ -75,6 +78,9 @@ impl Pg {
 
     /// Removes what was put aside for writes that the log does not hold.
     pub(crate) fn drop_unlogged(&mut self, t: &mut Transaction) {
+        if self.breaks(Bug::KeepSidecars) {
+            return;
+        }
         let log = &self.log;
         self.prepared.drop(self.id, t, |version| log.at(version.seq).is_none_or(|e| e.version != version));
     }

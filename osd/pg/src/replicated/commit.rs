@@ -28,6 +28,7 @@ impl Pg {
         }
         let writable = self.writable();
         let (short, skip) = (self.breaks(Bug::AckShort), self.breaks(Bug::SkipShrink));
+        let few = self.breaks(Bug::AckFewShards);
         let (now, patience, head) = (self.now, 4 * self.config.resend, self.log.head().seq);
         let p = self.primary.as_mut().expect("serving");
         let committed_before = p.committed_to;
@@ -38,7 +39,13 @@ impl Pg {
             let theirs = p.peers.values().filter(|peer| peer.required && !(skip && late(peer)));
             let theirs = theirs.map(|peer| if peer.is_ready() { peer.durable_to } else { 0 });
             let least = if short { theirs.max() } else { theirs.min() };
-            let committed = p.local_durable.min(least.unwrap_or(u64::MAX));
+            let mut committed = p.local_durable.min(least.unwrap_or(u64::MAX));
+            if few && let Some(shape) = &self.shape {
+                let mut all: Vec<u64> = p.peers.values().map(|peer| peer.durable_to).collect();
+                all.push(p.local_durable);
+                all.sort_unstable_by(|a, b| b.cmp(a));
+                committed = all.get(shape.fewest() - 1).copied().unwrap_or(committed);
+            }
             p.certain_to = p.certain_to.max(committed);
         }
         if writable {

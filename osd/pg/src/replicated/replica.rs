@@ -48,6 +48,9 @@ impl Pg {
                 self.purged = self.meta.purged_in(&write.transaction).unwrap_or_else(|| self.purged.clone());
             }
             effects.append(std::mem::take(&mut write.transaction));
+            if self.breaks(Bug::ApplyPrepared) {
+                self.prepared.apply(self.id, effects, |_| true);
+            }
             self.meta.entries(effects, [entry]);
             self.log.push(entry.clone());
             if write.trim_to.seq > self.log.tail().seq && self.log.contains(write.trim_to) {

@@ -103,22 +103,26 @@ fn a_seed_is_a_history() {
 fn shards_in_calm() {
     seeds_of(Plan::Calm, Kind::Shards(2, 1), 6);
     seeds_of(Plan::Calm, Kind::Shards(4, 2), 6);
+    seeds_of(Plan::Calm, Kind::Shards(8, 3), 1);
 }
 
 #[test]
 fn shards_and_crashes() {
     seeds_of(Plan::Crashes, Kind::Shards(2, 1), 25);
     seeds_of(Plan::Crashes, Kind::Shards(4, 2), 20);
+    seeds_of(Plan::Crashes, Kind::Shards(8, 3), 2);
 }
 
 #[test]
 fn shards_cuts_and_crashes() {
     seeds_of(Plan::Everything, Kind::Shards(2, 1), 30);
     seeds_of(Plan::Everything, Kind::Shards(4, 2), 20);
+    seeds_of(Plan::Everything, Kind::Shards(8, 3), 3);
 }
 
 #[test]
 fn shards_move() {
     seeds_of(Plan::Moves, Kind::Shards(2, 1), 20);
     seeds_of(Plan::Moves, Kind::Shards(4, 2), 20);
+    seeds_of(Plan::Moves, Kind::Shards(8, 3), 3);
 }

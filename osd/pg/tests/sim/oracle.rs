@@ -11,6 +11,7 @@
 //! * at each acknowledgement at least `min_size` disks hold the write.
 
 use crate::osd::registry;
+use crate::shards::Coding;
 use crate::world::World;
 use osd_class::Access;
 use osd_class::snapped::{Snapped, execute_snapped, resolve};
@@ -195,7 +196,8 @@ impl World {
 
     fn check_members(&self, pg: PgId, expected: &Model) {
         let row = self.monitors.row(pg).expect("a row");
-        let coding = self.coding();
+        let pool = self.monitors.map().pool(self.pool).expect("the pool");
+        let coding = pool.ec_profile().map(|profile| Coding::of(&profile));
         for osd in &row.in_sync {
             let osd = &self.osds[osd];
             let mine = |(o, _): &(&ObjectId, &ModelObject)| self.pg_of(o) == Some(pg) && !is_internal(o);

@@ -1,9 +1,10 @@
-//! What the shards of an erasure-coded pool should hold: computed from the objects, by another way than the machine's.
+//! What the shards of an erasure-coded pool should hold: computed from the objects, by another way than the
+//! machine's. The world simulator (`tests/sim`) has this file too.
 
-use crate::world::World;
 use bytes::Bytes;
 use erasure::Code;
 use osd_object::model::{Model, ModelObject};
+use placement_map::EcProfile;
 
 /// A pool's code.
 pub(crate) struct Coding {
@@ -11,15 +12,12 @@ pub(crate) struct Coding {
     unit: usize,
 }
 
-impl World {
-    /// The pool's code, if it has one.
-    pub(crate) fn coding(&self) -> Option<Coding> {
-        let profile = self.monitors.map().pool(self.pool).expect("the pool").ec_profile()?;
-        Some(Coding { code: Code::new(profile.code()), unit: profile.stripe_unit() as usize })
-    }
-}
-
 impl Coding {
+    /// Of a pool with this profile.
+    pub(crate) fn of(profile: &EcProfile) -> Coding {
+        Coding { code: Code::new(profile.code()), unit: profile.stripe_unit() as usize }
+    }
+
     /// All objects as this shard of them is stored.
     pub(crate) fn shard_of_all(&self, objects: &Model, shard: u8) -> Model {
         let one = |o: &ModelObject| {

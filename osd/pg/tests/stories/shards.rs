@@ -180,3 +180,64 @@ fn what_shards_cannot_keep_is_refused() {
     assert_eq!(failed(b.answer(hidden)), Some(Errno::EINVAL));
     assert!(b.node(0).view.meta(&object("o")).unwrap().is_none());
 }
+
+/// Overwrites a part of two stripes, lets so many things happen (a message arrives, a transaction is durable), then these
+/// end, and come back after the others went on if they could. What is there then is the old or the new object; true if
+/// everything had happened before.
+fn overwrite_and_end(steps: usize, who: &[u32]) -> bool {
+    let mut b = Bench::active_shards();
+    let (old, patch) = (pattern(300), Bytes::from(vec![9; 90]));
+    let new: Bytes = [&old[..70], &patch[..], &old[160..]].concat().into();
+    b.op(0, "o", write(&old));
+    b.settle();
+    let w = b.op(0, "o", vec![Op::Write { offset: 70, data: patch }]);
+    let all = !(0..steps).all(|_| b.step());
+    let acknowledged = b.answer(w).is_some();
+    for osd in who {
+        b.stop(*osd as usize);
+    }
+    let left: Vec<u32> = (0..3).filter(|osd| !who.contains(osd)).collect();
+    let first = left.first().copied().unwrap_or(0);
+    if left.len() >= 2 {
+        b.map(row(2, &[0, 1, 2], Some(first), false), &left);
+        b.pass(Duration::from_secs(3));
+        assert!(b.row().activated);
+    }
+    for osd in who {
+        b.start(*osd as usize);
+    }
+    let back = if left.len() >= 2 { b.row() } else { row(2, &[0, 1, 2], Some(first), false) };
+    b.map(back, &[0, 1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert_eq!((b.row().in_sync.len(), b.row().activated), (3, true), "{steps} {who:?}: {:?}", b.row());
+    let primary = first as usize;
+    let mut read_with = |rotten: Option<usize>| {
+        if let Some(n) = rotten {
+            b.rot(n, "o");
+        }
+        let r = b.op(primary, "o", read(0, 0));
+        b.settle();
+        got(b.answer(r)).expect("any two shards give it")
+    };
+    let there = read_with(None);
+    assert!(there == new || (there == old && !acknowledged), "{steps} {who:?}: {acknowledged}");
+    for n in 0..3 {
+        assert_eq!(read_with(Some(n)), there, "{steps} {who:?}: without the shard of osd.{n}");
+    }
+    assert!((0..3).all(|n| b.node(n).pg.status().put_aside == 0), "{steps} {who:?}");
+    let again = b.replay(primary, w);
+    b.settle();
+    assert!(b.answer(again).is_some());
+    let r = b.op(primary, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(new), "{steps} {who:?}: sent again it has happened");
+    all
+}
+
+#[test]
+fn a_partial_overwrite_is_whole_or_not_at_all_wherever_somebody_ends() {
+    for who in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]] {
+        let steps = (0..).find(|steps| overwrite_and_end(*steps, who)).expect("it ends");
+        assert!(steps > 10, "a write is many things: {steps}");
+    }
+}

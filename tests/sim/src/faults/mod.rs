@@ -1,6 +1,7 @@
 //! What goes wrong: one file a kind. Each world draws which of them it knows and how often they come.
 
 mod alarm;
+mod between;
 mod breaks;
 mod clients;
 mod clock;
@@ -63,7 +64,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "primary-affinity", weight: 1, act: moves::affinity },
     Fault { name: "pool-resized", weight: 1, act: moves::resize },
     Fault { name: "client-restarted", weight: 1, act: clients::restart },
+    Fault { name: "crash-between-effects", weight: 6, act: between::one },
+    Fault { name: "parity-lost", weight: 3, act: between::as_many_as_parity },
 ];
+/// The last so many are for erasure-coded pools.
+pub(crate) const OF_SHARDS: usize = 2;
 
 /// The next fault, and when the one after it comes.
 pub(crate) fn next(world: &mut World) {
@@ -113,6 +118,7 @@ pub(crate) fn end_all(world: &mut World) {
         let osd = world.osds.get_mut(id).expect("one of ours");
         osd.disk.slow_us = 0;
         osd.paused_until = stdx::Time::ZERO;
+        osd.ends_after = None;
         let healed = if hopeless { spoilt(world, id) } else { Vec::new() };
         for object in &healed {
             world.osds.get_mut(id).expect("one of ours").disk.heal(object);

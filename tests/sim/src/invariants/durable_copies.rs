@@ -1,11 +1,13 @@
-//! At least `min_size` disks hold a write when its acknowledgement leaves. Reason: the acknowledgement is the promise
-//! that so many failures at once, less one, lose nothing.
+//! At least `min_size` disks hold a write when its acknowledgement leaves; in an erasure-coded pool, so many different
+//! shards of it. Reason: the acknowledgement is the promise that so many failures at once, less one (less the data
+//! shards), lose nothing.
 
 use super::log_of;
 use crate::world::World;
 use osd_object::{ObjectRead, Version};
 use osd_pg::names::meta_object;
-use placement_map::PgId;
+use placement_map::{OsdId, PgId};
+use std::collections::BTreeSet;
 use stdx::codec::from_bytes;
 use wire_codec::OsdOpReply;
 use wire_codec::pg::LogEntry;
@@ -20,7 +22,11 @@ impl World {
             let row = store.omap_get(&meta, &key).expect("a model reads");
             row.is_some_and(|r| from_bytes::<LogEntry>(r).expect("an entry").version == version)
         };
-        let copies = self.osds.values().filter(|osd| holds(&osd.disk.durable)).count();
+        let holders = self.osds.values().filter(|osd| holds(&osd.disk.durable)).map(|osd| osd.id);
+        // Of two with one shard one counts. Whoever left the row since has one of its own.
+        let row = self.monitors.state().row(pg).expect("a row");
+        let shard = |osd: OsdId| row.shards.get(&osd).map_or(Err(osd), |shard| Ok(*shard));
+        let copies = holders.map(shard).collect::<BTreeSet<_>>().len();
         let wanted = self.min_size_least[&pg.pool] as usize;
         if copies < wanted {
             let logs: Vec<_> = self

@@ -4,6 +4,7 @@
 use crate::client::Client;
 use crate::osd::Osd;
 use crate::world::World;
+use placement_map::OsdId;
 use std::time::Duration;
 
 /// How long it may take.
@@ -16,7 +17,9 @@ impl World {
             && self.pgs().into_iter().all(|pg| {
                 let row = self.monitors.state().row(pg).expect("a row for each PG");
                 let primary = row.primary.and_then(|osd| self.osds[&osd].status(pg));
+                let in_place = |osd: &OsdId| self.osds[osd].status(pg).is_some_and(|s| s.put_aside == 0);
                 primary.is_some_and(|s| s.state == "active+clean" && s.ops == 0)
+                    && row.in_sync.iter().all(in_place)
             })
             && self.osds.values().all(Osd::is_idle)
             && self.strays_are_gone()

@@ -24,6 +24,9 @@ impl Osd {
 
     fn carry_out(&mut self, io: &mut Io, pg: PgId, effect: Effect) {
         let (osd, life) = (self.id, self.life);
+        if self.ended {
+            return;
+        }
         match effect {
             Effect::Send { to, message } => {
                 io.out.push(Out::Send { to: End::Osd(to), packet: Packet::Pg { pg, message } });
@@ -37,6 +40,18 @@ impl Osd {
                     }
                 }
                 self.disk.submit(ticket, transaction);
+                if let Some(left) = self.ends_after.as_mut() {
+                    self.ended = *left == 0;
+                    *left = left.saturating_sub(1);
+                }
+                if self.ended {
+                    // Some beginning of what was under way is on the disk by now, this effect perhaps.
+                    let happening = Happening::Stop { osd, life };
+                    io.out.push(Out::Later { after: Duration::ZERO, happening });
+                    let after = Duration::from_millis(1 + self.rng.below(4000));
+                    io.out.push(Out::Later { after, happening: Happening::Start { osd } });
+                    return;
+                }
                 let us = 30 + self.rng.below(self.settings.disk_us + self.disk.slow_us);
                 let done = (io.now + Duration::from_micros(us)).max(self.disk.busy_until);
                 self.disk.busy_until = done;
@@ -64,7 +79,7 @@ impl Osd {
 
     /// Sends what primaries proposed in this turn as one command.
     pub(super) fn propose(&mut self, io: &mut Io) {
-        if !self.proposals.is_empty() {
+        if !self.proposals.is_empty() && !self.ended {
             let command = Command::Rows(std::mem::take(&mut self.proposals));
             self.command(io, command);
         }

@@ -69,6 +69,10 @@ pub(crate) struct Osd {
     sabotage: Option<Sabotage>,
     /// It stands still until then.
     pub(crate) paused_until: Time,
+    /// It ends after so many more effects on its store.
+    pub(crate) ends_after: Option<u32>,
+    /// That was the last one: it does nothing any more.
+    ended: bool,
 
     view: ClusterView,
     pgs: BTreeMap<PgId, Pg>,
@@ -120,6 +124,8 @@ impl Osd {
             settings: settings.clone(),
             sabotage,
             paused_until: Time::ZERO,
+            ends_after: None,
+            ended: false,
             view: ClusterView::default(),
             pgs: BTreeMap::new(),
             tickets: BTreeMap::new(),

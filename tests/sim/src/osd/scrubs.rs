@@ -85,14 +85,13 @@ fn entry(disk: &crate::disk::Disk, object: ObjectId, deep: bool) -> Option<Scrub
     let o = disk.view.objects.get(&object)?;
     let rows = o.omap.iter().flat_map(|(k, v)| [&k[..], &[0], v, &[0]].concat());
     let attrs = o.xattrs.iter().flat_map(|(k, v)| [k.as_bytes(), &[0], v, &[0]].concat());
-    let bad = deep && disk.is_spoilt(&object);
     Some(ScrubEntry {
         version: o.meta.version,
         size: o.meta.size,
         data_digest: crc32c(&o.data),
         attr_digest: crc32c(&attrs.collect::<Vec<u8>>()),
         omap_digest: crc32c(&rows.collect::<Vec<u8>>()),
-        bad: if bad { vec![0] } else { Vec::new() },
+        bad: if deep { disk.bad_places(&object) } else { Vec::new() },
         object,
     })
 }
