@@ -5,9 +5,13 @@ use crate::cluster::layout::Layout;
 use crate::cluster::settings::{ClusterSettings, DaemonSettings, Link, Monitor};
 use crate::exit::{Context, Failure};
 use gateway_client::{Client, ClientConfig};
+use placement_map::Flag;
 use std::net::SocketAddr;
 use std::path::Path;
 use wire_transport::{Mode, PeerName, Security};
+
+/// A command that ends sooner waited for nothing.
+const PAUSE_UNSAID: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The name that the command line goes by.
 pub(crate) const ADMIN: &str = "client.admin";
@@ -51,7 +55,20 @@ pub(crate) fn here(global: &Global) -> Result<(Layout, ClusterSettings), Failure
 pub(crate) async fn connect(layout: &Layout, settings: &ClusterSettings) -> Result<Client, Failure> {
     let security = security(&layout.keys(), ADMIN, settings.link)?;
     let config = ClientConfig::new(monitors(&settings.monitors)?, security);
-    Client::connect(config).await.map_err(Failure::unusable)
+    let client = Client::connect(config).await.map_err(Failure::unusable)?;
+    tokio::spawn(say_when_paused(client.clone()));
+    Ok(client)
+}
+
+/// Says once that reads and writes wait, should a command still run then: it would seem to hang.
+async fn say_when_paused(client: Client) {
+    let paused = |map: &placement_map::ClusterMap| map.flags.has(Flag::Pause);
+    if client.wait_for_map(paused).await.is_ok() {
+        tokio::time::sleep(PAUSE_UNSAID).await;
+        if paused(&client.map()) {
+            eprintln!("nacre: the cluster is paused; reads and writes wait until `nacre osd unset pause`");
+        }
+    }
 }
 
 /// A client by a daemon's own key.

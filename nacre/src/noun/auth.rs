@@ -120,18 +120,24 @@ fn short(key: &str) -> &str {
 
 fn ls(global: &Global, client: &Client, layout: &Layout) -> Result<(), Failure> {
     let dir = layout.keys();
-    let mut here: BTreeMap<String, String> = BTreeMap::new();
+    // One that cannot be read is shown as such: it must not hide the others.
+    let mut here: BTreeMap<String, Result<String, Failure>> = BTreeMap::new();
     for file in std::fs::read_dir(&dir).or_unusable(dir.display())?.flatten() {
         let file = file.file_name();
         let name = file.to_str().and_then(|file| file.strip_suffix(".crt")).filter(|name| *name != "ca");
         if let Some(name) = name {
-            here.insert(name.to_owned(), on_disk(layout, name)?.to_string());
+            here.insert(name.to_owned(), on_disk(layout, name).map(|key| key.to_string()));
         }
     }
     let map = client.map();
     let names: BTreeSet<&String> = here.keys().chain(map.keys.keys()).collect();
+    let readable = |name: &String| here.get(name).and_then(|key| key.as_ref().ok());
     let rows: Vec<(&String, Option<&String>, Option<&Vec<String>>)> =
-        names.into_iter().map(|name| (name, here.get(name), map.keys.get(name))).collect();
+        names.into_iter().map(|name| (name, readable(name), map.keys.get(name))).collect();
+    for failure in here.values().filter_map(|key| key.as_ref().err()) {
+        eprintln!("{failure}");
+    }
+    let here_at_all = |name: &String| here.contains_key(name);
     match global.format {
         Format::Json => {
             let row = |(name, here, admitted): &(&String, Option<&String>, Option<&Vec<String>>)| serde_json::json!({ "name": name, "here": here, "admitted": admitted });
@@ -144,7 +150,8 @@ fn ls(global: &Global, client: &Client, layout: &Layout) -> Result<(), Failure> 
                     Some(keys) if keys.is_empty() => "none".to_string(),
                     Some(keys) => keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "),
                 };
-                vec![name.to_string(), here.map_or("-", |key| short(key)).to_string(), admitted]
+                let unreadable = if here_at_all(name) { "unreadable" } else { "-" };
+                vec![name.to_string(), here.map_or(unreadable, |key| short(key)).to_string(), admitted]
             };
             let rows: Vec<Vec<String>> = rows.iter().map(text).collect();
             println!("{}", table::render(&["NAME", "KEY HERE", "ADMITTED"], &rows).trim_end());

@@ -29,6 +29,7 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
     let n = (0..u32::MAX).find(is_free).expect("a disk does not hold so many stores");
     let name = format!("mon.{n}");
     let addr = free_ports(1)?[0];
+    let rule_before = client.map().keys.get(&name).cloned();
     make_osd::issue_key(&layout, &name)?;
     auth::admit(&client, &layout, &name).await?;
     let me = Monitor { name: name.clone(), addr };
@@ -53,6 +54,16 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
         settings.monitors = before;
         announce(&layout, &settings)?;
         forget(&layout, &name)?;
+        // Its key is gone, so the rule that admits it goes too; one that kept a former monitor of this name out is back.
+        let rule = match rule_before {
+            Some(keys) => Command::KeysSet { name: name.clone(), keys },
+            None => Command::KeysRm { name: name.clone() },
+        };
+        if let Err(error) = client.command(rule).await {
+            eprintln!(
+                "the rule for the key of {name} stays behind ({error}); `nacre auth revoke {name}` closes it"
+            );
+        }
         return added.map(drop);
     }
     advert::refresh(&layout, &settings)?;
