@@ -96,7 +96,7 @@ pub(crate) fn bench(words: impl Iterator<Item = String>) -> Result<bool, String>
     let args = parse(words)?;
     let side = match &args.nacre {
         Some(dir) => Side::attach_nacre(dir)?,
-        None => Side::start_nacre("crc", if args.keys > 2_000_000 { "16G" } else { "6G" })?,
+        None => Side::start_nacre("crc", if args.keys > 2_000_000 { "12G" } else { "3G" })?,
     };
     for bucket in [SMALL, LARGE] {
         side.s3.make_bucket(bucket);
