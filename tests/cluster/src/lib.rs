@@ -5,6 +5,7 @@ pub mod clients;
 pub mod cluster;
 pub mod content;
 pub mod daemons;
+pub mod damage;
 pub mod flushes;
 pub mod garbage;
 pub mod health;

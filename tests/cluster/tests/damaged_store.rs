@@ -1,9 +1,8 @@
 //! Disks that lost or changed what they had: the tools name it, and the cluster makes it good without losing a byte.
 
 use serde_json::Value;
-use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
 use std::time::Duration;
+use tests_cluster::damage::{self, first_extent, flip, inspect, large, path};
 use tests_cluster::s3::S3;
 use tests_cluster::{Cluster, Options, content, say};
 
@@ -15,27 +14,8 @@ fn body(n: u64) -> Vec<u8> {
     content::bytes(n, [700, 5_000, 50_000, 300_000][n as usize % 4])
 }
 
-#[track_caller]
 fn all_there(s3: &S3) {
-    for n in 0..OBJECTS {
-        assert!(s3.get(BUCKET, &format!("o{n}")) == Some(body(n)), "object o{n}");
-    }
-}
-
-fn path(cluster: &Cluster, osd: &str) -> String {
-    cluster.dir().join(osd).display().to_string()
-}
-
-fn flip(cluster: &Cluster, osd: &str, offset: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(cluster.dir().join(osd).join("data"));
-    let file = file.expect("the store's data file");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).expect("readable");
-    file.write_all_at(&[byte[0] ^ 4], offset).expect("writable");
-}
-
-fn inspect(cluster: &Cluster, osd: &str, what: &[&str]) -> Value {
-    cluster.json(&[&["osd", "inspect", "--osd-path", &path(cluster, osd)], what].concat())
+    damage::all_there(s3, BUCKET, OBJECTS, body);
 }
 
 /// The kinds of problems that fsck finds, with its exit code.
@@ -96,13 +76,8 @@ fn damaged_stores_are_named_and_made_good() {
     cluster.wait_noticed_down(1, CLEAN);
     assert_eq!(cluster.stop(), 0);
     assert_eq!(fsck(&cluster, "osd.0", &[]), (0, vec![]));
-    let objects = inspect(&cluster, "osd.1", &["objects"]);
-    let large = |o: &&Value| o["size"].as_u64() >= Some(8192) && o["snap"].as_u64() == Some(u64::MAX - 1);
-    let object = objects["objects"].as_array().expect("objects").iter().find(large).expect("a large object");
-    let name = object["id"].as_str().expect("an id");
-    let extents = inspect(&cluster, "osd.1", &["extents", name]);
-    let extent = &extents["objects"][0]["extents"][0];
-    flip(&cluster, "osd.1", extent["device_offset"].as_u64().expect("an offset") + 4000);
+    let object = large(&cluster, "osd.1").swap_remove(0);
+    flip(&cluster, "osd.1", first_extent(&cluster, "osd.1", &object) + 4000);
     assert_eq!(fsck(&cluster, "osd.1", &[]), (1, vec!["bad-unit".into()]));
     assert_eq!(fsck(&cluster, "osd.1", &["--repair"]).0, 1, "nothing is given up without a word");
     assert_eq!(fsck(&cluster, "osd.1", &[]), (1, vec!["bad-unit".into()]));

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
+use tests_cluster::damage::{self, first_extent, flip, large, path};
 use tests_cluster::s3::S3;
 use tests_cluster::{Cluster, Options, content, say};
 
@@ -18,27 +17,8 @@ fn body(n: u64) -> Vec<u8> {
     content::bytes(n, [5_000, 50_000, 150_000, 300_000][n as usize % 4])
 }
 
-#[track_caller]
 fn all_there(s3: &S3) {
-    for n in 0..OBJECTS {
-        assert!(s3.get(BUCKET, &format!("o{n}")) == Some(body(n)), "object o{n}");
-    }
-}
-
-fn path(cluster: &Cluster, osd: &str) -> String {
-    cluster.dir().join(osd).display().to_string()
-}
-
-fn flip(cluster: &Cluster, osd: &str, offset: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(cluster.dir().join(osd).join("data"));
-    let file = file.expect("the store's data file");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).expect("readable");
-    file.write_all_at(&[byte[0] ^ 4], offset).expect("writable");
-}
-
-fn inspect(cluster: &Cluster, osd: &str, what: &[&str]) -> Value {
-    cluster.json(&[&["osd", "inspect", "--osd-path", &path(cluster, osd)], what].concat())
+    damage::all_there(s3, BUCKET, OBJECTS, body);
 }
 
 /// How many units fsck calls bad, with its exit code.
@@ -49,21 +29,10 @@ fn fsck(cluster: &Cluster, osd: &str) -> (i32, usize) {
     (done.code(), kinds.filter(|p| p["kind"] == "bad-unit").count())
 }
 
-/// Objects of some size, by id, in a stopped OSD's store.
-fn large(cluster: &Cluster, osd: &str) -> Vec<String> {
-    let all = inspect(cluster, osd, &["objects"]);
-    let large = |o: &&Value| o["size"].as_u64() >= Some(8192) && o["snap"].as_u64() == Some(u64::MAX - 1);
-    let ids = all["objects"].as_array().expect("objects").iter().filter(large);
-    ids.map(|o| o["id"].as_str().expect("an id").to_string()).collect()
-}
-
 /// Spoils a unit of each of these.
 fn rot(cluster: &Cluster, osd: &str, objects: &[String]) {
     for (n, id) in objects.iter().enumerate() {
-        let found = inspect(cluster, osd, &["extents", id]);
-        let extent = &found["objects"][0]["extents"][0];
-        let offset = extent["device_offset"].as_u64().expect("an offset");
-        flip(cluster, osd, offset + 1000 + n as u64);
+        flip(cluster, osd, first_extent(cluster, osd, id) + 1000 + n as u64);
     }
 }
 
