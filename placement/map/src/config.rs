@@ -1,5 +1,6 @@
 //! Central settings: one definition a key, with type, default and meaning; values live in the map.
 
+use crate::feature::FEATURE_LEVEL_BASE;
 use std::collections::BTreeMap;
 
 /// What a value must look like.
@@ -38,10 +39,17 @@ pub struct Setting {
     pub default: &'static str,
     /// What it does.
     pub help: &'static str,
+    /// The feature level from which on it may be set: an older monitor would refuse it in the log.
+    pub level: u32,
 }
 
 const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help }
+    Setting { key, kind, default, help, level: FEATURE_LEVEL_BASE }
+}
+
+/// The same of a later level.
+const fn since(level: u32, setting: Setting) -> Setting {
+    Setting { level, ..setting }
 }
 
 /// All settings, by name.
@@ -51,6 +59,24 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Location,
         "",
         "where an OSD hangs in CRUSH's tree, such as \"root=default datacenter=dc1 rack=r1 host=h1\"; read when it boots",
+    ),
+    since(
+        2,
+        setting(
+            "mon_clock_drift_allowed",
+            Kind::FineSeconds,
+            "0.05",
+            "monitors' clocks that differ from the leader's by more raise a warning; nothing depends on them",
+        ),
+    ),
+    since(
+        2,
+        setting(
+            "mon_feature_level_max",
+            Kind::Count,
+            "0",
+            "the cluster's feature level is not raised above this, so that older programs can still be gone back to; 0: as far as all daemons can",
+        ),
     ),
     setting(
         "mon_osd_beacon_grace",
