@@ -27,7 +27,7 @@ pub(crate) fn raise(map: &ClusterMap, seen: &Volatile, voters_can: u32) -> Optio
     let bound = map.setting("mon", "mon_feature_level_max").and_then(|v| v.parse().ok()).filter(|v| *v > 0);
     let level = seen.osds_can(map, voters_can).min(bound.unwrap_or(u32::MAX));
     let now = map.feature_level.max(FEATURE_LEVEL_BASE);
-    (level > now).then(|| Command::FeatureLevel { level, planned_for: map.epoch })
+    (level > now).then_some(Command::FeatureLevel { level, planned_for: map.epoch })
 }
 
 /// Whether a program that can do `can` may keep this map.

@@ -185,8 +185,7 @@ impl Router {
 
     fn voters(&self) -> Vec<u64> {
         let metrics = self.raft.server_metrics();
-        let voters = metrics.borrow().membership_config.membership().voter_ids().collect();
-        voters
+        metrics.borrow().membership_config.membership().voter_ids().collect()
     }
 
     /// What all voters can do, as far as this monitor is linked with them.
