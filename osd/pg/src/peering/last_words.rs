@@ -62,7 +62,8 @@ impl Pg {
 
     /// Members that rest while there is something that they would lack once it is answered.
     pub(crate) fn resting_in_the_way(&self) -> Vec<OsdId> {
-        let Some(p) = self.primary.as_ref().filter(|_| self.enough_copies()) else { return Vec::new() };
+        let primary = self.primary.as_ref().filter(|_| !self.row.resting.is_empty() && self.enough_copies());
+        let Some(p) = primary else { return Vec::new() };
         let waits = self.ops.has_parked()
             || self.log.head().seq > p.committed_to
             || p.replies.waits_for_members()

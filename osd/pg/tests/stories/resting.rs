@@ -1,9 +1,11 @@
 //! Members that stopped and lack nothing: what a primary does while some rest, and how it knows that they do
 //! (docs/decisions/0012-resting-members.md).
 
-use super::bench::{Bench, osd, row};
+use super::bench::{Bench, object, osd, row};
 use super::{data, read, write};
+use osd_object::ObjectRead;
 use placement_map::PgRow;
+use std::time::Duration;
 use wire_codec::OsdOutcome;
 
 fn resting(row: PgRow, who: &[u32]) -> PgRow {
@@ -112,4 +114,20 @@ fn what_a_member_said_in_a_former_life_does_not_count() {
     b.map(row(2, &[1, 0, 2], Some(1), false), &[1]);
     b.settle();
     assert_eq!((b.row().in_sync, b.row().resting), (vec![osd(1)], vec![]));
+}
+
+#[test]
+fn who_rests_keeps_its_copy_although_the_others_are_enough() {
+    // Marked down by mistake: it lives, and by the map it is no member.
+    for rests in [true, false] {
+        let mut b = Bench::active();
+        b.pool_size(2);
+        let w = b.op(0, "o", write("x"));
+        b.settle();
+        assert!(is_done(b.answer(w)));
+        let who: &[u32] = if rests { &[2] } else { &[] };
+        b.map(resting(row(1, &[0, 1], Some(0), true), who), &[0, 1]);
+        b.pass(Duration::from_secs(10));
+        assert_eq!(b.node(2).durable.read(&object("o"), 0, 0).is_ok(), rests);
+    }
 }
