@@ -3,7 +3,6 @@
 
 use super::bench::{Bench, object, osd, row};
 use super::{data, read, write};
-use osd_object::ObjectRead;
 use placement_map::PgRow;
 use std::time::Duration;
 use wire_codec::OsdOutcome;
