@@ -47,9 +47,9 @@ const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'s
     Setting { key, kind, default, help, level: FEATURE_LEVEL_BASE }
 }
 
-/// The same of a later level.
-const fn since(level: u32, setting: Setting) -> Setting {
-    Setting { level, ..setting }
+/// The same, from feature level 2 on.
+const fn setting_2(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { level: 2, ..setting(key, kind, default, help) }
 }
 
 /// All settings, by name.
@@ -60,23 +60,17 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "where an OSD hangs in CRUSH's tree, such as \"root=default datacenter=dc1 rack=r1 host=h1\"; read when it boots",
     ),
-    since(
-        2,
-        setting(
-            "mon_clock_drift_allowed",
-            Kind::FineSeconds,
-            "0.05",
-            "monitors' clocks that differ from the leader's by more raise a warning; nothing depends on them",
-        ),
+    setting_2(
+        "mon_clock_drift_allowed",
+        Kind::FineSeconds,
+        "0.05",
+        "monitors' clocks that differ from the leader's by more raise a warning; nothing depends on them",
     ),
-    since(
-        2,
-        setting(
-            "mon_feature_level_max",
-            Kind::Count,
-            "0",
-            "the cluster's feature level is not raised above this, so that older programs can still be gone back to; 0: as far as all daemons can",
-        ),
+    setting_2(
+        "mon_feature_level_max",
+        Kind::Count,
+        "0",
+        "the cluster's feature level is not raised above this, so that older programs can still be gone back to; 0: as far as all daemons can",
     ),
     setting(
         "mon_osd_beacon_grace",
@@ -180,27 +174,27 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "ids of the keys that S3 clients may name for SSE-KMS, with commas between; a key is made when it is first used",
     ),
-    setting(
+    setting_2(
         "rgw_crypt_s3_kms_backend",
         Kind::KeyKeeper,
         "local",
         "who makes the keys that S3 clients name for SSE-KMS: local, the cluster; vault, Vault's transit engine",
     ),
-    setting(
+    setting_2(
         "rgw_crypt_vault_addr",
         Kind::Text,
         "",
         "where Vault is: http://HOST:PORT or https://HOST:PORT; needed as long as it holds the key of any object",
     ),
-    setting("rgw_crypt_vault_namespace", Kind::Text, "", "Vault's namespace; empty: none"),
-    setting("rgw_crypt_vault_prefix", Kind::Text, "/v1/transit", "where Vault's transit engine is mounted"),
-    setting(
+    setting_2("rgw_crypt_vault_namespace", Kind::Text, "", "Vault's namespace; empty: none"),
+    setting_2("rgw_crypt_vault_prefix", Kind::Text, "/v1/transit", "where Vault's transit engine is mounted"),
+    setting_2(
         "rgw_crypt_vault_ssl_cacert",
         Kind::Text,
         "",
         "a PEM file on the gateways' hosts: the certificates that Vault's must come from; empty: the system's",
     ),
-    setting(
+    setting_2(
         "rgw_crypt_vault_token_file",
         Kind::Text,
         "",
