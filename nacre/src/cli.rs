@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Daemon(DaemonCommand),
     /// What the cluster is doing and whether the data is safe.
     Status,
+    /// What each daemon runs, and which feature level the cluster is at.
+    Versions,
     /// What is wrong, what it means, and what to do.
     #[command(subcommand)]
     Health(HealthCommand),
@@ -589,6 +591,13 @@ pub(crate) enum ConfigCommand {
         key: String,
         /// Its value.
         value: String,
+    },
+    /// Who changed what and when, the newest first.
+    Log,
+    /// Go back to the settings as they were right after a change.
+    Reset {
+        /// The change's number in `config log`; 0: before the first.
+        version: u64,
     },
     /// Go back to what holds without this value.
     Rm {

@@ -49,9 +49,37 @@ impl WallTime {
     }
 }
 
+/// A moment as people read it, `2026-11-23 07:40:01`, in UTC, from seconds since 1970. The calendar: Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+pub fn utc_text(seconds: u64) -> String {
+    let z = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let rest = seconds % 86_400;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_written_as_people_read_them() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_709_251_200, "2024-03-01 00:00:00"),
+            (1_795_592_096, "2026-11-25 07:34:56"),
+        ] {
+            assert_eq!(utc_text(seconds), text);
+        }
+    }
 
     #[test]
     fn time_saturates_instead_of_wrapping() {

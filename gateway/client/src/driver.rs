@@ -122,7 +122,7 @@ impl Driver {
 
     fn session(&mut self, event: SessionEvent) {
         match event {
-            SessionEvent::Connected { peer, session } => {
+            SessionEvent::Connected { peer, session, .. } => {
                 let Some(osd) = osd_of(&peer) else { return };
                 tracing::debug!(%osd, "connected");
                 self.links.insert(osd, session);

@@ -37,3 +37,4 @@ pub(crate) mod status;
 mod stopped_store;
 pub(crate) mod usage;
 pub(crate) mod user;
+pub(crate) mod versions;

@@ -60,11 +60,8 @@ fn mkfs_with(settings: &DaemonSettings, founders: &[(PeerName, SocketAddr)]) -> 
 /// Runs one monitor until a signal asks it to stop.
 pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     let mon = part(settings)?;
-    let config = MonConfig {
-        dir: mon.path.clone(),
-        addr: mon.addr,
-        security: session::security(&settings.keys, &settings.name, settings.link)?,
-    };
+    let security = session::security(&settings.keys, &settings.name, settings.link)?;
+    let config = MonConfig::new(mon.path.clone(), mon.addr, security);
     placement_monitor::run(config, shutdown::asked()?).await.map_err(Failure::unusable)
 }
 

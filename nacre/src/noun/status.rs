@@ -29,6 +29,9 @@ fn plain(s: &Status) -> String {
     let leader = s.leader.as_deref().unwrap_or("nobody");
     line("monitors", format!("{quorum} of {} in quorum, {leader} leads", s.monitors.len()));
     line("osds", format!("{} up, {} in, of {} (epoch {})", s.osds.up, s.osds.r#in, s.osds.total, s.epoch));
+    if s.feature_level > 0 {
+        line("level", format!("feature level {}", s.feature_level));
+    }
     if !s.flags.is_empty() {
         line("flags", s.flags.clone());
     }

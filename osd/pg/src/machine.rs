@@ -12,6 +12,7 @@ use crate::lease::granted::Granted;
 use crate::log::Log;
 use crate::log::rows::{Info, LoadError, MetaRows, load};
 use crate::ops::Ops;
+use crate::peering::last_words::LastWords;
 use crate::peering::primary::Primary;
 use crate::recovery::follower::Follower;
 use crate::removal::Removal;
@@ -50,6 +51,9 @@ pub struct Pg {
     pub(crate) resigned: bool,
     /// When we last gave up the lead, if nobody activated an interval since.
     pub(crate) yielded_at: Option<Time>,
+
+    /// Where the logs of members that stopped in order ended.
+    pub(crate) last_words: BTreeMap<OsdId, LastWords>,
 
     /// The latest interval known, by a row or a query. Never goes back.
     pub(crate) interval: u64,
@@ -185,6 +189,7 @@ impl Pg {
             may_recover: true,
             resigned: false,
             yielded_at: None,
+            last_words: BTreeMap::new(),
             interval: loaded.info.interval,
             former_life: loaded.info.interval,
             info: loaded.info,
@@ -348,6 +353,10 @@ impl Pg {
             self.interval = self.interval.max(interval);
             return;
         }
+        if let PgMessage::LastWords { head, .. } = message {
+            self.on_last_words(from, head);
+            return;
+        }
         if message.interval() < self.interval && !self.breaks(Bug::ObeyStaleInterval) {
             self.send(from, PgMessage::Stale { interval: self.interval });
             return;
@@ -361,7 +370,9 @@ impl Pg {
             return;
         }
         match message {
-            PgMessage::Stale { .. } | PgMessage::Query { .. } => unreachable!("handled above"),
+            PgMessage::Stale { .. } | PgMessage::Query { .. } | PgMessage::LastWords { .. } => {
+                unreachable!("handled above")
+            }
             PgMessage::Head { attempt, tail, head, runs, condition, shard, .. } => {
                 self.on_head(from, attempt, crate::log::Outline { tail, head, runs }, condition, shard);
             }

@@ -27,6 +27,7 @@ impl Pg {
         if self.row.activated {
             self.yielded_at = None;
         }
+        self.forget_last_words();
         if self.row.interval > self.interval {
             self.interval = self.row.interval;
         }

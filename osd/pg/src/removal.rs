@@ -49,7 +49,13 @@ impl Pg {
     }
 
     fn wanted(&self) -> bool {
-        self.up.contains(&self.me) || self.row.in_sync.contains(&self.me)
+        self.is_counted_on(self.me)
+    }
+
+    /// Whether a copy is to be kept: of who should have one, who is in sync, and who rests, which may be in sync again.
+    fn is_counted_on(&self, osd: OsdId) -> bool {
+        let row = &self.row;
+        self.up.contains(&osd) || row.in_sync.contains(&osd) || row.resting.contains(&osd)
     }
 
     /// Asks the primary whether our copy may go. Our own map cannot tell: we may be about to be counted in.
@@ -66,7 +72,7 @@ impl Pg {
     /// after a new conversation, in which it says what it has then.
     pub(crate) fn on_stray(&mut self, from: OsdId) {
         let whole = self.serving() && self.is_covered() && self.row.copies() >= self.pool.size as usize;
-        let member = self.up.contains(&from) || self.row.in_sync.contains(&from);
+        let member = self.is_counted_on(from);
         let Some(p) = self.primary.as_ref() else { return };
         if whole && !member && !p.peers.contains_key(&from) {
             let (interval, attempt) = (self.interval, p.attempts);

@@ -90,6 +90,8 @@ pub enum Bug {
     RollForward,
     /// What was put aside for a write that never happened stays.
     KeepSidecars,
+    /// Writes are acknowledged while a member that stopped still counts as lacking nothing.
+    AckWhileResting,
 }
 
 impl Bug {
@@ -130,6 +132,7 @@ impl Bug {
         Bug::AckFewShards,
         Bug::RollForward,
         Bug::KeepSidecars,
+        Bug::AckWhileResting,
     ];
 }
 

@@ -182,6 +182,34 @@ pub enum Command {
         /// As `osd.3`.
         name: String,
     },
+    /// Every daemon can do this level, so the cluster uses it from now on. From the leading monitor only.
+    FeatureLevel {
+        /// The level; never below the map's.
+        level: u32,
+        /// The map in which all daemons were looked at; refused if it is no longer the current one.
+        planned_for: Epoch,
+    },
+    /// An OSD stopped in order: it has answered nobody since before it said so, and never will under this incarnation.
+    OsdStopped {
+        /// Which.
+        osd: OsdId,
+        /// Its incarnation ([`crate::OsdInfo`]`::up_from`); of another one nothing changes.
+        incarnation: Epoch,
+    },
+    /// Sets or removes central settings, all or none. Monitors make it of `ConfigSet` and `ConfigRm`, with who asked.
+    ConfigChange {
+        /// Who asked.
+        who: String,
+        /// Section, setting, and its value from now on; none: it is not set any more.
+        changes: Vec<(String, String, Option<String>)>,
+    },
+    /// Goes back to the settings as they were after a change.
+    ConfigReset {
+        /// Who asked.
+        who: String,
+        /// The change's number; 0: before the first.
+        version: u64,
+    },
 }
 stdx::codec_enum!(Command {
     0 => Bootstrap(b),
@@ -213,6 +241,10 @@ stdx::codec_enum!(Command {
     26 => SnapRemove { pool, snap },
     27 => KeysSet { name, keys },
     28 => KeysRm { name },
+    29 => FeatureLevel { level, planned_for },
+    30 => OsdStopped { osd, incarnation },
+    31 => ConfigChange { who, changes },
+    32 => ConfigReset { who, version },
 });
 
 /// How a cluster begins.
@@ -224,8 +256,10 @@ pub struct Bootstrap {
     pub monitors: Vec<(String, SocketAddr)>,
     /// The first settings: section, key, value.
     pub config: Vec<(String, String, String)>,
+    /// What all founders can do; 0: the first level.
+    pub feature_level: u32,
 }
-stdx::codec_versioned!(Bootstrap, 1 { fsid, monitors, config });
+stdx::codec_versioned!(Bootstrap, 2 { fsid, monitors, config } since 2 { feature_level });
 
 /// What an OSD says of itself at boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,8 +281,11 @@ pub struct OsdBoot {
     pub device_class: Option<String>,
     /// The store lost something below what it had acknowledged: it leaves every in-sync set.
     pub damaged: bool,
+    /// What its program can do; 0: the first level.
+    pub feature_level: u32,
 }
-stdx::codec_versioned!(OsdBoot, 1 { id, uuid, addr, nonce, location, weight, device_class, damaged });
+stdx::codec_versioned!(OsdBoot, 2 { id, uuid, addr, nonce, location, weight, device_class, damaged }
+    since 2 { feature_level });
 
 /// A pool to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Central settings: one definition a key, with type, default and meaning; values live in the map.
 
+use crate::feature::FEATURE_LEVEL_BASE;
 use std::collections::BTreeMap;
 
 /// What a value must look like.
@@ -38,10 +39,17 @@ pub struct Setting {
     pub default: &'static str,
     /// What it does.
     pub help: &'static str,
+    /// The feature level from which on it may be set: an older monitor would refuse it in the log.
+    pub level: u32,
 }
 
 const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help }
+    Setting { key, kind, default, help, level: FEATURE_LEVEL_BASE }
+}
+
+/// The same, from feature level 2 on.
+const fn setting_2(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { level: 2, ..setting(key, kind, default, help) }
 }
 
 /// All settings, by name.
@@ -51,6 +59,18 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Location,
         "",
         "where an OSD hangs in CRUSH's tree, such as \"root=default datacenter=dc1 rack=r1 host=h1\"; read when it boots",
+    ),
+    setting_2(
+        "mon_clock_drift_allowed",
+        Kind::FineSeconds,
+        "0.05",
+        "monitors' clocks that differ from the leader's by more raise a warning; nothing depends on them",
+    ),
+    setting_2(
+        "mon_feature_level_max",
+        Kind::Count,
+        "0",
+        "the cluster's feature level is not raised above this, so that older programs can still be gone back to; 0: as far as all daemons can",
     ),
     setting(
         "mon_osd_beacon_grace",
@@ -154,27 +174,27 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "ids of the keys that S3 clients may name for SSE-KMS, with commas between; a key is made when it is first used",
     ),
-    setting(
+    setting_2(
         "rgw_crypt_s3_kms_backend",
         Kind::KeyKeeper,
         "local",
         "who makes the keys that S3 clients name for SSE-KMS: local, the cluster; vault, Vault's transit engine",
     ),
-    setting(
+    setting_2(
         "rgw_crypt_vault_addr",
         Kind::Text,
         "",
         "where Vault is: http://HOST:PORT or https://HOST:PORT; needed as long as it holds the key of any object",
     ),
-    setting("rgw_crypt_vault_namespace", Kind::Text, "", "Vault's namespace; empty: none"),
-    setting("rgw_crypt_vault_prefix", Kind::Text, "/v1/transit", "where Vault's transit engine is mounted"),
-    setting(
+    setting_2("rgw_crypt_vault_namespace", Kind::Text, "", "Vault's namespace; empty: none"),
+    setting_2("rgw_crypt_vault_prefix", Kind::Text, "/v1/transit", "where Vault's transit engine is mounted"),
+    setting_2(
         "rgw_crypt_vault_ssl_cacert",
         Kind::Text,
         "",
         "a PEM file on the gateways' hosts: the certificates that Vault's must come from; empty: the system's",
     ),
-    setting(
+    setting_2(
         "rgw_crypt_vault_token_file",
         Kind::Text,
         "",

@@ -11,10 +11,12 @@ pub mod balance;
 pub mod cluster_map;
 pub mod command;
 pub mod config;
+pub mod config_log;
 pub mod crush_change;
 pub mod crush_dump;
 pub mod delta;
 pub mod ec_profile;
+pub mod feature;
 pub mod flags;
 pub mod hash;
 pub mod ids;
@@ -41,8 +43,10 @@ pub mod status;
 pub use apply::{Applied, mon_add_refusal};
 pub use cluster_map::ClusterMap;
 pub use command::{Bootstrap, Command, CommandReply, OsdBoot, PoolCreate};
+pub use config_log::{ConfigEntry, ConfigLog, ConfigStep};
 pub use crush_change::CrushChange;
 pub use ec_profile::EcProfile;
+pub use feature::{FEATURE_LEVEL, FEATURE_LEVEL_BASE, Feature};
 pub use flags::{Flag, MapFlags};
 pub use hash::{ObjectHash, object_hash};
 pub use ids::{Epoch, OsdId, PgId, PoolId};
@@ -60,7 +64,5 @@ pub use snaps::{PoolSnaps, SnapRuns};
 pub use source::{PlacementSource, PoolShape};
 pub use state::ClusterState;
 
-/// What this build understands; a map's level is never above that of any daemon in it.
-pub const FEATURE_LEVEL: u32 = 2;
 /// From this level on a primary may let another member lead ([`RowChangeKind::Yield`]).
-pub const FEATURE_YIELD: u32 = 2;
+pub const FEATURE_YIELD: u32 = Feature::Yield.level();

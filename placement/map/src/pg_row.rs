@@ -30,8 +30,12 @@ pub struct PgRow {
     /// In an erasure-coded pool: which shard each in-sync member holds; two may hold the same one while one takes
     /// over from the other. Of a lost PG: what was left. Empty in a replicated pool.
     pub shards: BTreeMap<OsdId, u8>,
+    /// Members that stopped and lack no acknowledged write so far; none of them is up. The primary acknowledges
+    /// nothing while there are any, and has them dropped (`Shrink`) before it does.
+    pub resting: Vec<OsdId>,
 }
-stdx::codec_versioned!(PgRow, 2 { interval, revision, in_sync, primary, activated, lost } since 2 { shards });
+stdx::codec_versioned!(PgRow, 3 { interval, revision, in_sync, primary, activated, lost } since 2 { shards }
+    since 3 { resting });
 
 impl PgRow {
     /// In-sync copies that count: members, or different shards of an erasure-coded pool.
@@ -100,12 +104,12 @@ stdx::codec_versioned!(RowChange, 1 { pg, from, revision, kind });
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowChangeKind {
     /// Serve from here on: all of `in_sync` (a non-empty subset of the row's, the primary in it) have the
-    /// primary's head.
+    /// primary's head. Those that are down rest, since they lack nothing.
     Activate {
         /// The new in-sync set.
         in_sync: Vec<OsdId>,
     },
-    /// Go on without these members (never without the last one).
+    /// Go on without these members (never without the last one), or without these that rest.
     Shrink {
         /// Members to drop; not the proposer.
         drop: Vec<OsdId>,

@@ -1,6 +1,7 @@
 //! Everything the monitors agree on: the map, and the rows of all PGs beside it.
 
 use crate::cluster_map::ClusterMap;
+use crate::config_log::ConfigLog;
 use crate::ids::PgId;
 use crate::mapping::Mapping;
 use crate::pg_row::PgRow;
@@ -26,6 +27,8 @@ pub struct ClusterState {
     rows: BTreeMap<PgId, VersionedRow>,
     /// Grows with each commit that changes rows.
     rows_version: u64,
+    /// Who changed settings. Empty below the level of [`crate::Feature::ConfigHistory`].
+    config_log: ConfigLog,
     /// Up sets of `map`: derived, not stored.
     mapping: Mapping,
 }
@@ -44,6 +47,11 @@ impl ClusterState {
     /// The version of the table of rows.
     pub fn rows_version(&self) -> u64 {
         self.rows_version
+    }
+
+    /// The history of the central settings.
+    pub fn config_log(&self) -> &ConfigLog {
+        &self.config_log
     }
 
     /// A PG's row.
@@ -68,7 +76,11 @@ impl ClusterState {
         mapping: Option<Mapping>,
         changed: &BTreeMap<PgId, PgRow>,
         gone: &[PgId],
+        config_log: Option<ConfigLog>,
     ) {
+        if let Some(log) = config_log {
+            self.config_log = log;
+        }
         if let Some(map) = map {
             self.map = map;
         }
@@ -89,20 +101,23 @@ impl ClusterState {
 
 impl Encode for ClusterState {
     fn encode(&self, w: &mut Writer) {
-        w.versioned(1, 1, |w| {
+        w.versioned(2, 1, |w| {
             w.put(&self.map);
             w.put(&self.rows);
             w.put(&self.rows_version);
+            w.put(&self.config_log);
         });
     }
 }
 
 impl Decode for ClusterState {
     fn decode(r: &mut Reader) -> Result<ClusterState, DecodeError> {
-        r.versioned(1, |r, _| {
+        r.versioned(2, |r, version| {
             let map: ClusterMap = r.get()?;
             let mapping = Mapping::of(&map);
-            Ok(ClusterState { map, rows: r.get()?, rows_version: r.get()?, mapping })
+            let (rows, rows_version) = (r.get()?, r.get()?);
+            let config_log = if version >= 2 { r.get()? } else { ConfigLog::default() };
+            Ok(ClusterState { map, rows, rows_version, config_log, mapping })
         })
     }
 }

@@ -31,11 +31,15 @@ pub struct OsdStats {
     pub compressed_original_bytes: u64,
     /// Ranges written again since the process started, since they could not be read.
     pub repaired: u64,
+    /// What its program can do; 0: the first level.
+    pub feature_level: u32,
+    /// Its program's version, such as `0.1.0`.
+    pub version: String,
 }
-stdx::codec_versioned!(OsdStats, 3 {
+stdx::codec_versioned!(OsdStats, 4 {
     total_bytes, used_bytes, index_bytes, reads_per_second, writes_per_second, read_bytes_per_second,
     write_bytes_per_second, slow_ops, full
-} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired });
+} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired } since 4 { feature_level, version });
 
 /// What a primary is doing with a PG; bits of [`PgStats::doing`].
 pub mod doing {

@@ -20,6 +20,10 @@ pub(crate) fn command(who: &PeerName, command: &Command) -> Result<(), String> {
         Command::Bootstrap(_) => false,
         Command::OsdBoot(boot) => own == Some(boot.id),
         Command::Rows(changes) => own.is_some() && changes.iter().all(|change| Some(change.from) == own),
+        // The leader's own, and what monitors make of others.
+        Command::FeatureLevel { .. } | Command::ConfigChange { .. } => false,
+        Command::ConfigReset { who: signed, .. } => is_admin(who) && signed == who.as_str(),
+        Command::OsdStopped { osd, .. } => own == Some(*osd),
         // An OSD that stops in order says so itself.
         Command::MarkDown { osds } => {
             is_admin(who) || own.is_some() && osds.iter().all(|(id, _)| Some(*id) == own)
@@ -71,6 +75,10 @@ mod tests {
         };
         assert!(command(&name("osd.1"), &rows(1)).is_ok());
         assert!(command(&name("osd.1"), &rows(2)).is_err());
+        let stopped = Command::OsdStopped { osd: OsdId(1), incarnation: placement_map::Epoch(4) };
+        assert!(command(&name("osd.1"), &stopped).is_ok());
+        assert!(command(&name("osd.2"), &stopped).is_err());
+        assert!(command(&name("client.admin"), &stopped).is_err(), "nobody else can know");
         assert!(command(&name("client.admin"), &rows(1)).is_err());
         assert!(command(&name("gateway.1"), &rows(1)).is_err());
         let down = |id: u32| Command::MarkDown { osds: vec![(OsdId(id), None)] };

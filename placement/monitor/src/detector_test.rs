@@ -12,7 +12,15 @@ fn cluster(osds: u32, hosts: u32) -> ClusterState {
     let mut state = ClusterState::default();
     let addr = "127.0.0.1:1".parse().expect("an address");
     let monitors = vec![("mon.0".to_owned(), addr)];
-    run(&mut state, Command::Bootstrap(Bootstrap { fsid: Uuid([1; 16]), monitors, config: vec![] }));
+    run(
+        &mut state,
+        Command::Bootstrap(Bootstrap {
+            fsid: Uuid([1; 16]),
+            monitors,
+            config: vec![],
+            feature_level: placement_map::FEATURE_LEVEL,
+        }),
+    );
     for id in 0..osds {
         boot(&mut state, id, hosts);
     }
@@ -29,6 +37,7 @@ fn boot(state: &mut ClusterState, id: u32, hosts: u32) {
         weight: WEIGHT_ONE,
         device_class: None,
         damaged: false,
+        feature_level: placement_map::FEATURE_LEVEL,
     };
     run(state, Command::OsdBoot(osd));
 }

@@ -2,8 +2,8 @@
 
 use crate::clock::Clock;
 use crate::detector::{FailureDetector, LOOK_MAX};
-use crate::proposer::Proposer;
-use crate::raft::Raft;
+use crate::level;
+use crate::router::Router;
 use crate::store::Identity;
 use crate::view::View;
 use openraft::ServerState;
@@ -72,13 +72,8 @@ impl Desk {
 }
 
 /// Runs for the life of the process; does something only while this monitor leads.
-pub(crate) async fn attend(
-    raft: Raft,
-    desk: Arc<Desk>,
-    view: Arc<View>,
-    proposer: Proposer,
-    identity: Identity,
-) {
+pub(crate) async fn attend(router: Arc<Router>, identity: Identity) {
+    let Router { raft, desk, view, proposer, .. } = &*router;
     let mut metrics = raft.server_metrics();
     let mut news = view.subscribe();
     let mut leads = false;
@@ -106,13 +101,14 @@ pub(crate) async fn attend(
         }
         let (commands, pause) = view.with(|state| {
             if state.map().epoch.0 == 0 && !identity.founders.is_empty() {
-                return (vec![founding(&identity)], PAUSE_MIN);
+                return (vec![founding(&identity, router.voters_can())], PAUSE_MIN);
             }
             let mut duty = desk.lock();
             duty.seen.forget_gone(state.map());
             let now = desk.clock.now();
             duty.detector.look(now);
-            let commands = duty.detector.decide(now, state.map());
+            let mut commands = duty.detector.decide(now, state.map());
+            commands.extend(level::raise(state.map(), &duty.seen, router.voters_can()));
             let next = duty.detector.next_timeout(state.map());
             (commands, next.map_or(PAUSE_MAX, |time| desk.clock.until(time)).clamp(PAUSE_MIN, PAUSE_MAX))
         });
@@ -137,10 +133,11 @@ pub(crate) async fn attend(
     }
 }
 
-fn founding(identity: &Identity) -> Command {
+fn founding(identity: &Identity, feature_level: u32) -> Command {
     Command::Bootstrap(Bootstrap {
         fsid: identity.fsid,
         monitors: identity.founders.clone(),
         config: identity.config.clone(),
+        feature_level,
     })
 }

@@ -19,6 +19,7 @@ mod detector_test;
 mod error;
 mod keys;
 mod leader;
+mod level;
 mod members;
 mod peers;
 mod proposer;
@@ -26,6 +27,7 @@ mod raft;
 mod router;
 mod run;
 mod session;
+mod skew;
 mod store;
 mod view;
 

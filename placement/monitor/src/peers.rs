@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wire_codec::mon::Forwarded;
 use wire_codec::{Message, MonMessage};
-use wire_transport::{Frame, PeerName, Security, SessionEvent, Sessions};
+use wire_transport::{Frame, PeerName, Program, Security, SessionEvent, Sessions};
 
 /// Questions waiting for this task to send them.
 const ASKS_MAX: usize = 1024;
@@ -30,6 +30,8 @@ pub(crate) enum Question {
     Raft(Bytes),
     /// A command of `from`, for the leader.
     Command(String, Box<Command>),
+    /// What time it is.
+    Clock,
     /// A query of `from`, for the leader.
     Query(String, Query),
     /// A beacon or a report of `from`, for the leader. Not answered.
@@ -54,6 +56,7 @@ struct Ask {
 pub(crate) struct Peers {
     asks: mpsc::Sender<Ask>,
     answered: Answered,
+    programs: Programs,
 }
 
 /// When each monitor last answered anything.
@@ -81,15 +84,17 @@ impl Peers {
     pub(crate) fn start(security: Security) -> Peers {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let answered = Answered::default();
+        let programs = Programs::default();
         let (events_in, events) = mpsc::channel(EVENTS_MAX);
         let task = Task {
             sessions: Sessions::new(security, events_in),
             pending: BTreeMap::new(),
             next: 1,
             answered: answered.clone(),
+            programs: programs.clone(),
         };
         tokio::spawn(task.run(asked, events));
-        Peers { asks, answered }
+        Peers { asks, answered, programs }
     }
 
     /// Asks monitor `to` at `addr` and waits for its answer. The caller bounds the wait.
@@ -111,6 +116,11 @@ impl Peers {
         let _ = self.asks.try_send(Ask { to, addr, question, answer });
     }
 
+    /// What the monitors that there is a link with run.
+    pub(crate) fn programs(&self) -> BTreeMap<u64, Program> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Monitors that answered lately. Only a leader asks all of them all the time. A link alone says little: a
     /// monitor that hangs keeps its link.
     pub(crate) fn answering(&self) -> BTreeSet<u64> {
@@ -125,7 +135,11 @@ struct Task {
     pending: BTreeMap<u64, (u64, oneshot::Sender<MonMessage>)>,
     next: u64,
     answered: Answered,
+    programs: Programs,
 }
+
+/// What the monitors that this one is linked with run.
+type Programs = Arc<Mutex<BTreeMap<u64, Program>>>;
 
 impl Task {
     async fn run(mut self, mut asked: mpsc::Receiver<Ask>, mut events: mpsc::Receiver<SessionEvent>) {
@@ -162,6 +176,7 @@ impl Task {
             Question::Query(from, query) => {
                 MonMessage::Forward { from, message: Forwarded::Query { id, query } }
             }
+            Question::Clock => MonMessage::ClockAsk { id },
             Question::Tell(from, message) => MonMessage::Forward { from, message },
         };
         let Ok(frame) = Frame::of(&Message::Mon(message)) else {
@@ -175,8 +190,11 @@ impl Task {
 
     fn event(&mut self, event: SessionEvent) {
         match event {
-            SessionEvent::Connected { peer, .. } => {
-                tracing::debug!(%peer, "linked with a monitor");
+            SessionEvent::Connected { peer, program, .. } => {
+                tracing::debug!(%peer, level = program.level, "linked with a monitor");
+                if let Some(peer) = id_of(&peer) {
+                    self.programs.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, program);
+                }
             }
             SessionEvent::Lost { peer, error, .. } => {
                 tracing::info!(%peer, %error, "lost the link to a monitor");
@@ -189,6 +207,7 @@ impl Task {
             SessionEvent::Message { peer, message: Message::Mon(message), .. } => {
                 let id = match &message {
                     MonMessage::Raft { id, .. }
+                    | MonMessage::ClockTold { id, .. }
                     | MonMessage::CommandReply { id, .. }
                     | MonMessage::QueryReply { id, .. } => *id,
                     other => {
@@ -215,5 +234,6 @@ impl Task {
         let Some(gone) = id_of(peer) else { return };
         self.pending.retain(|_, (from, _)| *from != gone);
         self.answered.lock().remove(&gone);
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).remove(&gone);
     }
 }

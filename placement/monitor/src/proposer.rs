@@ -1,8 +1,8 @@
 //! Group commit: commands that arrive while an entry is being committed go into the next one together.
 
-use crate::clock::wall;
 use crate::raft::{Batch, Raft};
 use placement_map::{Command, CommandReply, Refusal};
+use stdx::time::WallTime;
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting for the entry under way.
@@ -34,9 +34,9 @@ pub(crate) struct Proposer {
 
 impl Proposer {
     /// Starts the task that commits. It ends when all clones are dropped.
-    pub(crate) fn start(raft: Raft) -> Proposer {
+    pub(crate) fn start(raft: Raft, wall: fn() -> WallTime) -> Proposer {
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(run(raft, queued));
+        tokio::spawn(run(raft, wall, queued));
         Proposer { queue }
     }
 
@@ -53,7 +53,7 @@ impl Proposer {
     }
 }
 
-async fn run(raft: Raft, mut queued: mpsc::Receiver<Proposal>) {
+async fn run(raft: Raft, wall: fn() -> WallTime, mut queued: mpsc::Receiver<Proposal>) {
     let mut held: Option<Proposal> = None;
     loop {
         let first = match held.take() {

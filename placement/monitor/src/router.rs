@@ -1,22 +1,24 @@
 //! To the leader with it: requests that any monitor takes and only the leader can answer.
 
 use crate::access;
-use crate::clock::wall;
 use crate::leader::Desk;
+use crate::level;
 use crate::members;
 use crate::peers::{Peers, Question, name_of};
 use crate::proposer::Proposer;
 use crate::raft::Raft;
+use crate::skew::Skews;
 use crate::view::View;
 use placement_map::status::{Answer, Query, Quorum, answer};
-use placement_map::{Command, CommandReply};
+use placement_map::{Command, CommandReply, Feature};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use stdx::time::WallTime;
 use tokio::time::{Instant, timeout, timeout_at};
 use wire_codec::MonMessage;
 use wire_codec::mon::{Forwarded, MonError};
-use wire_transport::PeerName;
+use wire_transport::{PeerName, Program};
 
 /// How long a request waits for a leader to be found before it is given back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,11 +30,15 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// What handles requests. One per monitor, shared by its sessions.
 pub(crate) struct Router {
     pub(crate) me: u64,
+    /// What this monitor runs.
+    pub(crate) program: Program,
     pub(crate) raft: Raft,
     pub(crate) view: Arc<View>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) proposer: Proposer,
     pub(crate) peers: Peers,
+    pub(crate) skews: Skews,
+    pub(crate) wall: fn() -> WallTime,
 }
 
 enum Leader {
@@ -64,7 +70,7 @@ impl Router {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let result = match self.leader() {
-                Leader::Me => self.command_here(command.clone()).await,
+                Leader::Me => self.command_here(from, command.clone()).await,
                 Leader::Other(id, addr) => {
                     let question = Question::Command(from.as_str().to_owned(), Box::new(command.clone()));
                     match timeout(ANSWER_WAIT, self.peers.ask(id, addr, question)).await {
@@ -81,10 +87,17 @@ impl Router {
     }
 
     /// Carries out a command if this monitor leads.
-    pub(crate) async fn command_here(&self, command: Command) -> Result<CommandReply, MonError> {
+    pub(crate) async fn command_here(
+        &self,
+        from: &PeerName,
+        command: Command,
+    ) -> Result<CommandReply, MonError> {
         if !self.founded() {
             return Err(MonError::NoQuorum);
         }
+        let command = self.signed(from, command);
+        // Before it is in the log, where a monitor that is too old for it would have to read it.
+        self.view.with(|state| state.map().too_new(command.level())).map_err(MonError::Refused)?;
         if members::concerns(&command) {
             let done = members::carry_out(&self.raft, &self.view, &self.proposer, command);
             return timeout(PATIENCE, done).await.unwrap_or(Err(MonError::NoQuorum));
@@ -127,7 +140,20 @@ impl Router {
         }
         let mut seen = self.desk.lock().seen.clone();
         seen.quorum = self.quorum();
-        self.view.with(|state| answer(state, &seen, query, wall())).map_err(MonError::Refused)
+        self.view.with(|state| answer(state, &seen, query, (self.wall)())).map_err(MonError::Refused)
+    }
+
+    /// A change of settings with the name of who asked, once the log can hold that.
+    fn signed(&self, from: &PeerName, command: Command) -> Command {
+        if !self.view.with(|state| state.map().has(Feature::ConfigHistory)) {
+            return command;
+        }
+        let (section, key, value) = match command {
+            Command::ConfigSet { section, key, value } => (section, key, Some(value)),
+            Command::ConfigRm { section, key } => (section, key, None),
+            other => return other,
+        };
+        Command::ConfigChange { who: from.as_str().to_owned(), changes: vec![(section, key, value)] }
     }
 
     /// Whether the founders' first command was carried out: moments after the first start there is a leader and
@@ -138,14 +164,33 @@ impl Router {
 
     /// The leader's view of who takes part: itself, and members that answer it.
     fn quorum(&self) -> Quorum {
-        let metrics = self.raft.server_metrics();
-        let voters: Vec<u64> = metrics.borrow().membership_config.membership().voter_ids().collect();
+        let voters = self.voters();
+        let programs = self.peers.programs();
+        let run = |(id, program): (u64, Program)| {
+            let version = program.version_text().unwrap_or_default();
+            (
+                name_of(id).as_str().to_owned(),
+                placement_map::status::Program { feature_level: program.level, version },
+            )
+        };
         let answering = self.peers.answering();
         let members = voters.into_iter().filter(|id| *id == self.me || answering.contains(id));
         Quorum {
             leader: Some(name_of(self.me).as_str().to_owned()),
             members: members.map(|id| name_of(id).as_str().to_owned()).collect(),
+            programs: programs.into_iter().chain([(self.me, self.program)]).map(run).collect(),
+            clock_skews: self.skews.get(),
         }
+    }
+
+    fn voters(&self) -> Vec<u64> {
+        let metrics = self.raft.server_metrics();
+        metrics.borrow().membership_config.membership().voter_ids().collect()
+    }
+
+    /// What all voters can do, as far as this monitor is linked with them.
+    pub(crate) fn voters_can(&self) -> u32 {
+        level::voters_can(self.me, self.program.level, self.voters(), &self.peers.programs())
     }
 
     /// Brings a beacon or a report to the leader. Lost if there is none: they are repeated.

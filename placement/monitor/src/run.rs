@@ -2,16 +2,18 @@
 
 use crate::adrift;
 use crate::caught_up;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::error::MonitorError;
 use crate::keys;
 use crate::leader::{self, Desk};
+use crate::level;
 use crate::peers::{Peers, id_of};
 use crate::proposer::Proposer;
 use crate::raft::Raft;
 use crate::raft::network::Network;
 use crate::router::Router;
 use crate::session;
+use crate::skew::{self, Skews};
 use crate::store::{Identity, LogStore, Machine, Store, StoreError};
 use crate::view::View;
 use openraft::error::{InitializeError, RaftError};
@@ -22,6 +24,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use stdx::time::WallTime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire_transport::{Listener, PeerName, Security};
@@ -40,8 +43,17 @@ pub struct MonConfig {
     pub dir: PathBuf,
     /// Where it listens; what the map says of it.
     pub addr: SocketAddr,
-    /// Its identity: the name is `mon.N`.
+    /// Its identity: the name is `mon.N`. Its program's feature level is this monitor's.
     pub security: Security,
+    /// The time of day: shown to people, compared with the others', never trusted.
+    pub wall: fn() -> WallTime,
+}
+
+impl MonConfig {
+    /// With the system's time of day.
+    pub fn new(dir: PathBuf, addr: SocketAddr, security: Security) -> MonConfig {
+        MonConfig { dir, addr, security, wall: clock::wall }
+    }
 }
 
 /// Makes the store of a founding monitor. `founders` are all of the first monitors, name (`mon.0`) and address, the
@@ -79,6 +91,8 @@ fn number(name: &PeerName) -> Result<u64, MonitorError> {
 pub struct Monitor {
     addr: SocketAddr,
     raft: Raft,
+    view: Arc<View>,
+    can: u32,
     tasks: JoinSet<()>,
 }
 
@@ -102,26 +116,41 @@ impl Monitor {
 
         let view = Arc::new(View::new());
         let machine = Machine::open(store.clone(), view.clone())?;
+        let can = config.security.program().level;
+        level::suits(can, view.with(|state| state.map().feature_level))?;
         let peers = Peers::start(config.security.clone());
         let stopped = |error: &dyn std::fmt::Display| MonitorError::Stopped(error.to_string());
         let settings = Arc::new(settings().validate().map_err(|e| stopped(&e))?);
-        let network = Network { peers: peers.clone() };
+        let network = Network { peers: peers.clone(), view: view.clone() };
         let raft =
             Raft::new(me, settings, network, LogStore::new(store), machine).await.map_err(|e| stopped(&e))?;
         join(&raft, &identity).await?;
 
         let desk = Arc::new(Desk::new(Clock::start()));
-        let proposer = Proposer::start(raft.clone());
+        let wall = config.wall;
+        let proposer = Proposer::start(raft.clone(), wall);
+        let skews = Skews::default();
         let mut tasks = JoinSet::new();
-        tasks.spawn(leader::attend(raft.clone(), desk.clone(), view.clone(), proposer.clone(), identity));
-        let router = Arc::new(Router { me, raft: raft.clone(), view, desk, proposer, peers });
+        tasks.spawn(skew::watch(raft.clone(), peers.clone(), wall, skews.clone()));
+        let router = Arc::new(Router {
+            me,
+            program: config.security.program(),
+            raft: raft.clone(),
+            view: view.clone(),
+            desk,
+            proposer,
+            peers,
+            skews,
+            wall,
+        });
+        tasks.spawn(leader::attend(router.clone(), identity));
         tasks.spawn(caught_up::watch(raft.clone(), router.view.clone()));
         let (adrift, is_adrift) = watch::channel(false);
         tasks.spawn(adrift::watch(raft.clone(), adrift));
         tasks.spawn(keys::follow(config.security, router.view.clone(), is_adrift.clone()));
         tasks.spawn(accept(listener, router, is_adrift));
         tracing::info!(%name, %addr, "monitor started");
-        Ok(Monitor { addr, raft, tasks })
+        Ok(Monitor { addr, raft, view, can, tasks })
     }
 
     /// Where it listens.
@@ -131,6 +160,13 @@ impl Monitor {
 
     /// Waits until the monitor cannot go on by itself, which is an error.
     pub async fn failed(&self) -> MonitorError {
+        tokio::select! {
+            error = level::outgrown(&self.view, self.can) => error,
+            error = self.log_ended() => error,
+        }
+    }
+
+    async fn log_ended(&self) -> MonitorError {
         let mut metrics = self.raft.metrics();
         loop {
             if let Err(fatal) = &metrics.borrow_and_update().running_state {

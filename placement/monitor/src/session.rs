@@ -18,11 +18,12 @@ const MONITOR_REQUESTS_MAX: usize = 4096;
 
 /// Serves a link until it ends, or until this monitor is cut off from the quorum (`adrift` turns true).
 pub(crate) async fn serve(router: Arc<Router>, link: Link, mut adrift: watch::Receiver<bool>) {
-    let peer = link.peer().clone();
+    let (peer, program) = (link.peer().clone(), link.program());
     let (sender, mut receiver) = link.split();
     let (wish, wishes) = watch::channel(None);
     let mut tasks = JoinSet::new();
     tasks.spawn(push(router.view.clone(), sender.clone(), wishes));
+    let mut news = router.view.subscribe();
     let most = if peer.role() == Role::Mon { MONITOR_REQUESTS_MAX } else { REQUESTS_MAX };
     loop {
         while tasks.try_join_next().is_some() {}
@@ -32,6 +33,16 @@ pub(crate) async fn serve(router: Arc<Router>, link: Link, mut adrift: watch::Re
         }
         let received = tokio::select! {
             received = receiver.recv() => received,
+            // A monitor that could not read what is in the log must not be given it.
+            changed = outgrown(&router.view, &mut news, program.level), if peer.role() == Role::Mon => {
+                if let Some(needs) = changed {
+                    tracing::warn!(
+                        %peer, can = program.level, needs,
+                        "a monitor's program is too old for the cluster's feature level: it takes part no more until a newer one is started"
+                    );
+                }
+                return;
+            },
             // Only the moment counts: who links with a monitor that is adrift found no better one.
             changed = adrift.changed(), if peer.role() != Role::Mon => match changed {
                 Ok(()) if *adrift.borrow_and_update() => {
@@ -69,6 +80,18 @@ pub(crate) async fn serve(router: Arc<Router>, link: Link, mut adrift: watch::Re
     }
 }
 
+/// Waits until the map's feature level is above `can`, and gives it; none if there will be no more news.
+async fn outgrown(view: &View, news: &mut watch::Receiver<u64>, can: u32) -> Option<u32> {
+    loop {
+        news.mark_unchanged();
+        let needs = view.with(|state| state.map().feature_level);
+        if needs > can {
+            return Some(needs);
+        }
+        news.changed().await.ok()?;
+    }
+}
+
 fn position(peer: &PeerName, wanted: Subscribe) -> Position {
     let rows = (wanted.rows && access::rows(peer)).then_some(wanted.have_rows);
     Position { epoch: wanted.have_epoch, rows }
@@ -91,6 +114,9 @@ async fn answer(router: &Router, peer: &PeerName, message: Message) -> Option<Me
         MonMessage::Query { id, query } => {
             MonMessage::QueryReply { id, result: router.query(peer, query).await }
         }
+        MonMessage::ClockAsk { id } if peer.role() == Role::Mon => {
+            MonMessage::ClockTold { id, at: (router.wall)() }
+        }
         MonMessage::Raft { id, body } if peer.role() == Role::Mon => {
             MonMessage::Raft { id, body: network::serve(&router.raft, &body).await? }
         }
@@ -110,7 +136,7 @@ async fn forwarded(router: &Router, from: &PeerName, message: Forwarded) -> Opti
     match message {
         Forwarded::Command { id, command } => {
             let result = match access::command(from, &command) {
-                Ok(()) => router.command_here(*command).await,
+                Ok(()) => router.command_here(from, *command).await,
                 Err(text) => Err(MonError::Denied { text }),
             };
             Some(MonMessage::CommandReply { id, result })

@@ -167,7 +167,12 @@ mod tests {
     fn view(flags: u32) -> View {
         let view = View::new();
         let monitors = vec![("mon.0".to_owned(), "127.0.0.1:1".parse().expect("an address"))];
-        let bootstrap = Command::Bootstrap(Bootstrap { fsid: Uuid([1; 16]), monitors, config: vec![] });
+        let bootstrap = Command::Bootstrap(Bootstrap {
+            fsid: Uuid([1; 16]),
+            monitors,
+            config: vec![],
+            feature_level: placement_map::FEATURE_LEVEL,
+        });
         let flip = |n| Command::SetFlag { flag: "noout".to_owned(), on: n % 2 == 0 };
         let commands = std::iter::once(bootstrap).chain((0..flags).map(flip)).collect();
         view.apply(LogId::default(), &Batch { at: WallTime(1), commands });

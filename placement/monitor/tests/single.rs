@@ -103,7 +103,8 @@ async fn reports_make_an_osd_down_and_status_explains() {
     let MapUpdate::Full(mut map) = admin.update().await.map else { panic!("the whole map comes first") };
     let incarnation = map.incarnation(OsdId(2)).expect("up");
     for id in 0..2 {
-        let stats = OsdStats { total_bytes: 1000, used_bytes: 900, ..OsdStats::default() };
+        let feature_level = placement_map::FEATURE_LEVEL;
+        let stats = OsdStats { total_bytes: 1000, used_bytes: 900, feature_level, ..OsdStats::default() };
         let up_from = map.incarnation(OsdId(id)).expect("up");
         let beacon = Beacon { osd: OsdId(id), up_from, epoch: map.epoch, stats, pgs: vec![] };
         osds[id as usize].send(MonMessage::Beacon(Box::new(beacon))).await;

@@ -20,6 +20,12 @@ fn program_of(cluster: &Cluster, daemon: &str) -> PathBuf {
     std::fs::read_link(&link).unwrap_or_else(|e| panic!("{link}: {e}"))
 }
 
+/// What all daemons can do.
+fn level(cluster: &Cluster) -> u64 {
+    let versions = cluster.json(&["versions"]);
+    versions["feature_level"].as_u64().unwrap_or_else(|| panic!("{versions}"))
+}
+
 #[test]
 fn rolling_upgrade() {
     let Some(old) = std::env::var_os("NACRE_OLD_BIN").map(PathBuf::from) else {
@@ -50,14 +56,21 @@ fn rolling_upgrade() {
         cluster.daemon_stop(daemon);
         cluster.daemon_start(daemon);
         assert_eq!(program_of(&cluster, daemon), new);
-        // Old and new ones decide and serve together.
+        // Old and new ones decide and serve together, by what the old ones know.
         load.wait_for(50, Duration::from_secs(60));
         let clean = cluster.wait_clean(3, CLEAN);
+        if daemon != "osd.2" {
+            assert_eq!(level(&cluster), 1, "with an old daemon the cluster goes by what that knows");
+        }
         say!(
             "  {daemon} runs the new program; clean after {:.1} s",
             load.seconds() - begun + clean.as_secs_f64()
         );
     }
+    for_condition("the feature level to rise", CLEAN, || match level(&cluster) {
+        1 => Err("it is 1".to_string()),
+        _ => Ok(()),
+    });
     let end = load.seconds();
     let told = load.finish(&mut ledger);
     let (gap, slowest) = stalls(&told, 0.0, end);

@@ -79,7 +79,12 @@ impl World {
         let monitors = (0..crate::monitors::MONITORS)
             .map(|n| (format!("mon.{n}"), std::net::SocketAddr::from(([10, 9, 0, n as u8 + 1], 3300))))
             .collect();
-        apply(&Command::Bootstrap(Bootstrap { fsid: Uuid([9; 16]), monitors, config: vec![] }));
+        apply(&Command::Bootstrap(Bootstrap {
+            fsid: Uuid([9; 16]),
+            monitors,
+            config: vec![],
+            feature_level: placement_map::FEATURE_LEVEL,
+        }));
         for osd in osds.values_mut().take(settings.osds as usize) {
             // The first processes are those that founded the cluster; they are started below.
             apply(&Command::OsdBoot(boot_of(osd, 1)));

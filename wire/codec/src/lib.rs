@@ -8,6 +8,7 @@ pub mod pg;
 pub use mon::MonMessage;
 pub use osd_op::{OpTarget, OsdOp, OsdOpReply, OsdOutcome, PgOp};
 pub use pg::PgMessage;
+pub use placement_map::{FEATURE_LEVEL, FEATURE_LEVEL_BASE};
 
 use placement_map::{Epoch, PgId};
 use stdx::codec_enum;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use placement_map::stats::Beacon;
 use placement_map::status::{Answer, Query};
 use placement_map::{ClusterMap, Command, CommandReply, Epoch, Incremental, OsdId, PgId, PgRow, Refusal};
+use stdx::time::WallTime;
 use stdx::{codec_enum, codec_versioned};
 
 /// To and from monitors.
@@ -64,6 +65,18 @@ pub enum MonMessage {
         /// The message.
         message: Forwarded,
     },
+    /// Between monitors: what time is it? Since feature level 2 of the program that is asked.
+    ClockAsk {
+        /// Echoed in the answer.
+        id: u64,
+    },
+    /// The answer.
+    ClockTold {
+        /// The question's.
+        id: u64,
+        /// The time of day.
+        at: WallTime,
+    },
 }
 codec_enum!(MonMessage {
     0 => Raft { id, body },
@@ -76,6 +89,8 @@ codec_enum!(MonMessage {
     7 => Beacon(beacon),
     8 => FailureReport(report),
     9 => Forward { from, message },
+    10 => ClockAsk { id },
+    11 => ClockTold { id, at },
 });
 
 /// What monitors pass on to the leader. A type of its own: a message that could hold any message would let a peer
@@ -232,6 +247,8 @@ mod tests {
             MonMessage::QueryReply { id: 3, result: Err(MonError::NoQuorum) },
             MonMessage::Beacon(Box::new(beacon)),
             MonMessage::FailureReport(report),
+            MonMessage::ClockAsk { id: 5 },
+            MonMessage::ClockTold { id: 5, at: WallTime(7) },
             MonMessage::Forward {
                 from: "client.admin".to_owned(),
                 message: Forwarded::Command { id: 4, command: Box::new(command) },

@@ -15,6 +15,7 @@ pub use scrub::{Inconsistent, InconsistentCopy, InconsistentList, ScrubEntry, Sc
 
 use bytes::Bytes;
 use osd_object::{ObjectId, Transaction, Version};
+use placement_map::{FEATURE_LEVEL_BASE, Feature};
 use std::time::Duration;
 use stdx::codec_enum;
 
@@ -221,6 +222,13 @@ pub enum PgMessage {
         /// The interval.
         interval: u64,
     },
+    /// To the members in sync with me: I stop, and this is the end of my log, all of it durable. Since feature level 2.
+    LastWords {
+        /// The interval.
+        interval: u64,
+        /// The last entry.
+        head: Version,
+    },
     /// Primary to member of an erasure-coded PG: a range of your shard of an object, please.
     ShardRead {
         /// The interval.
@@ -348,6 +356,7 @@ codec_enum!(PgMessage {
     26 => ScrubAsk { interval, scrub, after, end, only, deep, committed_to },
     27 => ScrubMap { interval, scrub, entries, reach },
     28 => ScrubEnd { interval, stamps },
+    29 => LastWords { interval, head },
 });
 
 impl PgMessage {
@@ -382,7 +391,16 @@ impl PgMessage {
             | PgMessage::ScrubAsk { interval, .. }
             | PgMessage::ScrubMap { interval, .. }
             | PgMessage::ScrubEnd { interval, .. }
+            | PgMessage::LastWords { interval, .. }
             | PgMessage::Resigned { interval } => *interval,
+        }
+    }
+
+    /// The feature level of the map from which on it may be sent: an older member could not read it.
+    pub fn level(&self) -> u32 {
+        match self {
+            PgMessage::LastWords { .. } => Feature::RestingMembers.level(),
+            _ => FEATURE_LEVEL_BASE,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::credentials::certified_name;
 use crate::error::TransportError;
 use crate::link::Link;
 use crate::name::PeerName;
+use crate::program::Program;
 use crate::record_gate::RecordGate;
 use crate::security::{Mode, Security};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -42,7 +43,7 @@ pub(crate) async fn initiate(
     let tls =
         connector.connect(name, RecordGate::new(tcp)).await.map_err(|e| of_tls(addr, e, Some(wanted)))?;
     let key = admitted(tls.get_ref().1.peer_certificates(), addr, security, wanted)?;
-    let link = agree(TlsStream::Client(tls), addr, security.mode, wanted.clone()).await?;
+    let link = agree(TlsStream::Client(tls), addr, security, wanted.clone()).await?;
     watched(link, key, security)
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn respond(
         return Err(TransportError::Authentication { addr, reason });
     };
     let key = admitted(tls.get_ref().1.peer_certificates(), addr, security, &peer)?;
-    let link = agree(TlsStream::Server(tls), addr, security.mode, peer).await?;
+    let link = agree(TlsStream::Server(tls), addr, security, peer).await?;
     watched(link, key, security)
 }
 
@@ -111,17 +112,18 @@ fn name_in(certificate: &CertificateDer<'_>, suffix: &str) -> Option<PeerName> {
 async fn agree(
     mut tls: TlsStream<RecordGate<TcpStream>>,
     addr: SocketAddr,
-    mode: Mode,
+    security: &Security,
     peer: PeerName,
 ) -> Result<Link, TransportError> {
+    let mode = security.mode;
     let mut theirs = [0; HELLO_BYTES];
     let exchange = async {
-        tls.write_all(&hello(mode)).await?;
+        tls.write_all(&hello(mode, security.program)).await?;
         tls.flush().await?;
         tls.read_exact(&mut theirs).await
     };
     exchange.await.map_err(|e| of_tls(addr, e, Some(&peer)))?;
-    let theirs = understand(&theirs, addr)?;
+    let (theirs, program) = understand(&theirs, addr)?;
     if theirs != mode {
         // Both ends notice; a clean end lets the other read our hello first.
         let _ = tls.shutdown().await;
@@ -134,7 +136,7 @@ async fn agree(
                 TlsStream::Server(s) => s.get_mut().0.open(),
             }
             let (read, write) = tokio::io::split(tls);
-            Ok(Link::start(peer, addr, Box::new(read), Box::new(write)))
+            Ok(Link::start((peer, program), addr, Box::new(read), Box::new(write)))
         }
         Mode::Crc => {
             let (gate, pending) = match tls {
@@ -153,12 +155,12 @@ async fn agree(
                 return Err(TransportError::Authentication { addr, reason });
             }
             let (read, write) = gate.into_inner().into_split();
-            Ok(Link::start(peer, addr, Box::new(read), Box::new(write)))
+            Ok(Link::start((peer, program), addr, Box::new(read), Box::new(write)))
         }
     }
 }
 
-fn hello(mode: Mode) -> [u8; HELLO_BYTES] {
+fn hello(mode: Mode, program: Program) -> [u8; HELLO_BYTES] {
     let mut h = [0; HELLO_BYTES];
     h[..5].copy_from_slice(HELLO_MAGIC);
     h[5] = PROTOCOL;
@@ -166,10 +168,11 @@ fn hello(mode: Mode) -> [u8; HELLO_BYTES] {
         Mode::Secure => 0,
         Mode::Crc => 1,
     };
+    h[7..14].copy_from_slice(&program.to_bytes());
     h
 }
 
-fn understand(h: &[u8; HELLO_BYTES], addr: SocketAddr) -> Result<Mode, TransportError> {
+fn understand(h: &[u8; HELLO_BYTES], addr: SocketAddr) -> Result<(Mode, Program), TransportError> {
     if h[..5] != HELLO_MAGIC[..] {
         return Err(TransportError::Authentication {
             addr,
@@ -179,9 +182,12 @@ fn understand(h: &[u8; HELLO_BYTES], addr: SocketAddr) -> Result<Mode, Transport
     if h[5] != PROTOCOL {
         return Err(TransportError::Protocol { addr, ours: PROTOCOL, theirs: h[5] });
     }
+    let mut said = [0; 7];
+    said.copy_from_slice(&h[7..14]);
+    let program = Program::from_bytes(said);
     match h[6] {
-        0 => Ok(Mode::Secure),
-        1 => Ok(Mode::Crc),
+        0 => Ok((Mode::Secure, program)),
+        1 => Ok((Mode::Crc, program)),
         _ => Err(TransportError::Authentication {
             addr,
             reason: "it asks for a link mode unknown here".into(),

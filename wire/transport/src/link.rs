@@ -4,6 +4,7 @@ use crate::admission::Cut;
 use crate::error::{SendError, TransportError};
 use crate::frame::{self, Frame, FrameError, Front};
 use crate::name::PeerName;
+use crate::program::Program;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -32,11 +33,17 @@ pub(crate) type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
 pub struct Link {
     sender: Sender,
     receiver: Receiver,
+    program: Program,
 }
 
 impl Link {
     /// Starts the task that writes. Must be called within a tokio runtime.
-    pub(crate) fn start(peer: PeerName, addr: SocketAddr, read: ReadHalf, write: WriteHalf) -> Link {
+    pub(crate) fn start(
+        (peer, program): (PeerName, Program),
+        addr: SocketAddr,
+        read: ReadHalf,
+        write: WriteHalf,
+    ) -> Link {
         let (tx, rx) = mpsc::channel(QUEUE_FRAMES_MAX);
         let room = Arc::new(Semaphore::new(QUEUE_KIB_MAX));
         let writer = tokio::spawn(async move {
@@ -47,6 +54,7 @@ impl Link {
         Link {
             sender: Sender { peer: peer.clone(), queue: tx, room, writer: writer.clone() },
             receiver: Receiver { peer, addr, read, buf: BytesMut::new(), ended: false, writer, cut: None },
+            program,
         }
     }
 
@@ -62,6 +70,10 @@ impl Link {
     /// Who the other end proved to be.
     pub fn peer(&self) -> &PeerName {
         self.sender.peer()
+    }
+    /// What the other end runs.
+    pub fn program(&self) -> Program {
+        self.program
     }
     /// The other end's address.
     pub fn addr(&self) -> SocketAddr {

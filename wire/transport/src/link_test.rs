@@ -151,7 +151,12 @@ async fn strangers_get_nothing_and_do_not_block_others() {
 /// A link whose other end is bytes in hand.
 fn scripted(bytes: Vec<u8>) -> Link {
     let (here, _) = tokio::io::duplex(64);
-    Link::start(name("osd.9"), any(), Box::new(std::io::Cursor::new(bytes)), Box::new(here))
+    Link::start(
+        (name("osd.9"), crate::Program::ours()),
+        any(),
+        Box::new(std::io::Cursor::new(bytes)),
+        Box::new(here),
+    )
 }
 
 #[tokio::test]

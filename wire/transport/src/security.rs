@@ -3,6 +3,7 @@
 use crate::admission::Admission;
 use crate::credentials::{Credential, CredentialError, suffix};
 use crate::name::PeerName;
+use crate::program::Program;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -53,6 +54,7 @@ pub struct Security {
     pub(crate) client: Arc<ClientConfig>,
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) program: Program,
 }
 
 impl fmt::Debug for Security {
@@ -116,9 +118,19 @@ impl Security {
             client: Arc::new(client),
             server: Arc::new(server),
             admission: Arc::default(),
+            program: Program::ours(),
         })
     }
 
+    /// The same for a daemon of another feature level than this build's: for showing what an older one meets.
+    pub fn with_level(mut self, level: u32) -> Security {
+        self.program.level = level;
+        self
+    }
+    /// What it tells peers that it runs.
+    pub fn program(&self) -> Program {
+        self.program
+    }
     /// Who this daemon is.
     pub fn name(&self) -> &PeerName {
         &self.name

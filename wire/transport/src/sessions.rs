@@ -6,6 +6,7 @@ use crate::error::{SendError, TransportError};
 use crate::frame::Frame;
 use crate::link::{Link, Sender};
 use crate::name::PeerName;
+use crate::program::Program;
 use crate::security::Security;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ pub enum SessionEvent {
         peer: PeerName,
         /// Which link.
         session: SessionId,
+        /// What the peer runs.
+        program: Program,
     },
     /// A message came.
     Message {
@@ -201,11 +204,12 @@ impl Keeper {
     /// Passes messages on until the link breaks; none if nobody listens any more.
     async fn converse(&self, link: Link) -> Option<(SessionId, TransportError)> {
         let session = SessionId(self.numbers.fetch_add(1, Ordering::Relaxed));
+        let program = link.program();
         let (sender, mut receiver) = link.split();
         // Before the event, so that who hears of the link can use it.
         self.set(Some(sender));
         let peer = self.peer.clone();
-        let mut alive = self.events.send(SessionEvent::Connected { peer, session }).await.is_ok();
+        let mut alive = self.events.send(SessionEvent::Connected { peer, session, program }).await.is_ok();
         let error = loop {
             if !alive {
                 self.set(None);

@@ -22,6 +22,10 @@ impl Reactor {
 
     fn carry_out(&mut self, pg: PgId, effect: Effect) -> Result<(), StoreError> {
         match effect {
+            Effect::Send { message, .. } if message.level() > self.view.map().feature_level.max(1) => {
+                // Nothing depends on what only newer members know.
+                tracing::debug!(%pg, ?message, "not sent: some daemons could not read it");
+            }
             Effect::Send { to, message } => {
                 self.peers.send(to, &Message::Pg { epoch: self.view.epoch(), pg, message });
             }

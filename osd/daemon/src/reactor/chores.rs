@@ -9,6 +9,7 @@ use osd_object::{Mutation, ObjectRead, Transaction};
 use osd_pg::Event;
 use osd_pg::host::Limits;
 use osd_store::StoreError;
+use placement_map::{Command, Feature};
 use std::time::Duration;
 use stdx::Time;
 use wire_codec::{Message, MonMessage};
@@ -107,6 +108,8 @@ impl Reactor {
         stats.compressed_bytes = usage.compressed_bytes;
         stats.compressed_original_bytes = usage.compressed_original_bytes;
         stats.full = self.self_full;
+        let program = self.config.security.program();
+        (stats.feature_level, stats.version) = (program.level, program.to_string());
         stats.repaired = self.pgs.repaired();
         self.count_objects();
         let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census);
@@ -158,8 +161,11 @@ impl Reactor {
         self.settle()?;
         let id = self.monitors.id();
         self.goodbye = Some(id);
-        let osds = vec![(self.config.id, Some(incarnation))];
-        let command = Box::new(placement_map::Command::MarkDown { osds });
+        let osd = self.config.id;
+        let command = Box::new(match self.view.map().has(Feature::OrderlyStop) {
+            true => Command::OsdStopped { osd, incarnation },
+            false => Command::MarkDown { osds: vec![(osd, Some(incarnation))] },
+        });
         self.monitors.send(&self.sessions, MonMessage::Command { id, command });
         let end = tokio::time::Instant::now() + GOODBYE;
         while !self.goodbye_taken {

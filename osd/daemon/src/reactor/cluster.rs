@@ -145,6 +145,10 @@ impl Reactor {
                 // Until it is its turn.
                 self.events.push_back((pg, Event::MayRecover(false)));
                 self.events.push_back((pg, Event::TrimPace(self.trim_pace)));
+                if self.goodbye.is_some() {
+                    // The monitors are told that nobody is served any more, of any PG.
+                    self.events.push_back((pg, Event::Resign));
+                }
                 true
             }
             Err(source) => {
@@ -251,6 +255,7 @@ impl Reactor {
             weight: u32::try_from(weight.max(1)).unwrap_or(u32::MAX),
             device_class: None,
             damaged: self.store.is_damaged(),
+            feature_level: self.config.security.program().level,
         };
         let id = self.monitors.id();
         let command = Box::new(Command::OsdBoot(boot));

@@ -147,6 +147,10 @@ impl Ops {
             self.queue.push_front(queued);
         }
     }
+    /// Whether writes wait until they may be acknowledged.
+    pub(crate) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
     fn retain(&mut self, keep: impl Fn(&Queued) -> bool) {
         let (mut count, mut bytes) = (0, 0);
         let mut judge = |q: &Queued| {
@@ -234,8 +238,13 @@ impl Pg {
         }
     }
 
-    /// Whether enough members are in sync for writes to be acknowledged.
+    /// Whether writes may be acknowledged: enough members are in sync, and nobody rests who would lack them.
     pub(crate) fn writable(&self) -> bool {
+        self.enough_copies() && !self.somebody_rests()
+    }
+
+    /// Whether enough members are in sync for writes to be acknowledged.
+    pub(crate) fn enough_copies(&self) -> bool {
         self.row.copies() >= self.pool.min_size as usize || self.breaks(Bug::IgnoreMinSize)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Pending {
 pub(crate) struct Replies {
     /// By the write that must be committed first, then by arrival.
     awaiting_commit: BTreeMap<(u64, u64), Pending>,
-    /// Replays of writes whose interval is over, while too few members are in sync.
+    /// Replays of writes whose interval is over, while too few members are in sync, or some rest.
     awaiting_members: Vec<Pending>,
     /// Things read while no lease held.
     pub(crate) awaiting_lease: Vec<Pending>,
@@ -36,6 +36,10 @@ impl Replies {
         self.awaiting_commit.retain(|_, p| p.session != session);
         self.awaiting_members.retain(|p| p.session != session);
         self.awaiting_lease.retain(|p| p.session != session);
+    }
+    /// Whether replays wait until writes may be acknowledged.
+    pub(crate) fn waits_for_members(&self) -> bool {
+        !self.awaiting_members.is_empty()
     }
     pub(crate) fn into_all(self) -> impl Iterator<Item = Pending> {
         self.awaiting_commit.into_values().chain(self.awaiting_members).chain(self.awaiting_lease)

@@ -2,6 +2,7 @@
 //! brought level, proposes the activation, waits out the lease that it granted a predecessor.
 
 mod compare;
+pub(crate) mod last_words;
 mod member;
 pub(crate) mod peer;
 pub(crate) mod primary;

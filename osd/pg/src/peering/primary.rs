@@ -69,6 +69,7 @@ impl Pg {
     /// that was not answered is answered any more, so the leases that members granted can be given back.
     pub(crate) fn resign(&mut self) {
         self.resigned = true;
+        self.say_last_words();
         let members: Vec<OsdId> = self.primary.iter().flat_map(|p| p.peers.keys()).copied().collect();
         for osd in &members {
             self.abandon(*osd);

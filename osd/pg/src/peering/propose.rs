@@ -68,13 +68,18 @@ impl Pg {
             let proposed = self.shape.is_some() && p.proposed_at == Some(self.row.revision);
             let members = self.level_members();
             let due = p.noted && (settled || proposed) && self.enough(&members);
-            return due.then_some(RowChangeKind::Activate { in_sync: members });
+            let in_sync = members.into_iter().chain(self.stopped_level()).collect();
+            return due.then_some(RowChangeKind::Activate { in_sync });
         }
         let drop = self.laggards();
         if !drop.is_empty() {
             return Some(RowChangeKind::Shrink { drop });
         }
         let drop = self.misplaced();
+        if !drop.is_empty() {
+            return Some(RowChangeKind::Shrink { drop });
+        }
+        let drop = self.resting_in_the_way();
         if !drop.is_empty() {
             return Some(RowChangeKind::Shrink { drop });
         }

@@ -105,9 +105,11 @@ impl World {
         self.with_osd(osd, |osd, io| osd.resign(io));
         let life = self.osds[&osd].life();
         if self.faults.sees_monitors(osd) && self.osds[&osd].running() {
-            // As if it was gone: it asked for it itself.
             let after = Duration::from_millis(1 + self.rng.below(20));
-            self.at(after, Happening::NoticeDown { osd, life: life + 1 });
+            let info = self.monitors.map().osd(osd).filter(|info| info.up && info.nonce == life);
+            if let Some(incarnation) = info.map(|info| info.up_from) {
+                self.at(after, Happening::Goodbye { osd, incarnation });
+            }
         }
         let after = Duration::from_millis(1 + self.rng.below(60));
         self.at(after, Happening::Stop { osd });

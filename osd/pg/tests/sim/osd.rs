@@ -37,6 +37,8 @@ pub(crate) struct Osd {
     pub(crate) id: OsdId,
     kind: Kind,
     running: bool,
+    /// It said that it stops.
+    resigned: bool,
     life: u64,
     store: u64,
     rng: Rng,
@@ -96,6 +98,7 @@ impl Osd {
             id,
             kind,
             running: true,
+            resigned: false,
             life: 0,
             store: 0,
             rng: Rng::new(rng.next_u64()),
@@ -139,6 +142,7 @@ impl Osd {
 
     /// About to stop in order.
     pub(crate) fn resign(&mut self, io: &mut Io) {
+        self.resigned = true;
         for pg in self.pgs.keys().copied().collect::<Vec<_>>() {
             self.feed(io, pg, Event::Resign);
         }
@@ -146,7 +150,7 @@ impl Osd {
 
     /// Loses all that was not durable; some of what was on its way made it.
     pub(crate) fn crash(&mut self) {
-        self.running = false;
+        (self.running, self.resigned) = (false, false);
         let made_it = self.rng.below(self.pending.len() as u64 + 1);
         for (_, _, transaction) in self.pending.drain(..).take(made_it as usize) {
             self.durable.apply(&transaction);
@@ -295,6 +299,9 @@ impl Osd {
         self.pgs.insert(pg, machine);
         let sleep = Duration::from_millis(if self.rng.chance(1, 3) { 300 } else { 0 });
         let pace = TrimPace { at_once: 1 + self.rng.below(3) as usize, sleep };
+        if self.resigned {
+            self.feed(io, pg, Event::Resign);
+        }
         self.feed(io, pg, Event::TrimPace(pace));
         self.drain(io, pg);
         if let Some(state) = self.state.clone() {

@@ -8,7 +8,8 @@ use crate::osd::{Osd, OsdEvent};
 use osd_object::{ObjectId, ObjectName};
 use osd_pg::SessionId;
 use placement_map::{
-    Bootstrap, ClusterState, Command, OsdBoot, OsdId, PgId, PoolCreate, PoolId, RowChange, Uuid, WEIGHT_ONE,
+    Bootstrap, ClusterState, Command, Epoch, OsdBoot, OsdId, PgId, PoolCreate, PoolId, RowChange, Uuid,
+    WEIGHT_ONE,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -80,6 +81,8 @@ pub(crate) enum Happening {
     Boot { osd: OsdId, life: u64 },
     /// The monitors notice that an OSD is gone.
     NoticeDown { osd: OsdId, life: u64 },
+    /// What an OSD says last arrives at the monitors.
+    Goodbye { osd: OsdId, incarnation: Epoch },
     /// An OSD that resigned stops.
     Stop { osd: OsdId },
     /// A client gets news of maps again.
@@ -137,7 +140,12 @@ impl World {
         let mut apply = |command: &Command| {
             state.apply(WallTime(1), command).reply.unwrap_or_else(|e| panic!("{command:?}: {e}"));
         };
-        apply(&Command::Bootstrap(Bootstrap { fsid, monitors, config: vec![] }));
+        apply(&Command::Bootstrap(Bootstrap {
+            fsid,
+            monitors,
+            config: vec![],
+            feature_level: placement_map::FEATURE_LEVEL,
+        }));
         for id in 0..kind.osds() {
             apply(&Command::OsdBoot(boot(OsdId(id), 0, 0)));
         }
@@ -269,6 +277,9 @@ impl World {
             }
             Happening::Boot { osd, life } => self.booted(osd, life),
             Happening::NoticeDown { osd, life } => self.notice_down(osd, life),
+            Happening::Goodbye { osd, incarnation } => {
+                self.command(&Command::OsdStopped { osd, incarnation });
+            }
             Happening::Start { osd } => self.start_osd(osd),
             Happening::Hear { client } => self.faults.hear(client),
             Happening::Stop { osd } => {
@@ -324,6 +335,7 @@ impl World {
             Happening::Proposal { change } => format!("proposal {change:?}"),
             Happening::Boot { osd, life } => format!("boot of {osd} life {life}"),
             Happening::NoticeDown { osd, life } => format!("{osd} life {life} is missed"),
+            Happening::Goodbye { osd, .. } => format!("{osd} says that it stops"),
             Happening::Start { osd } => format!("start of {osd}"),
             Happening::Hear { client } => format!("client {client} hears again"),
             Happening::Stop { osd } => format!("stop of {osd}"),
@@ -537,6 +549,7 @@ fn boot(id: OsdId, life: u64, store: u64) -> OsdBoot {
         weight: WEIGHT_ONE,
         device_class: None,
         damaged: false,
+        feature_level: placement_map::FEATURE_LEVEL,
     }
 }
 

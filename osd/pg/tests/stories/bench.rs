@@ -192,8 +192,14 @@ impl Bench {
         }
         let mut row = self.row.clone();
         match change.kind {
-            RowChangeKind::Activate { in_sync } => (row.in_sync, row.activated) = (in_sync, true),
-            RowChangeKind::Shrink { drop } => row.in_sync.retain(|o| !drop.contains(o)),
+            RowChangeKind::Activate { in_sync } => {
+                (row.in_sync, row.resting) = in_sync.into_iter().partition(|o| self.alive.contains(&o.0));
+                row.activated = true;
+            }
+            RowChangeKind::Shrink { drop } => {
+                row.in_sync.retain(|o| !drop.contains(o));
+                row.resting.retain(|o| !drop.contains(o));
+            }
             RowChangeKind::Grow { add } => row.in_sync.extend(add),
             RowChangeKind::Yield { to } => {
                 assert!(!row.activated && row.in_sync.contains(&to) && self.alive.contains(&to.0));

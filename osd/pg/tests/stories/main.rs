@@ -3,6 +3,7 @@
 
 mod bench;
 mod repair;
+mod resting;
 mod scrub;
 mod shards;
 mod snapshots;

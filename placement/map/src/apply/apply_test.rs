@@ -22,6 +22,7 @@ pub(super) fn boot_of(id: u32, nonce: u64) -> OsdBoot {
         weight: WEIGHT_ONE,
         device_class: None,
         damaged: false,
+        feature_level: crate::FEATURE_LEVEL,
     }
 }
 
@@ -30,6 +31,7 @@ pub(super) fn bootstrap() -> Command {
         fsid: Uuid([7; 16]),
         monitors: vec![("mon.0".to_owned(), "10.0.0.1:3300".parse().expect("an address"))],
         config: vec![],
+        feature_level: crate::FEATURE_LEVEL,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::cluster::ROOT;
 use super::draft::{Draft, no_osd};
-use super::{Answer, keys};
+use super::{Answer, feature_level, keys};
 use crate::command::OsdBoot;
 use crate::flags::Flag;
 use crate::ids::OsdId;
@@ -44,6 +44,7 @@ pub(super) fn osd_boot(draft: &mut Draft<'_>, boot: &OsdBoot) -> Result<Answer, 
         let text = format!("{id} may not boot while the flag noup is set; `nacre osd unset noup` lets it");
         return Err(Refusal::new(RefusalKind::Unsafe, text));
     }
+    feature_level::admit(draft, &id.to_string(), boot.feature_level)?;
     if id.0 >= OSDS_MAX || boot.location.len() > LEVELS_MAX || boot.uuid == Uuid::default() {
         return Err(Refusal::invalid(format!(
             "{id} cannot boot: its number, location or store uuid makes no sense"

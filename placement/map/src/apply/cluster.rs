@@ -2,8 +2,8 @@
 
 use super::Answer;
 use super::draft::Draft;
-use crate::FEATURE_LEVEL;
 use crate::command::Bootstrap;
+use crate::feature::level_said;
 use crate::refusal::{Refusal, RefusalKind};
 use crush::Alg;
 
@@ -25,7 +25,8 @@ pub(super) fn bootstrap(draft: &mut Draft<'_>, wanted: &Bootstrap) -> Result<Ans
     draft.next.crush.make_mut().add_bucket("root", Alg::Straw2, ROOT)?;
     draft.next.fsid = wanted.fsid;
     draft.next.created = draft.at;
-    draft.next.feature_level = FEATURE_LEVEL;
+    // Not this build's own level: other monitors carry the same command out.
+    draft.next.feature_level = level_said(wanted.feature_level);
     draft.next.monitors = wanted.monitors.iter().cloned().collect();
     for (section, key, value) in &wanted.config {
         super::config::set(draft, section, key, value)?;

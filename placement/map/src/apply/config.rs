@@ -4,7 +4,10 @@ use super::Answer;
 use super::draft::Draft;
 use crate::config::{check, find, section_ok};
 use crate::flags::Flag;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalKind};
+
+/// Settings that one command may change.
+const CHANGES_MAX: usize = 1000;
 
 pub(super) fn set(draft: &mut Draft<'_>, section: &str, key: &str, value: &str) -> Result<Answer, Refusal> {
     if !section_ok(section) {
@@ -16,6 +19,7 @@ pub(super) fn set(draft: &mut Draft<'_>, section: &str, key: &str, value: &str) 
     let setting = find(key).ok_or_else(|| {
         Refusal::not_found(format!("there is no setting {key:?}; `nacre config ls` shows those there are"))
     })?;
+    draft.next.too_new(setting.level)?;
     check(setting, value).map_err(Refusal::invalid)?;
     draft.next.config.insert((section.to_owned(), key.to_owned()), value.to_owned());
     Ok(Answer::Done)
@@ -23,6 +27,39 @@ pub(super) fn set(draft: &mut Draft<'_>, section: &str, key: &str, value: &str) 
 
 pub(super) fn remove(draft: &mut Draft<'_>, section: &str, key: &str) -> Result<Answer, Refusal> {
     draft.next.config.remove(&(section.to_owned(), key.to_owned()));
+    Ok(Answer::Done)
+}
+
+/// Several at once, all or none, in somebody's name.
+pub(super) fn change(
+    draft: &mut Draft<'_>,
+    who: &str,
+    changes: &[(String, String, Option<String>)],
+) -> Result<Answer, Refusal> {
+    if changes.len() > CHANGES_MAX {
+        return Err(Refusal::invalid(format!("at most {CHANGES_MAX} settings are changed at once")));
+    }
+    for (section, key, value) in changes {
+        match value {
+            Some(value) => set(draft, section, key, value)?,
+            None => remove(draft, section, key)?,
+        };
+    }
+    draft.configured_by = Some(who.to_owned());
+    Ok(Answer::Done)
+}
+
+/// Back to how it was after a change.
+pub(super) fn reset(draft: &mut Draft<'_>, who: &str, version: u64) -> Result<Answer, Refusal> {
+    let log = draft.state.config_log();
+    let then = log.as_of(version, &draft.next.config).ok_or_else(|| {
+        let text = format!(
+            "how the settings were after change {version} is not known; `nacre config log` shows the changes that are kept"
+        );
+        Refusal::new(RefusalKind::NotFound, text)
+    })?;
+    draft.next.config = then;
+    draft.configured_by = Some(who.to_owned());
     Ok(Answer::Done)
 }
 

@@ -18,6 +18,10 @@ pub(super) struct Draft<'a> {
     pub(super) went_down: BTreeSet<OsdId>,
     /// Lost what they held, wholly or in part.
     pub(super) lost: BTreeSet<OsdId>,
+    /// Stopped in order: they have answered nobody since before they said so.
+    pub(super) in_order: BTreeSet<OsdId>,
+    /// Who changed settings, if somebody did by a command that says so.
+    pub(super) configured_by: Option<String>,
     /// Rows that the command itself changed.
     pub(super) rows: BTreeMap<PgId, PgRow>,
 }
@@ -30,6 +34,8 @@ impl<'a> Draft<'a> {
             next: state.map().clone(),
             went_down: BTreeSet::new(),
             lost: BTreeSet::new(),
+            in_order: BTreeSet::new(),
+            configured_by: None,
             rows: BTreeMap::new(),
         }
     }

@@ -11,6 +11,7 @@ mod config;
 mod crush_change;
 mod draft;
 mod ec;
+mod feature_level;
 mod keys;
 mod monitors;
 mod pool;
@@ -75,7 +76,7 @@ impl ClusterState {
         };
         let settled = settle::settle(draft);
         let incremental = settled.map.as_ref().map(|next| Incremental::between(self.map(), next));
-        self.replace(settled.map, settled.mapping, &settled.rows, &settled.gone);
+        self.replace(settled.map, settled.mapping, &settled.rows, &settled.gone, settled.config_log);
         let epoch = self.map().epoch;
         let reply = match answer {
             Answer::Done => CommandReply::Done { epoch },
@@ -96,7 +97,12 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
             "the cluster was not made yet; run `nacre up` or `nacre cluster init` first",
         ));
     }
+    draft.next.too_new(command.level())?;
     match command {
+        Command::FeatureLevel { level, planned_for } => feature_level::raise(draft, *level, *planned_for),
+        Command::OsdStopped { osd, incarnation } => reports::stopped(draft, *osd, *incarnation),
+        Command::ConfigChange { who, changes } => config::change(draft, who, changes),
+        Command::ConfigReset { who, version } => config::reset(draft, who, *version),
         Command::Bootstrap(bootstrap) => cluster::bootstrap(draft, bootstrap),
         Command::OsdNew { id, uuid } => boot::osd_new(draft, *id, *uuid),
         Command::OsdBoot(osd) => boot::osd_boot(draft, osd),

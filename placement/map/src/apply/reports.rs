@@ -23,6 +23,18 @@ pub(super) fn mark_down(draft: &mut Draft<'_>, osds: &[(OsdId, Option<Epoch>)]) 
     Ok(Answer::Done)
 }
 
+/// An OSD that says itself that it stopped: the same, and its rows may count on its silence.
+pub(super) fn stopped(draft: &mut Draft<'_>, osd: OsdId, incarnation: Epoch) -> Result<Answer, Refusal> {
+    if !draft.next.osds.contains_key(&osd) {
+        return Err(no_osd(osd));
+    }
+    if draft.next.incarnation(osd) == Some(incarnation) {
+        draft.take_down(osd);
+        draft.in_order.insert(osd);
+    }
+    Ok(Answer::Done)
+}
+
 pub(super) fn rows(draft: &mut Draft<'_>, changes: &[RowChange]) -> Result<Answer, Refusal> {
     let mut taken = 0;
     let nowhere = crate::mapping::Up::default();
@@ -37,6 +49,7 @@ pub(super) fn rows(draft: &mut Draft<'_>, changes: &[RowChange]) -> Result<Answe
             map: &draft.next,
             went_down: &draft.went_down,
             lost: &draft.lost,
+            in_order: &draft.in_order,
         };
         // One change a row and command: a second one cannot have seen the first one's revision.
         if draft.rows.contains_key(&proposal.pg) || rows::change(&mut row, proposal, &around).is_err() {

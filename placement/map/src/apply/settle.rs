@@ -2,6 +2,8 @@
 
 use super::draft::Draft;
 use crate::cluster_map::ClusterMap;
+use crate::config_log::ConfigLog;
+use crate::feature::Feature;
 use crate::ids::{Epoch, PgId};
 use crate::mapping::{Mapping, Up};
 use crate::pg_row::PgRow;
@@ -19,6 +21,8 @@ pub(super) struct Settled {
     pub(super) rows: BTreeMap<PgId, PgRow>,
     /// PGs that are no more.
     pub(super) gone: Vec<PgId>,
+    /// The history of the settings, if it grew.
+    pub(super) config_log: Option<ConfigLog>,
 }
 
 /// Carries the row rules out and closes the draft.
@@ -50,6 +54,7 @@ pub(super) fn settle(mut draft: Draft<'_>) -> Settled {
             map: &draft.next,
             went_down: &draft.went_down,
             lost: &draft.lost,
+            in_order: &draft.in_order,
         };
         rows::settle(&mut row, &around);
         // Whoever is about to activate it counted on who was up: shards decide together where their log ends.
@@ -76,10 +81,16 @@ pub(super) fn settle(mut draft: Draft<'_>) -> Settled {
         draft.next.pg_upmap.remove(pg);
         draft.next.pg_upmap_items.remove(pg);
     }
+    let config_log = (draft.next.config != old.config && old.has(Feature::ConfigHistory)).then(|| {
+        let mut log = draft.state.config_log().clone();
+        // Without a name it followed from something else, such as an OSD's removal.
+        log.note(draft.at, draft.configured_by.as_deref().unwrap_or("mon"), &old.config, &draft.next.config);
+        log
+    });
     let map = (draft.next != *old).then(|| {
         draft.next.epoch = Epoch(old.epoch.0 + 1);
         draft.next.modified = draft.at;
         draft.next
     });
-    Settled { map, mapping, rows: changed, gone }
+    Settled { map, mapping, rows: changed, gone, config_log }
 }

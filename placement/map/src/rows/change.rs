@@ -1,6 +1,6 @@
 //! Changes that a primary proposes: compare-and-set on the row's revision.
 
-use super::{Surroundings, tenure};
+use super::{Surroundings, resting, tenure};
 use crate::ids::OsdId;
 use crate::pg_row::{PgRow, RowChange, RowChangeKind};
 use std::collections::BTreeSet;
@@ -59,15 +59,19 @@ fn activate(
     fit(around.enough(row, &members))?;
     row.in_sync = members;
     row.activated = true;
+    // Who rested before may lack what the new primary's log holds and nobody had acknowledged.
+    row.resting.clear();
+    resting::rest(row, in_sync.iter().copied().filter(|osd| !around.map.is_up(*osd)), around);
     Ok(())
 }
 
 fn shrink(row: &mut PgRow, from: OsdId, drop: &[OsdId], around: &Surroundings<'_>) -> Result<(), Rejection> {
-    let members = drop.iter().all(|osd| row.in_sync.contains(osd));
+    let members = drop.iter().all(|osd| row.in_sync.contains(osd) || row.resting.contains(osd));
     fit(row.activated && !drop.is_empty() && members && !drop.contains(&from))?;
     let left: Vec<OsdId> = row.in_sync.iter().copied().filter(|osd| !drop.contains(osd)).collect();
     fit(around.enough(row, &left))?;
     row.in_sync = left;
+    row.resting.retain(|osd| !drop.contains(osd));
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! OSDs that stopped.
 
-use super::{Surroundings, tenure};
+use super::{Surroundings, resting, tenure};
 use crate::ids::OsdId;
 use crate::pg_row::PgRow;
 
 /// * The primary stopped: a new interval. Everybody stays in sync, since nobody can have acknowledged without
 ///   them, so that whichever member returns first can serve.
-/// * A replica of an activated row stopped: it is dropped in this commit, and writes go on without it.
+/// * A replica of an activated row stopped: it is dropped in this commit, and writes go on without it; it rests until
+///   one does.
 /// * It restarted before anybody noticed: a new interval under the same primary, and it stays in sync. Nothing can
 ///   have been acknowledged without it, and the primary that the map shows may itself be dead: after a power
 ///   failure members boot one by one, and dropping each would leave a dead primary as the only one in sync.
@@ -28,7 +29,8 @@ pub(super) fn osds_down(row: &mut PgRow, around: &Surroundings<'_>) {
             tenure::begin(row, Some(primary));
             return;
         }
-        row.in_sync.retain(|osd| !around.went_down.contains(osd) || around.map.is_up(*osd));
+        let stopped = std::mem::replace(&mut row.in_sync, left);
+        resting::rest(row, stopped, around);
         if row.in_sync.iter().any(|osd| around.went_down.contains(osd)) {
             tenure::begin(row, Some(primary));
         }

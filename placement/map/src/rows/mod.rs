@@ -7,10 +7,11 @@
 //! * interval and revision only grow.
 
 mod assign;
-mod change;
+pub(crate) mod change;
 mod down;
 mod lost;
 mod remap;
+mod resting;
 mod stand_in;
 mod tenure;
 
@@ -42,6 +43,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) went_down: &'a BTreeSet<OsdId>,
     /// OSDs that lost what they held.
     pub(crate) lost: &'a BTreeSet<OsdId>,
+    /// OSDs that said themselves in this commit that they stopped: they answer nobody any more.
+    pub(crate) in_order: &'a BTreeSet<OsdId>,
 }
 
 impl Surroundings<'_> {
@@ -58,11 +61,13 @@ impl Surroundings<'_> {
 /// Carries all rules out, in the order in which things count as having happened: stores are lost, OSDs stop, OSDs
 /// start, new PGs are given out, data that is in place is handed over.
 pub(crate) fn settle(row: &mut PgRow, around: &Surroundings<'_>) {
+    resting::rejoin(row, around);
     lost::stores_lost(row, around);
     down::osds_down(row, around);
     tenure::primary_for_orphan(row, around);
     assign::first_assignment(row, around);
     remap::hand_over(row, around);
+    resting::forget(row, around);
     if !row.lost {
         row.shards.retain(|osd, _| row.in_sync.contains(osd));
     }
@@ -88,6 +93,7 @@ pub(crate) fn check(row: &PgRow, map: &ClusterMap) {
         assert!(row.primary.is_some(), "activated without a primary: {row:?}");
         assert!(row.in_sync.iter().all(|osd| map.is_up(*osd)), "activated with a member down: {row:?}");
     }
+    assert!(row.resting.iter().all(|osd| !row.in_sync.contains(osd)), "in sync and resting: {row:?}");
     let shards_known = row.shards.is_empty() || row.in_sync.iter().all(|osd| row.shards.contains_key(osd));
     assert!(shards_known, "a member whose shard is not known: {row:?}");
     assert_eq!(row.in_sync.is_empty(), row.interval == 0 || row.lost, "empty in-sync set: {row:?}");

@@ -23,6 +23,7 @@ pub(crate) struct World {
     up: Up,
     went_down: BTreeSet<OsdId>,
     lost: BTreeSet<OsdId>,
+    in_order: BTreeSet<OsdId>,
     size: usize,
     fewest_shards: Option<usize>,
 }
@@ -39,6 +40,7 @@ impl World {
             up: Up::default(),
             went_down: BTreeSet::new(),
             lost: BTreeSet::new(),
+            in_order: BTreeSet::new(),
             size: 3,
             fewest_shards: None,
         }
@@ -65,6 +67,23 @@ impl World {
         self.went_down = osds(ids).into_iter().collect();
         self
     }
+    /// Said themselves that they stop.
+    pub(crate) fn stopped(mut self, ids: &[u32]) -> World {
+        self.in_order = osds(ids).into_iter().collect();
+        self.down(ids)
+    }
+    /// Exist and are down.
+    pub(crate) fn known(mut self, ids: &[u32]) -> World {
+        for id in osds(ids) {
+            self.map.osds.insert(id, OsdInfo::new(Uuid::default()));
+        }
+        self
+    }
+    /// Some daemon can do no more than this.
+    pub(crate) fn of_level(mut self, level: u32) -> World {
+        self.map.feature_level = level;
+        self
+    }
     /// Lost their stores.
     pub(crate) fn lost(mut self, ids: &[u32]) -> World {
         self.lost = osds(ids).into_iter().collect();
@@ -79,6 +98,7 @@ impl World {
             map: &self.map,
             went_down: &self.went_down,
             lost: &self.lost,
+            in_order: &self.in_order,
         })
     }
     pub(crate) fn settle(&self, row: &mut PgRow) {

@@ -1,11 +1,12 @@
 //! From a question, a state and the latest reports to the answer.
 
 use super::tables::{
-    Capacity, ConfigRow, EcProfileRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail, PgRowView, Placement,
-    PoolRow,
+    Capacity, ConfigRow, DaemonVersion, EcProfileRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail,
+    PgRowView, Placement, PoolRow,
 };
 use super::{Answer, Query, Status, Volatile, checks, pg_state, progress, tree};
 use crate::config::SETTINGS;
+use crate::feature::level_said;
 use crate::ids::{OsdId, PgId};
 use crate::osd::{OsdInfo, WEIGHT_ONE};
 use crate::pool::PoolKind;
@@ -35,6 +36,9 @@ pub fn answer(
             Answer::ObjectPlacement(placement(state, pool, namespace, locator, name)?)
         }
         Query::EcProfileLs => Answer::EcProfileLs { profiles: EcProfileRow::all(state.map()) },
+        Query::ConfigLog => {
+            Answer::ConfigLog { changes: state.config_log().entries().rev().cloned().collect() }
+        }
         Query::OkToStop(osds) => Answer::PgLs { pgs: would_block(state, seen, osds) },
     })
 }
@@ -79,6 +83,8 @@ fn status(state: &ClusterState, seen: &Volatile, now: WallTime) -> Status {
         writes_per_second: up_stats().map(|s| u64::from(s.writes_per_second)).sum(),
         read_bytes_per_second: up_stats().map(|s| s.read_bytes_per_second).sum(),
         write_bytes_per_second: up_stats().map(|s| s.write_bytes_per_second).sum(),
+        feature_level: level_said(map.feature_level),
+        versions: DaemonVersion::all(map, seen),
     }
 }
 
@@ -149,6 +155,7 @@ fn detail(state: &ClusterState, seen: &Volatile, pg: PgId) -> Result<PgDetail, R
         last_deep_scrub_stamp: stats.map_or(0, |s| s.deep_scrubbed_at.seconds()),
         inconsistent: stats.map_or(0, |s| s.inconsistent),
         in_sync: row.in_sync.clone(),
+        resting: row.resting.clone(),
         interval: row.interval,
         revision: row.revision,
         activated: row.activated,

@@ -1,5 +1,6 @@
 //! The health checks.
 
+mod daemons;
 mod scrub;
 
 use super::answer::pg_rows;
@@ -19,6 +20,8 @@ pub(super) fn health(state: &ClusterState, seen: &Volatile, now: WallTime) -> He
     let mut checks = Vec::new();
     let pgs = pg_rows(state, seen);
     checks.extend(monitors_down(state.map(), seen));
+    checks.extend(daemons::clock_skew(state.map(), seen));
+    checks.extend(daemons::held_back(state.map(), seen));
     checks.extend(osds_down(state.map(), now));
     checks.extend(osds_full(state.map(), seen));
     checks.extend(pgs_incomplete(&pgs));

@@ -55,6 +55,12 @@ pub(super) fn explain(row: &PgRow, pool: &Pool, map: &ClusterMap, view: &PgRowVi
         )),
         Some(primary) => lines.push(format!("{primary} serves reads and writes")),
     }
+    if !row.resting.is_empty() {
+        lines.push(format!(
+            "{} stopped and lack nothing so far; the first write goes on without them",
+            members(&row.resting)
+        ));
+    }
     let joining: Vec<crate::OsdId> =
         view.up.iter().copied().filter(|o| *o != crate::OsdId::NONE && !row.in_sync.contains(o)).collect();
     if !joining.is_empty() {

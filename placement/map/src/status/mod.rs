@@ -20,8 +20,8 @@ pub use health::{Check, Health, Severity};
 pub use pg_state::pg_state;
 pub use query::{Answer, Query};
 pub use tables::{
-    Capacity, ConfigRow, EcProfileRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail, PgRowView, Placement,
-    PoolRow, Progress, Status,
+    Capacity, ConfigRow, DaemonVersion, EcProfileRow, MonRow, OsdCounts, OsdRow, PgCount, PgDetail,
+    PgRowView, Placement, PoolRow, Progress, Status,
 };
 pub use tree::TreeNode;
-pub use volatile::{Quorum, Volatile};
+pub use volatile::{Program, Quorum, Volatile};

@@ -4,6 +4,7 @@ use super::{
     ConfigRow, EcProfileRow, Health, MonRow, OsdRow, PgDetail, PgRowView, Placement, PoolRow, Status,
     TreeNode,
 };
+use crate::config_log::ConfigEntry;
 use crate::ids::PgId;
 use serde::Serialize;
 use stdx::codec_enum;
@@ -44,6 +45,8 @@ pub enum Query {
     OkToStop(Vec<crate::ids::OsdId>),
     /// Erasure-code profiles.
     EcProfileLs,
+    /// The history of the settings.
+    ConfigLog,
 }
 codec_enum!(Query {
     0 => Status,
@@ -58,6 +61,7 @@ codec_enum!(Query {
     9 => ObjectPlacement { pool, namespace, locator, name },
     10 => OkToStop(osds),
     11 => EcProfileLs,
+    12 => ConfigLog,
 });
 
 /// An answer. `serde_json::to_value(&answer)` is what `--format json` prints.
@@ -107,6 +111,11 @@ pub enum Answer {
         /// By name.
         profiles: Vec<EcProfileRow>,
     },
+    /// To `ConfigLog`.
+    ConfigLog {
+        /// The newest first.
+        changes: Vec<ConfigEntry>,
+    },
 }
 codec_enum!(Answer {
     0 => Status(status),
@@ -120,4 +129,5 @@ codec_enum!(Answer {
     8 => ConfigLs { config },
     9 => ObjectPlacement(placement),
     10 => EcProfileLs { profiles },
+    11 => ConfigLog { changes },
 });

@@ -26,6 +26,7 @@ fn boot(state: &mut ClusterState, id: u32, host: u32) {
         weight: WEIGHT_ONE,
         device_class: None,
         damaged: false,
+        feature_level: crate::FEATURE_LEVEL,
     };
     run(state, Command::OsdBoot(osd));
 }
@@ -34,7 +35,15 @@ fn boot(state: &mut ClusterState, id: u32, host: u32) {
 fn cluster() -> ClusterState {
     let mut state = ClusterState::default();
     let monitors = vec![("mon.0".to_owned(), "10.0.0.1:3300".parse().expect("an address"))];
-    run(&mut state, Command::Bootstrap(Bootstrap { fsid: Uuid([1; 16]), monitors, config: vec![] }));
+    run(
+        &mut state,
+        Command::Bootstrap(Bootstrap {
+            fsid: Uuid([1; 16]),
+            monitors,
+            config: vec![],
+            feature_level: crate::FEATURE_LEVEL,
+        }),
+    );
     for id in 0..3 {
         boot(&mut state, id, 0);
     }

@@ -1,8 +1,9 @@
 //! The tables that `nacre status` and its siblings print.
 
-use super::{Health, Quorum};
+use super::{Health, Quorum, Volatile};
 use crate::cluster_map::ClusterMap;
 use crate::ec_profile::EcProfile;
+use crate::feature::level_said;
 use crate::ids::{Epoch, OsdId, PgId, PoolId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -110,11 +111,51 @@ pub struct Status {
     pub read_bytes_per_second: u64,
     /// Client bytes written a second.
     pub write_bytes_per_second: u64,
+    /// What all daemons can do, and so what the cluster uses; 0: not told.
+    pub feature_level: u32,
+    /// What monitors and OSDs run.
+    pub versions: Vec<DaemonVersion>,
 }
-stdx::codec_versioned!(Status, 1 {
+stdx::codec_versioned!(Status, 2 {
     fsid, epoch, health, monitors, leader, osds, flags, pools, pgs, objects, bytes, capacity, recovery,
     reads_per_second, writes_per_second, read_bytes_per_second, write_bytes_per_second
-});
+} since 2 { feature_level, versions });
+
+/// What a daemon runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DaemonVersion {
+    /// As `osd.3`.
+    pub name: String,
+    /// Its program's version; none: it is not reached, or too old to say.
+    pub version: Option<String>,
+    /// What it can do; none: it is not reached.
+    pub feature_level: Option<u32>,
+}
+stdx::codec_versioned!(DaemonVersion, 1 { name, version, feature_level });
+
+impl DaemonVersion {
+    /// All monitors and OSDs.
+    pub(super) fn all(map: &ClusterMap, seen: &Volatile) -> Vec<DaemonVersion> {
+        let said = |version: &str| (!version.is_empty()).then(|| version.to_owned());
+        let monitors = map.monitors.keys().map(|name| {
+            let program = seen.quorum.programs.get(name);
+            DaemonVersion {
+                name: name.clone(),
+                version: program.and_then(|p| said(&p.version)),
+                feature_level: program.map(|p| p.feature_level),
+            }
+        });
+        let osds = map.osds.keys().map(|osd| {
+            let stats = seen.osds.get(osd).filter(|_| map.is_up(*osd));
+            DaemonVersion {
+                name: osd.to_string(),
+                version: stats.and_then(|s| said(&s.version)),
+                feature_level: stats.map(|s| level_said(s.feature_level)),
+            }
+        });
+        monitors.chain(osds).collect()
+    }
+}
 
 /// One monitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -218,9 +259,11 @@ pub struct PgDetail {
     pub inconsistent: u64,
     /// The newest entry of the primary's log, as last reported: `INTERVAL'NUMBER`. Every transaction adds one.
     pub last_update: String,
+    /// Members that stopped and lack no acknowledged write so far.
+    pub resting: Vec<OsdId>,
 }
-stdx::codec_versioned!(PgDetail, 3 { view, in_sync, interval, revision, activated, explanation }
-    since 2 { last_scrub_stamp, last_deep_scrub_stamp, inconsistent } since 3 { last_update });
+stdx::codec_versioned!(PgDetail, 4 { view, in_sync, interval, revision, activated, explanation }
+    since 2 { last_scrub_stamp, last_deep_scrub_stamp, inconsistent } since 3 { last_update } since 4 { resting });
 
 /// One pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,6 +2,7 @@
 
 use super::{Raft, TypeConfig};
 use crate::peers::{Peers, Question};
+use crate::view::View;
 use bytes::Bytes;
 use openraft::error::{InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
@@ -12,6 +13,7 @@ use openraft::raft::{
 use openraft::{AnyError, BasicNode};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use wire_codec::MonMessage;
 
@@ -48,11 +50,13 @@ pub(crate) async fn serve(raft: &Raft, body: &Bytes) -> Option<Bytes> {
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub(crate) peers: Peers,
+    pub(crate) view: Arc<View>,
 }
 
 /// Raft's line to one monitor.
 pub(crate) struct Line {
     peers: Peers,
+    view: Arc<View>,
     target: u64,
     addr: Option<SocketAddr>,
 }
@@ -60,7 +64,7 @@ pub(crate) struct Line {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Line;
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Line {
-        Line { peers: self.peers.clone(), target, addr: node.addr.parse().ok() }
+        Line { peers: self.peers.clone(), view: self.view.clone(), target, addr: node.addr.parse().ok() }
     }
 }
 
@@ -69,6 +73,11 @@ impl Line {
         let unreachable = || Unreachable::new(&crate::peers::NoAnswer);
         let garbled = |error: postcard::Error| RPCError::Network(NetworkError::new(&error));
         let addr = self.addr.ok_or_else(unreachable)?;
+        // One that could not read what is in the log must not be given it; its own links are closed, and that is logged.
+        let needs = self.view.with(|state| state.map().feature_level);
+        if self.peers.programs().get(&self.target).is_some_and(|program| program.level < needs) {
+            return Err(unreachable().into());
+        }
         let body = postcard::to_stdvec(request).map_err(garbled)?.into();
         match self.peers.ask(self.target, addr, Question::Raft(body)).await {
             Ok(MonMessage::Raft { body, .. }) => postcard::from_bytes(&body).map_err(garbled),

@@ -55,7 +55,12 @@ async fn vote_log_and_snapshot_survive_a_restart() {
     Store::create(dir.path(), &identity()).expect("a new store");
     let (mut log, mut machine, view) = open(dir.path());
     let monitors = vec![("mon.0".to_owned(), "127.0.0.1:1".parse().expect("an address"))];
-    let bootstrap = Command::Bootstrap(Bootstrap { fsid: Uuid([1; 16]), monitors, config: vec![] });
+    let bootstrap = Command::Bootstrap(Bootstrap {
+        fsid: Uuid([1; 16]),
+        monitors,
+        config: vec![],
+        feature_level: placement_map::FEATURE_LEVEL,
+    });
     let entries = [entry(1, vec![bootstrap]), entry(2, flag(true)), entry(3, flag(false))];
     log.blocking_append(entries.clone()).await.expect("appended");
     log.save_vote(&Vote::new(7, 0)).await.expect("saved");

@@ -63,7 +63,7 @@ impl Site {
 
     pub(crate) fn config(&self, at: usize) -> MonConfig {
         let (mon, addr) = &self.mons[at];
-        MonConfig { dir: self.mon_dir(mon), addr: *addr, security: self.security(mon.as_str()) }
+        MonConfig::new(self.mon_dir(mon), *addr, self.security(mon.as_str()))
     }
 
     pub(crate) async fn start(&self, at: usize) -> Monitor {
@@ -181,5 +181,6 @@ pub(crate) fn boot(id: u32, nonce: u64) -> Command {
         weight: WEIGHT_ONE,
         device_class: None,
         damaged: false,
+        feature_level: placement_map::FEATURE_LEVEL,
     })
 }

@@ -101,6 +101,9 @@ impl Osd {
             .expect("what a machine wrote, the next one reads");
         self.pgs.insert(pg, machine);
         self.told_full.remove(&pg);
+        if self.resigned {
+            self.events.push_back((pg, Event::Resign));
+        }
         self.events.push_back((pg, Event::MayRecover(false)));
     }
 
@@ -138,7 +141,7 @@ impl Osd {
     /// Says goodbye to the monitors.
     pub(crate) fn say_goodbye(&mut self, io: &mut Io) {
         if let Some(incarnation) = self.view.map().incarnation(self.id).filter(|_| self.is_up()) {
-            self.command(io, Command::MarkDown { osds: vec![(self.id, Some(incarnation))] });
+            self.command(io, Command::OsdStopped { osd: self.id, incarnation });
         }
     }
 
@@ -159,5 +162,6 @@ pub(crate) fn boot_of(osd: &Osd, life: u64) -> OsdBoot {
         weight: WEIGHT_ONE,
         device_class: None,
         damaged: false,
+        feature_level: placement_map::FEATURE_LEVEL,
     }
 }

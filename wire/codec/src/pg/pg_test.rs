@@ -122,6 +122,7 @@ fn samples() -> Vec<PgMessage> {
         PgMessage::Rejoin { interval: 4, attempt: 1 },
         PgMessage::Stray { interval: 4 },
         PgMessage::Resigned { interval: 4 },
+        PgMessage::LastWords { interval: 4, head: Version { interval: 3, seq: 17 } },
         PgMessage::Remove { interval: 4, attempt: 3 },
         PgMessage::Scan { interval: 4, attempt: 1, after: None, max: 100 },
         PgMessage::Scanned {
