@@ -90,6 +90,12 @@ pub enum Bug {
     RollForward,
     /// What was put aside for a write that never happened stays.
     KeepSidecars,
+    /// A child of a divided PG does not get its parent's log.
+    DivideWithoutLog,
+    /// A member that has not divided a PG takes part in the interval that begins with it.
+    JoinUndivided,
+    /// A child of a divided PG does not keep what its parent promised to primaries.
+    DivideWithoutPromise,
 }
 
 impl Bug {
@@ -124,6 +130,9 @@ impl Bug {
         Bug::RepairByMajority,
         Bug::PushBadCopy,
         Bug::SkipDigests,
+        Bug::DivideWithoutLog,
+        Bug::JoinUndivided,
+        Bug::DivideWithoutPromise,
         Bug::ForgetClones,
         Bug::TrimWanted,
         Bug::ApplyPrepared,

@@ -53,6 +53,12 @@ pub const SETTINGS: &[Setting] = &[
         "where an OSD hangs in CRUSH's tree, such as \"root=default datacenter=dc1 rack=r1 host=h1\"; read when it boots",
     ),
     setting(
+        "mon_max_pg_per_osd",
+        Kind::Count,
+        "250",
+        "pg_num of a pool does not grow beyond where OSDs that are in would hold more copies of PGs than this; 0: no bound",
+    ),
+    setting(
         "mon_osd_beacon_grace",
         Kind::Seconds,
         "6",

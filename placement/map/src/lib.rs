@@ -38,7 +38,7 @@ pub mod state;
 pub mod stats;
 pub mod status;
 
-pub use apply::{Applied, mon_add_refusal};
+pub use apply::{Applied, mon_add_refusal, placement_due};
 pub use cluster_map::ClusterMap;
 pub use command::{Bootstrap, Command, CommandReply, OsdBoot, PoolCreate};
 pub use crush_change::CrushChange;
@@ -61,6 +61,8 @@ pub use source::{PlacementSource, PoolShape};
 pub use state::ClusterState;
 
 /// What this build understands; a map's level is never above that of any daemon in it.
-pub const FEATURE_LEVEL: u32 = 2;
+pub const FEATURE_LEVEL: u32 = 3;
 /// From this level on a primary may let another member lead ([`RowChangeKind::Yield`]).
 pub const FEATURE_YIELD: u32 = 2;
+/// From this level on PGs can be split: every daemon divides what it holds when a pool's `pg_num` grows.
+pub const FEATURE_SPLIT: u32 = 3;

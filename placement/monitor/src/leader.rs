@@ -112,7 +112,8 @@ pub(crate) async fn attend(
             duty.seen.forget_gone(state.map());
             let now = desk.clock.now();
             duty.detector.look(now);
-            let commands = duty.detector.decide(now, state.map());
+            let mut commands = duty.detector.decide(now, state.map());
+            commands.extend(placement_map::placement_due(state));
             let next = duty.detector.next_timeout(state.map());
             (commands, next.map_or(PAUSE_MAX, |time| desk.clock.until(time)).clamp(PAUSE_MIN, PAUSE_MAX))
         });

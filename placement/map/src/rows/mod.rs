@@ -11,10 +11,12 @@ mod change;
 mod down;
 mod lost;
 mod remap;
+mod split;
 mod stand_in;
 mod tenure;
 
 pub(crate) use change::change;
+pub(crate) use split::divided;
 pub(crate) use stand_in::stand_in;
 
 #[cfg(test)]
