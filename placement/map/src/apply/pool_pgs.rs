@@ -111,7 +111,11 @@ pub(super) fn set_pgp_num(draft: &mut Draft<'_>, id: PoolId, wanted: u32) -> Res
     } else {
         pool.options.insert(PGP_NUM_TARGET_OPTION.to_owned(), wanted.to_string());
     }
-    pool.pgp_num = wanted;
+    let before = std::mem::replace(&mut pool.pgp_num, wanted);
+    // What CRUSH gives these is another set now, and pairs that were chosen for the old one may break the rule.
+    let stays = |pg: &PgId| pg.pool != id || parent_seed(pg.seed, before) == parent_seed(pg.seed, wanted);
+    draft.next.pg_upmap.retain(|pg, _| stays(pg));
+    draft.next.pg_upmap_items.retain(|pg, _| stays(pg));
     Ok(())
 }
 

@@ -63,6 +63,12 @@ fn children_begin_where_their_parents_are_and_both_in_a_new_interval() {
     }
     let made = state.map().pool(POOL).expect("it").clone();
     assert_eq!((made.pg_num, made.pgp_num, made.pg_num_made()), (16, 5, 5));
+    let upmapped =
+        |state: &ClusterState| -> Vec<u32> { state.map().pg_upmap_items.keys().map(|pg| pg.seed).collect() };
+    assert_eq!(upmapped(&state), [1, 5, 9, 13], "children lie where somebody put their parent");
+    let mut spread = state.clone();
+    ok(&mut spread, &set("pgp_num", 16));
+    assert_eq!(upmapped(&spread), [1], "and go where CRUSH has them");
     ok(&mut state, &set("pg_num", 17));
     assert_eq!(state.map().pool(POOL).expect("it").pg_num_made(), 5, "what it was made with stays");
 }
