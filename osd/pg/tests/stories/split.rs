@@ -2,7 +2,7 @@
 
 use crate::family::{Family, at, pg};
 use bytes::Bytes;
-use osd_object::{ObjectId, ObjectRead, Op, OpResult, Version};
+use osd_object::{ObjectId, Op, OpResult, Version};
 use std::time::Duration;
 use wire_codec::OsdOutcome;
 
@@ -100,19 +100,25 @@ fn a_write_that_was_under_way_happens_once() {
 fn a_member_that_was_away_divides_when_it_is_back_and_gets_what_it_missed() {
     let mut f = Family::of_one();
     let objects = four();
-    objects.iter().for_each(|o| drop(f.ask(o, append("a"))));
+    for o in &objects {
+        f.ask(o, append("a"));
+    }
     f.settle();
     let away = (f.primary(0) + 1) % 3;
     f.kill(away, 0);
     f.mark_down(away);
     f.split(2);
     f.pass(Duration::from_secs(1));
-    objects.iter().for_each(|o| drop(f.ask(o, append("b"))));
+    for o in &objects {
+        f.ask(o, append("b"));
+    }
     f.settle();
     // Twice, while it is away.
     f.split(4);
     f.pass(Duration::from_secs(1));
-    objects.iter().for_each(|o| drop(f.ask(o, append("c"))));
+    for o in &objects {
+        f.ask(o, append("c"));
+    }
     f.pass(Duration::from_secs(1));
     f.start(away);
     f.pass(Duration::from_secs(5));
@@ -123,24 +129,26 @@ fn a_member_that_was_away_divides_when_it_is_back_and_gets_what_it_missed() {
 
 #[test]
 fn a_crash_while_it_divides_leaves_nothing_half_given() {
-    let parts = {
+    let halfway = || {
         let mut f = Family::of_one();
-        f.members[1].disk_held = true;
-        f.split(4);
-        f.pending(1)
-    };
-    assert!(parts >= 4, "three children and the parent, one transaction each");
-    for kept in 0..=parts {
-        let mut f = Family::of_one();
-        let objects = four();
-        objects.iter().for_each(|o| drop(f.ask(o, append("x"))));
+        for o in &four() {
+            f.ask(o, append("x"));
+        }
         f.settle();
         f.members[1].disk_held = true;
         f.split(4);
+        f
+    };
+    let parts = halfway().pending(1);
+    assert!(parts >= 7, "three children with their logs, and the parent: {parts}");
+    for kept in 0..=parts {
+        let (mut f, objects) = (halfway(), four());
         f.kill(1, kept);
         f.mark_down(1);
         f.pass(Duration::from_secs(3));
-        objects.iter().for_each(|o| drop(f.ask(o, append("y"))));
+        for o in &objects {
+            f.ask(o, append("y"));
+        }
         f.pass(Duration::from_secs(1));
         f.start(1);
         f.pass(Duration::from_secs(5));
@@ -153,7 +161,9 @@ fn a_crash_while_it_divides_leaves_nothing_half_given() {
 fn who_has_not_heard_of_the_division_takes_no_part_in_what_comes_after_it() {
     let mut f = Family::of_one();
     let objects = four();
-    objects.iter().for_each(|o| drop(f.ask(o, append("x"))));
+    for o in &objects {
+        f.ask(o, append("x"));
+    }
     f.settle();
     let deaf = (f.primary(0) + 1) % 3;
     f.members[deaf].deaf = true;
@@ -176,7 +186,7 @@ fn who_has_not_heard_of_the_division_takes_no_part_in_what_comes_after_it() {
 fn what_was_promised_to_a_primary_of_the_parent_is_waited_for_by_the_child() {
     let mut f = Family::of_one();
     let object = at(0xa3, "o");
-    drop(f.ask(&object, append("x")));
+    f.ask(&object, append("x"));
     f.settle();
     let old = f.primary(0);
     // It knows nothing of what follows, and may answer reads until its leases end.
