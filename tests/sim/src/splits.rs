@@ -47,7 +47,10 @@ impl World {
             value: value.to_string(),
         };
         match self.rng.below(4) {
-            0 => self.command(set("pgp_num", 1 + self.rng.below(u64::from(pg_num)))),
+            0 => {
+                let places = 1 + self.rng.below(u64::from(pg_num));
+                self.command(set("pgp_num", places));
+            }
             1 => due.into_iter().for_each(|command| self.command(command)),
             _ if pg_num < PGS_MAX => {
                 let more = 1 + self.rng.below(u64::from((PGS_MAX - pg_num).min(pg_num * 2)));
