@@ -2,31 +2,45 @@
 
 use crate::world::World;
 use placement_map::ids::parent_seed;
-use placement_map::{ClusterMap, Command, PgId, placement_due};
+use placement_map::{ClusterMap, ClusterState, Command, PgId, placement_due};
 use std::collections::BTreeMap;
 
 /// PGs of one pool, at most.
 const PGS_MAX: u32 = 9;
 
-/// Which PG each was divided off.
+/// Which PG each was divided off, and in which interval it began.
 #[derive(Debug, Default)]
-pub(crate) struct Families(BTreeMap<PgId, PgId>);
+pub(crate) struct Families(BTreeMap<PgId, (PgId, u64)>);
+
+/// A PG and all that it came of, the nearest first; each with the interval before which it is meant.
+pub(crate) type Line = Vec<(PgId, u64)>;
 
 impl Families {
-    /// A commit made `new` of `old`.
-    pub(crate) fn note(&mut self, old: &ClusterMap, new: &ClusterMap) {
-        for (id, pool) in &new.pools {
+    /// A commit made `new` of what had `old` as its map.
+    pub(crate) fn note(&mut self, old: &ClusterMap, new: &ClusterState) {
+        for (id, pool) in &new.map().pools {
             let from = old.pool(*id).map_or(pool.pg_num, |old| old.pg_num);
             for seed in from..pool.pg_num {
                 let parent = PgId { pool: *id, seed: parent_seed(seed, from) };
-                self.0.insert(PgId { pool: *id, seed }, parent);
+                let child = PgId { pool: *id, seed };
+                let began = new.row(child).expect("a row for each PG").interval;
+                self.0.insert(child, (parent, began));
             }
         }
     }
 
-    /// A PG and all that it came of, the nearest first.
-    pub(crate) fn line(&self, pg: PgId) -> Vec<PgId> {
-        std::iter::successors(Some(pg), |pg| self.0.get(pg).copied()).collect()
+    /// Where a PG's writes stand, and how far back.
+    pub(crate) fn line(&self, pg: PgId) -> Line {
+        let mut line = vec![(pg, u64::MAX)];
+        while let Some(next) = self.0.get(&line.last().expect("never empty").0) {
+            line.push(*next);
+        }
+        line
+    }
+
+    /// Whether a PG is another one, or came of it.
+    pub(crate) fn came_of(&self, pg: PgId, other: PgId) -> bool {
+        self.line(pg).iter().any(|(at, _)| *at == other)
     }
 }
 

@@ -65,10 +65,7 @@ impl World {
         // By where its object is in the end: what was done before a division stands in the logs of all that came of it.
         let in_pg = |r: &&Record, pg| {
             let here = map.pg_of(r.object.pool, r.object.hash) == Some(pg);
-            assert!(
-                !here || self.families.line(pg).contains(&r.pg),
-                "{pg} did not come of where it was: {r:?}"
-            );
+            assert!(!here || self.families.came_of(pg, r.pg), "{pg} did not come of where it was: {r:?}");
             here
         };
         let all = self.history.answered.iter().chain(&self.history.unknown);
@@ -104,7 +101,7 @@ impl World {
         };
         let now = self.monitors.state().map().pg_of(object.pool, object.hash);
         // Or it was, before that PG was divided.
-        now.is_some_and(|now| self.families.line(now).contains(&pg))
+        now.is_some_and(|now| self.families.came_of(now, pg))
             && (is_internal(object) || self.pools.iter().any(named))
     }
 
