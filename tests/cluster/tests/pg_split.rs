@@ -69,7 +69,7 @@ fn pg_split() {
     say!("  numbers that make no sense are refused");
     for (value, says) in [
         ("0", "from 1 to 65536"),
-        ("-3", "whole number"),
+        ("many", "whole number"),
         ("70000", "from 1 to 65536"),
         ("65", "8-fold at once"),
         ("4", "not merged"),
