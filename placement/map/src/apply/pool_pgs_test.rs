@@ -35,7 +35,9 @@ fn activate_all(state: &mut ClusterState) {
 fn cluster(pg_num: u32) -> ClusterState {
     let mut state = ClusterState::default();
     ok(&mut state, &bootstrap());
-    (0..6).for_each(|id| drop(ok(&mut state, &boot(id, 1))));
+    for id in 0..6 {
+        ok(&mut state, &boot(id, 1));
+    }
     ok(&mut state, &Command::PoolCreate(PoolCreate { pg_num: Some(pg_num), ..pool("p") }));
     activate_all(&mut state);
     state
