@@ -122,7 +122,11 @@ fn list(pools: &[PoolRow]) -> String {
             p.kind.clone(),
             p.size.to_string(),
             p.min_size.to_string(),
-            p.pg_num.to_string(),
+            if p.pgp_num < p.pg_num {
+                format!("{} (pgp {})", p.pg_num, p.pgp_num)
+            } else {
+                p.pg_num.to_string()
+            },
             p.rule.clone(),
             p.objects.to_string(),
             size::show(p.bytes),

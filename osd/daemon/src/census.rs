@@ -39,6 +39,12 @@ impl Census {
         self.counts.get(&pg).map(|(_, c)| *c).unwrap_or_default()
     }
 
+    /// A PG was divided: what was counted is no longer all its own.
+    pub(crate) fn forget(&mut self, pg: PgId) {
+        self.counts.remove(&pg);
+        self.walk = self.walk.take().filter(|walk| walk.pg != pg);
+    }
+
     /// Starts to count a PG whose log has moved since it was last counted. True: there is work.
     pub(crate) fn begin(&mut self, primaries: impl Iterator<Item = (PgId, Version)>) -> bool {
         if self.walk.is_none() {

@@ -1,6 +1,6 @@
 //! The PG machines of one OSD, and which ticket belongs to whom.
 
-use osd_pg::{Effect, Event, Filling, Pg, PgStatus, Ticket};
+use osd_pg::{Effect, Event, Filling, Pg, PgStatus, PoolSpec, Ticket};
 use osd_store::Store;
 use placement_map::PgId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -48,6 +48,11 @@ impl Pgs {
     /// All PGs that have a machine.
     pub(crate) fn ids(&self) -> Vec<PgId> {
         self.machines.keys().copied().collect()
+    }
+
+    /// Whether a map with this pool may have the machine divide its PG.
+    pub(crate) fn must_divide(&self, pg: PgId, pool: &PoolSpec) -> bool {
+        self.machines.get(&pg).is_some_and(|machine| machine.must_divide(pool))
     }
 
     /// What a machine says of itself.
@@ -138,7 +143,7 @@ mod tests {
     use super::*;
     use osd_class::Registry;
     use osd_object::model::Model;
-    use osd_pg::{PgConfig, PoolSpec};
+    use osd_pg::PgConfig;
     use placement_map::{Epoch, OsdId, PgRow, PoolId};
     use stdx::Rng;
 
@@ -164,6 +169,7 @@ mod tests {
                 size: 1,
                 min_size: 1,
                 pg_num: 1,
+                pg_num_made: 1,
                 ec: None,
                 snaps: Default::default(),
                 may_yield: false,

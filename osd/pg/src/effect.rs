@@ -1,8 +1,9 @@
 //! What a PG wants done. Plain values: a test compares them, a trace prints them.
 
 use crate::event::SessionId;
+use crate::lease::granted::Promise;
 use osd_object::{ObjectId, Transaction};
-use placement_map::{OsdId, RowChange};
+use placement_map::{OsdId, PgId, RowChange};
 use wire_codec::{OsdOpReply, PgMessage};
 
 /// Names a store or a read within one `Pg`.
@@ -58,6 +59,14 @@ pub enum Effect {
         session: SessionId,
         /// The answer.
         reply: OsdOpReply,
+    },
+    /// What the PG held beyond its range is these PGs' by now, in the store too: they get machines of their own, with
+    /// this promise, before anything else is told to any PG of the pool.
+    Divided {
+        /// The children, in the order of their seeds.
+        children: Vec<PgId>,
+        /// What this OSD promised to primaries of the parent.
+        promise: Promise,
     },
     /// Propose a change of the PG's row to the monitors. Made again after a while if the row does not
     /// change.

@@ -25,6 +25,8 @@ pub struct PoolSpec {
     pub min_size: u32,
     /// Number of PGs of the pool.
     pub pg_num: u32,
+    /// Number of PGs that it was made with.
+    pub pg_num_made: u32,
     /// How it codes, if it is erasure-coded.
     pub ec: Option<EcSpec>,
     /// Its self-managed snapshots.
@@ -41,6 +43,7 @@ impl PoolSpec {
             size: pool.size,
             min_size: pool.min_size,
             pg_num: pool.pg_num,
+            pg_num_made: pool.pg_num_made(),
             ec,
             snaps: pool.snaps.clone(),
             may_yield: false,

@@ -30,6 +30,7 @@ mod repair;
 mod replicated;
 pub mod sabotage;
 mod scrub;
+mod split;
 pub mod status;
 mod trim;
 
@@ -38,6 +39,7 @@ pub use effect::{Effect, Ticket};
 pub use erasure_coded::shape::EcSpec;
 pub use erasure_coded::tag::object_meta;
 pub use event::{Event, PoolSpec, SessionId};
+pub use lease::granted::Promise;
 pub use log::rows::{LoadError, check, distrust};
 pub use machine::Pg;
 pub use recovery::source::Filling;

@@ -181,6 +181,7 @@ impl Pg {
                 size: 0,
                 min_size: 1,
                 pg_num: pg.seed + 1,
+                pg_num_made: pg.seed + 1,
                 ec: None,
                 snaps: PoolSnaps::default(),
                 may_yield: false,
@@ -365,12 +366,23 @@ impl Pg {
             self.on_query(from, interval, attempt, shard);
             return;
         }
+        if let PgMessage::QueryDivided { interval, attempt, shard, pg_num } = message {
+            // Until our map shows what was divided, what is here is another PG than the one that is meant: taking part
+            // in its interval would put writes of one into the log of the other. The primary asks again.
+            if pg_num == self.pool.pg_num || self.breaks(Bug::JoinUndivided) {
+                self.on_query(from, interval, attempt, shard);
+            }
+            return;
+        }
         if message.interval() > self.interval {
             // Only a query tells of an interval; its sender will repeat it.
             return;
         }
         match message {
-            PgMessage::Stale { .. } | PgMessage::Query { .. } | PgMessage::LastWords { .. } => {
+            PgMessage::Stale { .. }
+            | PgMessage::Query { .. }
+            | PgMessage::QueryDivided { .. }
+            | PgMessage::LastWords { .. } => {
                 unreachable!("handled above")
             }
             PgMessage::Head { attempt, tail, head, runs, condition, shard, .. } => {

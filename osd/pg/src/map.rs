@@ -34,6 +34,8 @@ impl Pg {
         if given_up {
             self.start_over();
         }
+        // Before anything is done in the interval that begins with it.
+        self.divide();
         if self.primary.as_ref().is_some_and(|p| p.interval < self.row.interval) {
             self.end_tenure();
         }

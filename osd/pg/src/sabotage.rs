@@ -92,6 +92,12 @@ pub enum Bug {
     KeepSidecars,
     /// Writes are acknowledged while a member that stopped still counts as lacking nothing.
     AckWhileResting,
+    /// A child of a divided PG does not get its parent's log.
+    DivideWithoutLog,
+    /// A member that has not divided a PG takes part in the interval that begins with it.
+    JoinUndivided,
+    /// A child of a divided PG does not keep what its parent promised to primaries.
+    DivideWithoutPromise,
 }
 
 impl Bug {
@@ -126,6 +132,9 @@ impl Bug {
         Bug::RepairByMajority,
         Bug::PushBadCopy,
         Bug::SkipDigests,
+        Bug::DivideWithoutLog,
+        Bug::JoinUndivided,
+        Bug::DivideWithoutPromise,
         Bug::ForgetClones,
         Bug::TrimWanted,
         Bug::ApplyPrepared,

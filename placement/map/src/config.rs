@@ -73,6 +73,12 @@ pub const SETTINGS: &[Setting] = &[
         "the cluster's feature level is not raised above this, so that older programs can still be gone back to; 0: as far as all daemons can",
     ),
     setting(
+        "mon_max_pg_per_osd",
+        Kind::Count,
+        "250",
+        "pg_num of a pool does not grow beyond where OSDs that are in would hold more copies of PGs than this; 0: no bound",
+    ),
+    setting(
         "mon_osd_beacon_grace",
         Kind::Seconds,
         "6",

@@ -32,6 +32,8 @@ pub enum Feature {
     RestingMembers,
     /// A primary that was not let serve yet may let another member lead.
     Yield,
+    /// Every OSD divides what it holds when a pool's `pg_num` grows.
+    Split,
 }
 
 impl Feature {
@@ -42,7 +44,8 @@ impl Feature {
             | Feature::ConfigHistory
             | Feature::OrderlyStop
             | Feature::RestingMembers
-            | Feature::Yield => 2,
+            | Feature::Yield
+            | Feature::Split => 2,
         }
     }
 }
@@ -98,9 +101,14 @@ mod tests {
 
     #[test]
     fn no_feature_is_beyond_this_build() {
-        for feature in
-            [Feature::Levels, Feature::ConfigHistory, Feature::OrderlyStop, Feature::RestingMembers]
-        {
+        for feature in [
+            Feature::Levels,
+            Feature::ConfigHistory,
+            Feature::OrderlyStop,
+            Feature::RestingMembers,
+            Feature::Yield,
+            Feature::Split,
+        ] {
             assert!((FEATURE_LEVEL_BASE..=FEATURE_LEVEL).contains(&feature.level()), "{feature:?}");
         }
     }

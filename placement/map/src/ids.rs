@@ -99,9 +99,29 @@ pub fn pg_num_mask(pg_num: u32) -> u32 {
     u32::MAX.checked_shr((pg_num - 1).leading_zeros()).unwrap_or(0)
 }
 
+/// The seed, below `from`, of the PG that held what a PG of seed `child` holds once there are more than `from`. Hashes
+/// of one PG never come from two when the number grows, whatever the two numbers are.
+pub fn parent_seed(child: u32, from: u32) -> u32 {
+    stable_mod(child, from, pg_num_mask(from))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_hash_of_a_child_was_its_parents() {
+        let seed = |hash, pg_num| stable_mod(hash, pg_num, pg_num_mask(pg_num));
+        for from in 1..20u32 {
+            for to in from..40 {
+                for hash in (0..3000u32).map(|i| i.wrapping_mul(0x9e37_79b9)) {
+                    let (before, after) = (seed(hash, from), seed(hash, to));
+                    assert_eq!(before, parent_seed(after, from), "{hash} from {from} to {to}");
+                    assert!(after == before || after >= from, "what stays, stays where it is");
+                }
+            }
+        }
+    }
 
     #[test]
     fn pg_ids_print_and_parse_as_ceph_prints_them() {

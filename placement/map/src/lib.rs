@@ -40,7 +40,7 @@ pub mod state;
 pub mod stats;
 pub mod status;
 
-pub use apply::{Applied, mon_add_refusal};
+pub use apply::{Applied, mon_add_refusal, placement_due};
 pub use cluster_map::ClusterMap;
 pub use command::{Bootstrap, Command, CommandReply, OsdBoot, PoolCreate};
 pub use config_log::{ConfigEntry, ConfigLog, ConfigStep};

@@ -15,6 +15,10 @@ pub const SIZE_MAX: u32 = 10;
 const SHARDS_MAX: u32 = 64;
 /// The option that holds an erasure-coded pool's profile, as [`EcProfile`] writes it.
 pub(crate) const PROFILE_OPTION: &str = "erasure_code_profile";
+/// The option that holds the number of PGs that a pool was made with, once it has another one.
+pub(crate) const PG_NUM_MADE_OPTION: &str = "pg_num_made";
+/// The option that holds the number of placement seeds that somebody wants, if it is not to follow `pg_num`.
+pub(crate) const PGP_NUM_TARGET_OPTION: &str = "pgp_num_target";
 
 /// How a pool keeps its objects safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +127,19 @@ impl Pool {
     /// Of an erasure-coded pool: its profile. None also for a pool that was not made here.
     pub fn ec_profile(&self) -> Option<EcProfile> {
         EcProfile::parse(self.options.get(PROFILE_OPTION)?).ok()
+    }
+
+    /// The number of PGs that it was made with. Copies that do not say for how many they were last divided are as
+    /// they were then.
+    pub fn pg_num_made(&self) -> u32 {
+        let said = self.options.get(PG_NUM_MADE_OPTION).and_then(|text| text.parse().ok());
+        said.filter(|made| (1..=self.pg_num).contains(made)).unwrap_or(self.pg_num)
+    }
+
+    /// The number of placement seeds that it is to have: all, unless somebody wants fewer.
+    pub fn pgp_num_target(&self) -> u32 {
+        let said = self.options.get(PGP_NUM_TARGET_OPTION).and_then(|text| text.parse().ok());
+        said.filter(|target| (1..=self.pg_num).contains(target)).unwrap_or(self.pg_num)
     }
 
     /// The PG seed of an object's placement hash.

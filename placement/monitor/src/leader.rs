@@ -109,6 +109,7 @@ pub(crate) async fn attend(router: Arc<Router>, identity: Identity) {
             duty.detector.look(now);
             let mut commands = duty.detector.decide(now, state.map());
             commands.extend(level::raise(state.map(), &duty.seen, router.voters_can()));
+            commands.extend(placement_map::placement_due(state));
             let next = duty.detector.next_timeout(state.map());
             (commands, next.map_or(PAUSE_MAX, |time| desk.clock.until(time)).clamp(PAUSE_MIN, PAUSE_MAX))
         });

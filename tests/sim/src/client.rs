@@ -101,7 +101,8 @@ impl World {
         let pool = *pool;
         let name = ObjectName::new(names[self.rng.below(names.len() as u64) as usize].clone());
         let hash = placement_map::object_hash("", "", &name.name);
-        let pg = self.monitors.state().map().pg_of(pool, hash).expect("the pool exists");
+        // By the client's own map: a PG that it lists has to be one that it knows.
+        let pg = self.clients[n as usize].objecter.map().pg_of(pool, hash).expect("the pool exists");
         // The time of day is whatever the client thinks it is.
         let mtime = WallTime((self.now.0 + (1 << 40)).saturating_sub(self.rng.below(1 << 41)));
         let list = self.rng.chance(1, 40);

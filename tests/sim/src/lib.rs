@@ -22,6 +22,7 @@ mod settings;
 #[path = "../../../osd/pg/tests/sim/shards.rs"]
 mod shards;
 mod snapshots;
+mod splits;
 mod trace;
 mod workload;
 mod world;

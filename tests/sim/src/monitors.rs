@@ -207,6 +207,7 @@ impl World {
             *least = (*least).min(pool.min_size);
         }
         self.granted.note(&applied.rows);
+        self.families.note(self.monitors.state().map(), &state);
         self.monitors.push(state, applied.incremental);
         let upto = self.monitors.commits();
         for mon in 0..MONITORS {

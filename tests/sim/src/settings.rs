@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) give_up_percent: u64,
     /// Whether pools have snapshots.
     pub(crate) snapshots: bool,
+    /// Whether pools get more PGs.
+    pub(crate) splits: bool,
     pub(crate) pg: PgConfig,
     pub(crate) limits: (usize, usize),
 }
@@ -123,6 +125,7 @@ impl Settings {
             steps_sent: pick(&[1, 4, 64]) as usize,
             give_up_percent,
             snapshots: false,
+            splits: false,
             pg,
             limits: (pick(&[1, 2, 8]) as usize, pick(&[1, 2]) as usize),
         };

@@ -37,14 +37,25 @@ impl LoggedWrites {
         self.0.entry((pg, logged.entry.version)).or_insert(logged);
     }
     /// What who issued a write knew to be gone.
-    pub(crate) fn removed(&self, pg: PgId, version: Version) -> SnapRuns {
-        self.0.get(&(pg, version)).map(|logged| logged.removed.clone()).unwrap_or_default()
+    pub(crate) fn removed(&self, line: &[(PgId, u64)], version: Version) -> SnapRuns {
+        self.of(line, version).map(|logged| logged.removed.clone()).unwrap_or_default()
+    }
+    /// A write of a PG, or of one that it was divided off: the nearest of them in `line` that had that version.
+    fn of(&self, line: &[(PgId, u64)], version: Version) -> Option<&Logged> {
+        let mut meant = line.iter().filter(|(_, before)| version.interval < *before);
+        meant.find_map(|(pg, _)| self.0.get(&(*pg, version)))
     }
     /// What the PG did by itself, by sequence number, as far as the log that ends so says that it happened.
-    pub(crate) fn own(&self, pg: PgId, mut end: Version) -> BTreeMap<u64, &Logged> {
+    pub(crate) fn own(
+        &self,
+        line: &[(PgId, u64)],
+        mut end: Version,
+        mine: impl Fn(&ObjectId) -> bool,
+    ) -> BTreeMap<u64, &Logged> {
         let mut own = BTreeMap::new();
-        while let Some(logged) = self.0.get(&(pg, end)) {
-            if logged.entry.request.client == OWN_CLIENT && logged.entry.changed {
+        while let Some(logged) = self.of(line, end) {
+            let entry = &logged.entry;
+            if entry.request.client == OWN_CLIENT && entry.changed && mine(&entry.object) {
                 own.insert(end.seq, logged);
             }
             end = logged.prev.unwrap_or(Version::ZERO);

@@ -12,6 +12,7 @@ use crate::packet::Packet;
 use crate::sabotage::Sabotage;
 use crate::settings::Settings;
 use crate::snapshots::LoggedWrites;
+use crate::splits::Families;
 use crate::trace::Trace;
 use crate::{Report, network::Network};
 use osd_object::{ObjectId, ObjectRead};
@@ -46,6 +47,7 @@ pub(crate) struct World {
     pub(crate) healing: bool,
     pub(crate) history: History,
     pub(crate) logged: LoggedWrites,
+    pub(crate) families: Families,
     pub(crate) seen: Seen,
     pub(crate) granted: Granted,
     /// The least `min_size` that a pool ever had.
@@ -69,6 +71,7 @@ impl World {
         if seed % 5 == 4 {
             settings.in_shards(&mut Rng::new(seed ^ 0x7368_6172_6473));
         }
+        settings.splits = seed % 4 == 1;
         let mut osds: BTreeMap<OsdId, Osd> = (0..settings.osds_max)
             .map(|id| (OsdId(id), Osd::new(OsdId(id), &settings, sabotage, &mut rng)))
             .collect();
@@ -124,6 +127,7 @@ impl World {
             healing: false,
             history: History::default(),
             logged: LoggedWrites::default(),
+            families: Families::default(),
             seen: Seen::default(),
             granted,
             min_size_least,
@@ -256,6 +260,7 @@ impl World {
                 self.at(CHECK, Happening::Check);
                 self.clients_look();
                 self.turn_of_snapshots();
+                self.turn_of_splits();
                 if self.checks % 8 == 0 {
                     self.check_logs_agree();
                 }

@@ -14,6 +14,8 @@ use wire_transport::{Mode, PeerName, Security};
 pub(crate) const OSDS: u32 = 5;
 /// Monitors.
 pub(crate) const MONS: u32 = 3;
+/// PGs of the pool of raw objects at the beginning.
+pub(crate) const RAW_PGS: u64 = 16;
 /// Copies in every replicated pool; two of them are enough for a write.
 pub(crate) const POOL_SIZE: u32 = 3;
 /// The pool of the raw objects.
@@ -44,7 +46,8 @@ impl Stage {
             },
         );
         let shape: &[&str] = if options.ec { &["--ec", "2+2"] } else { &["--size", "3"] };
-        let create = ["pool", "create", RAW_POOL, "--pg-num", "16", "--failure-domain", "osd"];
+        let pgs = RAW_PGS.to_string();
+        let create = ["pool", "create", RAW_POOL, "--pg-num", &pgs, "--failure-domain", "osd"];
         cluster.nacre(&[&create, shape].concat()).ok();
         cluster.free_garbage_soon();
         let mut second = SecondGateway::make(&cluster.dir());

@@ -36,6 +36,18 @@ pub enum PgMessage {
         /// In an erasure-coded PG: the shard that the member holds, or is to hold.
         shard: Option<u8>,
     },
+    /// The same of a pool whose PGs were split since it was made. A member whose map has another number of PGs does
+    /// not know this interval yet as what it is, and waits for its map.
+    QueryDivided {
+        /// The interval, which may be news to the member.
+        interval: u64,
+        /// Opens this attempt.
+        attempt: u64,
+        /// In an erasure-coded PG: the shard that the member holds, or is to hold.
+        shard: Option<u8>,
+        /// The number of the pool's PGs that the primary goes by.
+        pg_num: u32,
+    },
     /// Answer to `Query`, sent when the interval and all the member's log are durable.
     Head {
         /// The interval.
@@ -357,6 +369,7 @@ codec_enum!(PgMessage {
     27 => ScrubMap { interval, scrub, entries, reach },
     28 => ScrubEnd { interval, stamps },
     29 => LastWords { interval, head },
+    30 => QueryDivided { interval, attempt, shard, pg_num },
 });
 
 impl PgMessage {
@@ -365,6 +378,7 @@ impl PgMessage {
         match self {
             PgMessage::Stale { interval }
             | PgMessage::Query { interval, .. }
+            | PgMessage::QueryDivided { interval, .. }
             | PgMessage::Head { interval, .. }
             | PgMessage::LogRequest { interval, .. }
             | PgMessage::Log { interval, .. }
@@ -400,6 +414,7 @@ impl PgMessage {
     pub fn level(&self) -> u32 {
         match self {
             PgMessage::LastWords { .. } => Feature::RestingMembers.level(),
+            PgMessage::QueryDivided { .. } => Feature::Split.level(),
             _ => FEATURE_LEVEL_BASE,
         }
     }

@@ -46,6 +46,7 @@ impl Reactor {
                 self.tally.answered(&reply);
                 self.clients.reply(session.0, reply);
             }
+            Effect::Divided { children, promise } => self.divided(pg, children, promise),
             Effect::Propose(change) => self.proposals.push(change),
         }
         Ok(())

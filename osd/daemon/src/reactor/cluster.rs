@@ -6,7 +6,7 @@ use osd_class::Registry;
 use osd_object::ObjectRead;
 use osd_pg::host::Changes;
 use osd_pg::names::meta_object;
-use osd_pg::{Event, Pg, PgConfig, TrimPace};
+use osd_pg::{Event, Pg, PgConfig, Promise, TrimPace};
 use osd_store::{Algorithm, Compression, PackWhich};
 use placement_map::config::parse_size;
 use placement_map::{
@@ -120,27 +120,53 @@ impl Reactor {
             false => changes.rows.clone(),
         };
         for pg in concerned {
-            let exists = self.view.map().has_pg(pg);
+            let map = self.view.map();
+            let exists = map.has_pg(pg);
+            // Not one that is to come: a monitor that is behind may tell of the time before a pool, or before a PG was
+            // divided off, once we have forgotten the newer map for a gap.
+            let deleted = map.pool(pg.pool).is_none() && pg.pool < map.next_pool;
             if !self.pgs.has(pg) {
                 let stored = || self.store.meta(&meta_object(pg)).is_ok_and(|m| m.is_some());
-                if !exists || !(self.view.concerns(pg, me) || stored()) || !self.add_pg(pg) {
+                if !exists || !(self.view.concerns(pg, me) || stored()) || !self.add_pg(pg, None) {
                     continue;
                 }
             }
             if exists {
-                if let Some(event) = self.view.event(pg) {
+                let Some(event) = self.view.event(pg) else { continue };
+                if !matches!(&event, Event::Map { pool, .. } if self.pgs.must_divide(pg, pool)) {
                     self.events.push_back((pg, event));
+                } else if let Err(source) = self.feed(pg, event) {
+                    // At once: the children's turn in this loop comes later, and they begin with what it left them.
+                    self.fatal.get_or_insert(OsdError::Store { osd: me, source });
                 }
-            } else {
+            } else if deleted {
                 self.events.push_back((pg, Event::PoolDeleted));
             }
         }
     }
 
-    fn add_pg(&mut self, pg: PgId) -> bool {
+    /// A PG was divided in the store: its children get their machines.
+    pub(super) fn divided(&mut self, parent: PgId, children: Vec<PgId>, promise: Promise) {
+        tracing::debug!(%parent, ?children, "a PG was divided");
+        self.census.forget(parent);
+        for pg in children {
+            assert!(!self.pgs.has(pg), "{pg} began before {parent} was divided");
+            if !self.add_pg(pg, Some(promise.clone())) {
+                return;
+            }
+            if let Some(event) = self.view.event(pg) {
+                self.events.push_back((pg, event));
+            }
+        }
+    }
+
+    fn add_pg(&mut self, pg: PgId, promise: Option<Promise>) -> bool {
         let (me, now) = (self.config.id, self.clock.now());
         match Pg::new(pg, me, now, &self.store, PgConfig::default(), Registry::standard()) {
-            Ok(machine) => {
+            Ok(mut machine) => {
+                if let Some(promise) = promise {
+                    machine.inherit(promise);
+                }
                 self.pgs.add(pg, machine);
                 // Until it is its turn.
                 self.events.push_back((pg, Event::MayRecover(false)));

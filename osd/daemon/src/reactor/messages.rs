@@ -58,6 +58,10 @@ impl Reactor {
         if let OpTarget::Object { object, .. } = &op.target
             && (is_internal(object) || self.view.map().pg_of(object.pool, object.hash) != Some(op.pg))
         {
+            if op.epoch < self.view.epoch() && !is_internal(object) {
+                // By its map the object was that PG's, before it was divided: the next map tells whose it is now.
+                return self.reply(session, &op, OsdOutcome::NotPrimary);
+            }
             let failure =
                 osd_object::op::OpFailure { code: Errno::EPERM, step: 0, detail: bytes::Bytes::new() };
             let outcome = OsdOutcome::Done { version: osd_object::Version::ZERO, outcome: Err(failure) };

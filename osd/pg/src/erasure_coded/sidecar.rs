@@ -102,6 +102,16 @@ impl PreparedWrites {
         self.writes.clear();
     }
 
+    /// The versions of the writes to these objects, in their order.
+    pub(crate) fn versions_of(&self, of: impl Fn(&ObjectId) -> bool) -> Vec<Version> {
+        self.writes.iter().filter(|(_, write)| of(&write.object)).map(|(version, _)| *version).collect()
+    }
+
+    /// Forgets the writes to other objects, without touching the store.
+    pub(crate) fn keep(&mut self, of: impl Fn(&ObjectId) -> bool) {
+        self.writes.retain(|_, write| of(&write.object));
+    }
+
     /// Objects with a write put aside.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectId> {
         self.writes.values().map(|write| &write.object)

@@ -12,6 +12,16 @@ pub(crate) struct Granted {
     until: Time,
 }
 
+/// What a member promised of a PG, to be kept by those that the PG is divided into.
+#[derive(Clone, Debug)]
+pub struct Promise(pub(crate) Granted);
+
+impl PartialEq for Promise {
+    fn eq(&self, other: &Promise) -> bool {
+        (self.0.to, self.0.until) == (other.0.to, other.0.until)
+    }
+}
+
 /// A grantor's clock may run faster than the primary's by this fraction before a lease outlives its promise:
 /// one part in 16, against the 10^-4 of bad quartz.
 const SLACK: u32 = 16;

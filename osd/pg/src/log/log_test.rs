@@ -92,7 +92,8 @@ fn rows_come_back() {
     assert!(!load(&model, pg).unwrap().existed);
     let mut l = log(Version::ZERO, &[1; 1500]);
     rows.entries(&mut t, l.after(0));
-    let info = Info { interval: 7, tail: v(1, 20), condition: Condition::Recovering, shard: Some(2) };
+    let info =
+        Info { interval: 7, tail: v(1, 20), condition: Condition::Recovering, shard: Some(2), pg_num: 8 };
     rows.trim(&mut t, info.tail);
     rows.info(&mut t, &info);
     rows.dirty(&mut t, &entry(v(1, 9)).object);

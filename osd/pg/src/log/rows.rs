@@ -36,8 +36,10 @@ pub(crate) struct Info {
     pub(crate) condition: Condition,
     /// In an erasure-coded PG: the shard that the objects are.
     pub(crate) shard: Option<u8>,
+    /// The number of the pool's PGs that this copy was last divided for. 0: as the pool was made.
+    pub(crate) pg_num: u32,
 }
-stdx::codec_versioned!(Info, 2 { interval, tail, condition } since 2 { shard });
+stdx::codec_versioned!(Info, 3 { interval, tail, condition } since 2 { shard } since 3 { pg_num });
 
 /// Why a PG's bookkeeping could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +229,9 @@ impl MetaRows {
     }
     pub(crate) fn dirty(&self, t: &mut Transaction, object: &ObjectId) {
         self.set(t, vec![(dirty_key(object), Bytes::new())]);
+    }
+    pub(crate) fn not_dirty(&self, t: &mut Transaction, objects: &[ObjectId]) {
+        t.push(Mutation::OmapRm { object: self.meta.clone(), keys: objects.iter().map(dirty_key).collect() });
     }
     pub(crate) fn clear_dirty(&self, t: &mut Transaction) {
         self.rm_range(t, Bytes::from_static(&[DIRTY]), prefix_end(&[DIRTY]));

@@ -86,9 +86,10 @@ impl Pg {
         }
         let pg_num = self.pool.pg_num;
         let changed = self.log.after(common.seq).flat_map(LogEntry::changed_objects);
-        let mut missing: BTreeSet<ObjectId> = changed.collect();
         let theirs = if self.breaks(Bug::KeepDivergent) { Vec::new() } else { theirs };
-        missing.extend(theirs.into_iter().filter(|o| crate::names::belongs(self.id, pg_num, o)));
+        // What both logs name of before a division may be another PG's by now: that one sees to it.
+        let ours = |o: &ObjectId| crate::names::belongs(self.id, pg_num, o);
+        let missing: BTreeSet<ObjectId> = changed.chain(theirs).filter(ours).collect();
         let staged = !activated && !self.breaks(Bug::PeeringPiecemeal);
         self.begin_syncing(osd, Recovery::of_log(common, missing, staged));
     }

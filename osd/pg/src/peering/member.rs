@@ -2,6 +2,7 @@
 
 use crate::durability::Then;
 use crate::machine::Pg;
+use crate::names::belongs;
 use crate::sabotage::Bug;
 use osd_object::{ObjectId, Version};
 use placement_map::OsdId;
@@ -71,7 +72,8 @@ impl Pg {
             return;
         }
         let mut objects: BTreeSet<ObjectId> = self.dirty.clone();
-        objects.extend(self.log.after(after.seq).flat_map(LogEntry::changed_objects));
+        let changed = self.log.after(after.seq).flat_map(LogEntry::changed_objects);
+        objects.extend(changed.filter(|o| belongs(self.id, self.pool.pg_num, o)));
         let objects = objects.into_iter().collect();
         self.send(from, PgMessage::Log { interval: self.interval, attempt, after, objects });
     }

@@ -217,7 +217,6 @@ impl Pg {
     /// Begins a new conversation with a member.
     pub(crate) fn ask(&mut self, osd: OsdId) {
         self.abandon(osd);
-        let interval = self.interval;
         let again_at = self.now + self.config.resend;
         let p = self.primary.as_mut().expect("only a primary asks");
         p.attempts += 1;
@@ -233,7 +232,17 @@ impl Pg {
             ..Peer::new(peer.incarnation, attempt, self.now)
         };
         let shard = peer.shard;
-        self.send(osd, PgMessage::Query { interval, attempt, shard });
+        self.send_query(osd, attempt, shard);
+    }
+
+    fn send_query(&mut self, osd: OsdId, attempt: u64, shard: Option<u8>) {
+        let (interval, pg_num) = (self.interval, self.pool.pg_num);
+        let message = if pg_num == self.pool.pg_num_made {
+            PgMessage::Query { interval, attempt, shard }
+        } else {
+            PgMessage::QueryDivided { interval, attempt, shard, pg_num }
+        };
+        self.send(osd, message);
     }
 
     /// Serves once activated and once no predecessor can still be answering reads.
@@ -296,7 +305,7 @@ impl Pg {
             Stage::Asked if due => {
                 peer.again_at = now + resend;
                 let shard = peer.shard;
-                self.send(osd, PgMessage::Query { interval, attempt, shard });
+                self.send_query(osd, attempt, shard);
             }
             Stage::Comparing { common } if due => {
                 let after = *common;

@@ -388,6 +388,7 @@ impl Osd {
                 }
                 Effect::ScrubEnded => {}
                 Effect::Reply { session, reply } => io.out.push(Out::Reply { session, reply }),
+                Effect::Divided { .. } => unreachable!("no pool grows here: tests/sim has that"),
                 Effect::Propose(change) => io.out.push(Out::Propose(change)),
             }
         }

@@ -17,7 +17,8 @@ use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
 
 fn copies() -> PoolSpec {
-    PoolSpec { size: 3, min_size: 2, pg_num: 1, ec: None, snaps: PoolSnaps::default(), may_yield: true }
+    let snaps = PoolSnaps::default();
+    PoolSpec { size: 3, min_size: 2, pg_num: 1, pg_num_made: 1, ec: None, snaps, may_yield: true }
 }
 
 pub(crate) fn osd(n: u32) -> OsdId {
@@ -248,6 +249,7 @@ impl Bench {
                     let twice = self.answers.insert(session, reply.outcome);
                     assert_eq!(twice, None, "answered twice");
                 }
+                Effect::Divided { .. } => unreachable!("the pool has one PG"),
                 Effect::Propose(change) => self.proposed(change),
             }
         }

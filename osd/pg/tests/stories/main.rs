@@ -2,11 +2,13 @@
 //! what the monitors say.
 
 mod bench;
+mod family;
 mod repair;
 mod resting;
 mod scrub;
 mod shards;
 mod snapshots;
+mod split;
 
 use bench::{Bench, PG, object, ops_of, osd, row};
 use bytes::Bytes;

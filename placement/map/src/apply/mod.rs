@@ -16,6 +16,7 @@ mod keys;
 mod monitors;
 mod pool;
 mod pool_create;
+mod pool_pgs;
 mod pool_rule;
 mod reports;
 mod settle;
@@ -27,6 +28,8 @@ mod apply_test;
 #[cfg(test)]
 mod ec_test;
 #[cfg(test)]
+mod pool_pgs_test;
+#[cfg(test)]
 mod pool_rule_test;
 #[cfg(test)]
 mod property_test;
@@ -34,6 +37,7 @@ mod property_test;
 mod upmaps_test;
 
 pub use monitors::mon_add_refusal;
+pub use pool_pgs::placement_due;
 pub(crate) use pool_rule::hosts_suffice;
 
 use crate::command::{Command, CommandReply};

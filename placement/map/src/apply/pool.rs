@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::pool_create::check_sizes;
+use super::pool_pgs;
 use super::pool_rule::{Wish, check_id, rule_for};
 use super::{Answer, ec};
 use crate::ids::PoolId;
@@ -59,12 +60,8 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
             pool(draft, id)?.crush_rule = rule;
         }
         "application" => pool(draft, id)?.application = short(value)?,
-        "pg_num" | "pgp_num" => {
-            let text = format!(
-                "{key} of pool {name} stays as it was made; make another pool with the number you want"
-            );
-            return Err(Refusal::new(RefusalKind::Impossible, text));
-        }
+        "pg_num" => pool_pgs::set_pg_num(draft, id, number()?)?,
+        "pgp_num" => pool_pgs::set_pgp_num(draft, id, number()?)?,
         _ if pool_compression::OPTIONS.contains(&key) => {
             pool_compression::check(key, value).map_err(|wanted| {
                 Refusal::invalid(format!("{key} of pool {name} is {wanted}, not {value:?}"))
@@ -77,11 +74,12 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         }
         _ => {
             let known = OPTIONS.iter().map(|(option, _)| *option);
-            let known: Vec<&str> = ["size", "min_size", "failure_domain", "crush_rule", "application"]
-                .into_iter()
-                .chain(pool_compression::OPTIONS)
-                .chain(known)
-                .collect();
+            let known: Vec<&str> =
+                ["size", "min_size", "pg_num", "pgp_num", "failure_domain", "crush_rule", "application"]
+                    .into_iter()
+                    .chain(pool_compression::OPTIONS)
+                    .chain(known)
+                    .collect();
             return Err(Refusal::not_found(format!(
                 "a pool has no setting {key:?}; it has {}",
                 known.join(", ")

@@ -62,7 +62,8 @@ pub(super) fn settle(mut draft: Draft<'_>) -> Settled {
             && !row.activated
             && row.in_sync.iter().any(|osd| old.incarnation(*osd) != draft.next.incarnation(*osd));
         if row == before && (stirred || rows::outdates_proposals(&row, &around)) || row != before {
-            row.revision = before.revision + 1;
+            // The row of a child begins with its parent's revision: who knew a PG of that seed before sees it grow.
+            row.revision = before.revision.max(row.revision) + 1;
         }
         rows::check(&row, &draft.next);
         let stand_in = rows::stand_in(&row, &around);

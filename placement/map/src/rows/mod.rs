@@ -12,10 +12,12 @@ mod down;
 mod lost;
 mod remap;
 mod resting;
+mod split;
 mod stand_in;
 mod tenure;
 
 pub(crate) use change::change;
+pub(crate) use split::divided;
 pub(crate) use stand_in::stand_in;
 
 #[cfg(test)]

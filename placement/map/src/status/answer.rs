@@ -176,6 +176,7 @@ fn pool_rows(state: &ClusterState, seen: &Volatile) -> Vec<PoolRow> {
         size: pool.size,
         min_size: pool.min_size,
         pg_num: pool.pg_num,
+        pgp_num: pool.pgp_num,
         rule: map.crush.rule_name(pool.crush_rule).unwrap_or_default().to_owned(),
         application: pool.application.clone(),
         objects: seen.pgs.values().filter(|s| s.pg.pool == *id).map(|s| s.objects).sum(),

@@ -1,6 +1,7 @@
 //! The health checks.
 
 mod daemons;
+mod pg_num;
 mod scrub;
 
 use super::answer::pg_rows;
@@ -29,6 +30,7 @@ pub(super) fn health(state: &ClusterState, seen: &Volatile, now: WallTime) -> He
     checks.extend(pgs_below_min_size(state, &pgs));
     checks.extend(pgs_degraded(&pgs));
     checks.extend(scrub::checks(state.map(), seen, now));
+    checks.extend(pg_num::checks(state));
     checks.extend(flags_set(state.map().flags));
     checks.extend(wider_domain(state.map()));
     checks.extend(slow_ops(seen));

@@ -290,10 +290,12 @@ pub struct PoolRow {
     pub bytes: u64,
     /// Other settings.
     pub options: BTreeMap<String, String>,
+    /// Seeds that the PGs are placed by; fewer than PGs while some that were split still lie together.
+    pub pgp_num: u32,
 }
-stdx::codec_versioned!(PoolRow, 1 {
+stdx::codec_versioned!(PoolRow, 2 {
     id, name, kind, size, min_size, pg_num, rule, application, objects, bytes, options
-});
+} since 2 { pgp_num });
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

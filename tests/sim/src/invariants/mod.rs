@@ -61,19 +61,30 @@ impl World {
     /// After everything has settled.
     pub(crate) fn judge(&self) {
         self.check_logs_agree();
+        let map = self.monitors.state().map();
+        // By where its object is in the end: what was done before a division stands in the logs of all that came of it.
+        let in_pg = |r: &&Record, pg| {
+            let here = map.pg_of(r.object.pool, r.object.hash) == Some(pg);
+            assert!(!here || self.families.came_of(pg, r.pg), "{pg} did not come of where it was: {r:?}");
+            here
+        };
+        let all = self.history.answered.iter().chain(&self.history.unknown);
+        let asked = all.map(|r| r.request).collect();
         for pg in self.pgs() {
             let row = self.monitors.state().row(pg).expect("a row for each PG");
             let primary = row.primary.expect("it settled");
             let log = log_of(&self.osds[&primary].disk.durable, pg);
-            let answered: Vec<&Record> = self.history.answered.iter().filter(|r| r.pg == pg).collect();
-            let unknown: Vec<&Record> = self.history.unknown.iter().filter(|r| r.pg == pg).collect();
-            no_write_lost::check(pg, &log, &answered, &unknown);
+            let answered: Vec<&Record> = self.history.answered.iter().filter(|r| in_pg(r, pg)).collect();
+            let unknown: Vec<&Record> = self.history.unknown.iter().filter(|r| in_pg(r, pg)).collect();
+            no_write_lost::check(pg, &log, &answered, &asked);
             let resolved = no_write_lost::resolve(&log, &unknown);
             let end = log.last_key_value().map_or(osd_object::Version::ZERO, |(_, entry)| entry.version);
             let snaps = self.snaps_of(pg.pool);
+            let line = self.families.line(pg);
+            let own = |object: &ObjectId| map.pg_of(object.pool, object.hash) == Some(pg);
             let logged = linearizable::Logged {
-                removed: &|version| self.logged.removed(pg, version),
-                own: self.logged.own(pg, end),
+                removed: &|version| self.logged.removed(&line, version),
+                own: self.logged.own(&line, end, own),
                 snaps: &snaps,
             };
             let (model, timelines) = linearizable::replay(&answered, &resolved, logged);
@@ -88,7 +99,9 @@ impl World {
         let named = |(pool, names): &(placement_map::PoolId, Vec<String>)| {
             *pool == object.pool && names.contains(&object.name.name)
         };
-        self.monitors.state().map().pg_of(object.pool, object.hash) == Some(pg)
+        let now = self.monitors.state().map().pg_of(object.pool, object.hash);
+        // Or it was, before that PG was divided.
+        now.is_some_and(|now| self.families.came_of(now, pg))
             && (is_internal(object) || self.pools.iter().any(named))
     }
 

@@ -5,11 +5,16 @@
 use crate::history::Record;
 use osd_object::RequestId;
 use placement_map::PgId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire_codec::pg::LogEntry;
 
 /// Compares the final log with what was answered.
-pub(crate) fn check(pg: PgId, log: &BTreeMap<u64, LogEntry>, answered: &[&Record], unknown: &[&Record]) {
+pub(crate) fn check(
+    pg: PgId,
+    log: &BTreeMap<u64, LogEntry>,
+    answered: &[&Record],
+    asked: &BTreeSet<RequestId>,
+) {
     let mut by_request: BTreeMap<RequestId, u64> = BTreeMap::new();
     for (seq, entry) in log {
         if let Some(other) = by_request.insert(entry.request, *seq) {
@@ -29,8 +34,6 @@ pub(crate) fn check(pg: PgId, log: &BTreeMap<u64, LogEntry>, answered: &[&Record
             "an acknowledged write's place in {pg} was given away: {r:?}\nthere is {entry:?}"
         );
     }
-    let asked: std::collections::BTreeSet<RequestId> =
-        answered.iter().chain(unknown).map(|r| r.request).collect();
     for entry in log.values() {
         let own = entry.request.client == osd_pg::OWN_CLIENT;
         assert!(own || asked.contains(&entry.request), "{pg}: nobody asked for {entry:?}");

@@ -73,6 +73,7 @@ impl Osd {
                 let interval = self.pgs.get(&pg).map(|m| m.status().interval);
                 io.out.push(Out::Reply { session: session.0, pg, interval, reply });
             }
+            Effect::Divided { children, promise } => self.divided(io, children, &promise),
             Effect::Propose(change) => self.proposals.push(change),
         }
     }

@@ -8,7 +8,7 @@ use crate::workload::registry;
 use osd_object::ObjectRead;
 use osd_pg::host::Changes;
 use osd_pg::names::meta_object;
-use osd_pg::{Event, Pg};
+use osd_pg::{Event, Pg, Promise};
 use placement_map::{Command, Epoch, OsdBoot, OsdId, PgId, WEIGHT_ONE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -88,6 +88,26 @@ impl Osd {
                     continue;
                 }
                 self.add_pg(io, pg);
+            }
+            let Some(event) = self.view.event(pg) else { continue };
+            let divides = |m: &Pg| matches!(&event, Event::Map { pool, .. } if m.must_divide(pool));
+            if self.pgs.get(&pg).is_some_and(divides) {
+                // At once: the children's turn in this loop comes later, and they begin with what it left them.
+                self.feed(io, pg, event);
+            } else {
+                self.events.push_back((pg, event));
+            }
+        }
+    }
+
+    /// A PG was divided in the store: its children get their machines.
+    pub(super) fn divided(&mut self, io: &mut Io, children: Vec<PgId>, promise: &Promise) {
+        for pg in children {
+            assert!(!self.pgs.contains_key(&pg), "{pg} began before its parent was divided");
+            self.add_pg(io, pg);
+            self.pgs.get_mut(&pg).expect("just added").inherit(promise.clone());
+            if self.resigned {
+                self.events.push_back((pg, Event::Resign));
             }
             if let Some(event) = self.view.event(pg) {
                 self.events.push_back((pg, event));

@@ -52,6 +52,10 @@ impl Osd {
         if let OpTarget::Object { object, .. } = &op.target
             && (is_internal(object) || self.view.map().pg_of(object.pool, object.hash) != Some(op.pg))
         {
+            if op.epoch < self.view.epoch() && !is_internal(object) {
+                // By its map the object was that PG's, before it was divided.
+                return self.reply(io, session, &op, OsdOutcome::NotPrimary);
+            }
             let failure = OpFailure { code: Errno::EPERM, step: 0, detail: Bytes::new() };
             let outcome = OsdOutcome::Done { version: Version::ZERO, outcome: Err(failure) };
             self.reply(io, session, &op, outcome);

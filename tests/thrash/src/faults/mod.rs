@@ -11,7 +11,7 @@ mod power;
 use crate::Options;
 use crate::run::Run;
 use crate::second_gateway::SecondGateway;
-use crate::stage::{MONS, Stage};
+use crate::stage::{MONS, RAW_PGS, RAW_POOL, Stage};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use stdx::Rng;
@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(200);
 const MEND_LOOK: Duration = Duration::from_secs(1);
 /// How often a line of status is shown.
 const TELL: Duration = Duration::from_secs(10);
+
+/// The most PGs that the pool of raw objects gets.
+const RAW_PGS_MAX: u64 = 96;
 
 /// A kind of fault.
 struct Kind {
@@ -50,6 +53,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "kill-gateway", weight: 5, begin: |i| i.strike_gateway("kill-gateway") },
     Kind { name: "pause-gateway", weight: 3, begin: |i| i.strike_gateway("pause-gateway") },
     Kind { name: "power-failure", weight: 2, begin: power::fail },
+    Kind { name: "grow-pgs", weight: 3, begin: |i| i.grow_pgs() },
 ];
 
 /// How a fault ends.
@@ -90,6 +94,8 @@ struct Injector<'a> {
     waiting: Option<fn(&mut Injector<'_>)>,
     /// Rules of routing that were made so far.
     rules: u32,
+    /// PGs of the pool of raw objects.
+    pgs: u64,
     next: Instant,
     end: Instant,
 }
@@ -114,6 +120,7 @@ pub(crate) fn inject(run: &Run, stage: &mut Stage, options: &Options) {
         looked: now,
         waiting: None,
         rules: 0,
+        pgs: RAW_PGS,
         next: now + Duration::from_secs(3),
         end: now + options.length,
     };
@@ -251,6 +258,17 @@ impl Injector<'_> {
             if name == "out-osd" { &["osd", "out", &n] } else { &["osd", "reweight", &n, "0.4"] };
         if self.stage.order(order).is_ok() {
             self.begin(name, format!("osd.{n}"), Cure::Weigh, (3_000, 30_000));
+        }
+    }
+
+    /// The pool of raw objects gets more PGs, up to a number that the OSDs take.
+    fn grow_pgs(&mut self) {
+        let more = self.pgs + 1 + self.rng.below(self.pgs / 2);
+        if more <= RAW_PGS_MAX
+            && self.stage.order(&["pool", "set", RAW_POOL, "pg_num", &more.to_string()]).is_ok()
+        {
+            self.pgs = more;
+            self.tell(&format!("grow-pgs: {RAW_POOL} has {more} PGs"));
         }
     }
 

@@ -53,6 +53,7 @@ fn samples() -> Vec<PgMessage> {
         PgMessage::ScrubEnd { interval: 4, stamps: Some(stamps) },
         PgMessage::Stale { interval: 4 },
         PgMessage::Query { interval: 4, attempt: 1, shard: Some(3) },
+        PgMessage::QueryDivided { interval: 4, attempt: 1, shard: None, pg_num: 32 },
         PgMessage::Head {
             interval: 4,
             attempt: 1,
