@@ -1,6 +1,6 @@
 //! The PG machines of one OSD, and which ticket belongs to whom.
 
-use osd_pg::{Effect, Event, Filling, Pg, PgStatus, Ticket};
+use osd_pg::{Copied, Effect, Event, Filling, Pg, PgStatus, Ticket};
 use osd_store::Store;
 use placement_map::PgId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -58,6 +58,12 @@ impl Pgs {
     /// Ranges that were written again since they could not be read, by the machines that there are.
     pub(crate) fn repaired(&self) -> u64 {
         self.machines.values().map(|machine| machine.status().repaired).sum()
+    }
+
+    /// What each PG that is served here has copied to others.
+    pub(crate) fn copied(&self) -> impl Iterator<Item = (PgId, Copied)> {
+        let served = self.machines.iter().map(|(pg, machine)| (*pg, machine.status()));
+        served.filter(|(_, status)| status.primary).map(|(pg, status)| (pg, status.copied))
     }
 
     /// What each PG could do for its joiners.

@@ -32,6 +32,7 @@ pub mod sabotage;
 mod scrub;
 pub mod status;
 mod trim;
+mod watch;
 
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
@@ -43,5 +44,5 @@ pub use machine::Pg;
 pub use recovery::source::Filling;
 pub use sabotage::{Bug, Sabotage};
 pub use scrub::ScrubOrder;
-pub use status::PgStatus;
+pub use status::{Copied, PgStatus};
 pub use trim::{OWN_CLIENT, TrimPace};

@@ -31,11 +31,17 @@ pub struct OsdStats {
     pub compressed_original_bytes: u64,
     /// Ranges written again since the process started, since they could not be read.
     pub repaired: u64,
+    /// Objects copied to other OSDs since the process started: recovery and backfill.
+    pub recovered_objects: u64,
+    /// Bytes of their data.
+    pub recovered_bytes: u64,
 }
-stdx::codec_versioned!(OsdStats, 3 {
+stdx::codec_versioned!(OsdStats, 4 {
     total_bytes, used_bytes, index_bytes, reads_per_second, writes_per_second, read_bytes_per_second,
     write_bytes_per_second, slow_ops, full
-} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired });
+} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired } since 4 {
+    recovered_objects, recovered_bytes
+});
 
 /// What a primary is doing with a PG; bits of [`PgStats::doing`].
 pub mod doing {

@@ -42,6 +42,8 @@ impl Reactor {
                 self.tally.answered(&reply);
                 self.clients.reply(session.0, reply);
             }
+            // One that is behind with its answers hears it again when it pings.
+            Effect::Tell { session, event } => self.clients.send(session.0, &Message::WatchEvent(event)),
             Effect::Propose(change) => self.proposals.push(change),
         }
         Ok(())

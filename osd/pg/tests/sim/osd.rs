@@ -381,6 +381,8 @@ impl Osd {
                 }
                 Effect::ScrubEnded => {}
                 Effect::Reply { session, reply } => io.out.push(Out::Reply { session, reply }),
+                // Nobody watches here.
+                Effect::Tell { .. } => {}
                 Effect::Propose(change) => io.out.push(Out::Propose(change)),
             }
         }

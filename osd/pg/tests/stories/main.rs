@@ -6,6 +6,7 @@ mod repair;
 mod scrub;
 mod shards;
 mod snapshots;
+mod watch;
 
 use bench::{Bench, PG, object, ops_of, osd, row};
 use bytes::Bytes;

@@ -79,6 +79,8 @@ fn status(state: &ClusterState, seen: &Volatile, now: WallTime) -> Status {
         writes_per_second: up_stats().map(|s| u64::from(s.writes_per_second)).sum(),
         read_bytes_per_second: up_stats().map(|s| s.read_bytes_per_second).sum(),
         write_bytes_per_second: up_stats().map(|s| s.write_bytes_per_second).sum(),
+        recovered_objects: up_stats().map(|s| s.recovered_objects).sum(),
+        recovered_bytes: up_stats().map(|s| s.recovered_bytes).sum(),
     }
 }
 

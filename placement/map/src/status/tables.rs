@@ -110,11 +110,15 @@ pub struct Status {
     pub read_bytes_per_second: u64,
     /// Client bytes written a second.
     pub write_bytes_per_second: u64,
+    /// Objects that the OSDs that run now copied to others since they started.
+    pub recovered_objects: u64,
+    /// Bytes of their data.
+    pub recovered_bytes: u64,
 }
-stdx::codec_versioned!(Status, 1 {
+stdx::codec_versioned!(Status, 2 {
     fsid, epoch, health, monitors, leader, osds, flags, pools, pgs, objects, bytes, capacity, recovery,
     reads_per_second, writes_per_second, read_bytes_per_second, write_bytes_per_second
-});
+} since 2 { recovered_objects, recovered_bytes });
 
 /// One monitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

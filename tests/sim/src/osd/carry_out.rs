@@ -73,6 +73,8 @@ impl Osd {
                 let interval = self.pgs.get(&pg).map(|m| m.status().interval);
                 io.out.push(Out::Reply { session: session.0, pg, interval, reply });
             }
+            // Nobody watches here: see the stories of osd-pg.
+            Effect::Tell { .. } => {}
             Effect::Propose(change) => self.proposals.push(change),
         }
     }
