@@ -60,10 +60,9 @@ impl Pgs {
         self.machines.values().map(|machine| machine.status().repaired).sum()
     }
 
-    /// What each PG that is served here has copied to others.
+    /// What each PG has copied to others from here, also those that are served elsewhere by now.
     pub(crate) fn copied(&self) -> impl Iterator<Item = (PgId, Copied)> {
-        let served = self.machines.iter().map(|(pg, machine)| (*pg, machine.status()));
-        served.filter(|(_, status)| status.primary).map(|(pg, status)| (pg, status.copied))
+        self.machines.iter().map(|(pg, machine)| (*pg, machine.status().copied))
     }
 
     /// What each PG could do for its joiners.
