@@ -647,4 +647,40 @@ pub(crate) enum ObjectCommand {
         /// The object.
         name: String,
     },
+    /// Watch an object: print what its watchers are notified of, and acknowledge it, until stopped.
+    Watch {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+        /// Seconds of silence after which the cluster takes this watcher for gone.
+        #[arg(long, default_value_t = 30)]
+        timeout: u32,
+        /// End after so many notifies.
+        #[arg(long)]
+        count: Option<u64>,
+        /// What to answer to each.
+        #[arg(long, default_value = "")]
+        reply: String,
+    },
+    /// Notify an object's watchers, and show who acknowledged it; exit code 1 if somebody did not in time.
+    Notify {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+        /// What to tell them.
+        message: String,
+        /// Seconds that they have.
+        #[arg(long, default_value_t = 10)]
+        timeout: u32,
+    },
+    /// Who watches an object.
+    #[command(name = "listwatchers", visible_alias = "list-watchers")]
+    ListWatchers {
+        /// The pool.
+        pool: String,
+        /// The object.
+        name: String,
+    },
 }

@@ -42,6 +42,7 @@ errnos! {
     EOVERFLOW = 75, "value too large";
     EOLDSNAPC = 85, "there are snapshots that the writer does not know of";
     EOPNOTSUPP = 95, "operation not supported";
+    ENOTCONN = 107, "the watch is not there (any more)";
     ETIMEDOUT = 110, "timed out";
     ESTALE = 116, "stale generation";
     EDQUOT = 122, "quota exceeded";

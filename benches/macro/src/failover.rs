@@ -5,7 +5,7 @@
 //! in as many writes before.
 
 use crate::options::Options;
-use crate::row::{Better, Row};
+use benches_row::{Better, Row};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use tests_cluster::ledger::Ledger;
@@ -77,7 +77,7 @@ impl Bench {
         println!("  {case}: slowest write before {before:.2} s, from then on {after:.2} s");
         match self.rows.iter_mut().find(|row| row.case == case) {
             Some(row) => row.ours = row.ours.max(after),
-            None => self.rows.push(Row::new(case, "s", Better::Less, after).within(Some(limit))),
+            None => self.rows.push(Row::new(case, "s", Better::Less, after).within(limit)),
         }
     }
 

@@ -63,8 +63,20 @@ impl Fio {
 
     /// Runs for some seconds, after a first one that does not count.
     pub(crate) fn run(&self, target: &Target, job: &Job<'_>, seconds: u64) -> Result<Report, String> {
+        self.run_with(target, job, seconds, &[])
+    }
+
+    /// The same with further words to fio.
+    pub(crate) fn run_with(
+        &self,
+        target: &Target,
+        job: &Job<'_>,
+        seconds: u64,
+        more: &[&str],
+    ) -> Result<Report, String> {
         let runtime = format!("--runtime={seconds}");
-        let text = self.start(target, job, &["--time_based", "--ramp_time=1", &runtime])?;
+        let words = [&["--time_based", "--ramp_time=1", &runtime], more].concat();
+        let text = self.start(target, job, &words)?;
         parse(&text).ok_or_else(|| format!("fio printed no figures: {}", String::from_utf8_lossy(&text)))
     }
 

@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench block [--against ceph] [--short] ...`; `block/mod.rs` says what is measured.
 //! `cargo xtask bench failover [--rounds N] [--only WORD]`; `failover.rs` says it.
+//! `cargo xtask bench recovery [--gib N] [--away SECONDS] [--only WORD]`; `recovery.rs` says it.
 
 mod block;
 mod ceph;
@@ -11,10 +12,10 @@ mod fio;
 mod nacre;
 mod options;
 mod procs;
-mod row;
+mod recovery;
 
+use benches_row::Row;
 use options::Options;
-use row::Row;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -38,12 +39,16 @@ fn measure() -> Result<Vec<Row>, String> {
     let rows = match suite.as_str() {
         "block" => block::run(&options)?,
         "failover" => failover::run(&options)?,
-        other => return Err(format!("no measurement is called {other:?}; there are: block, failover")),
+        "recovery" => recovery::run(&options)?,
+        other => {
+            return Err(format!("no measurement is called {other:?}; there are: block, failover, recovery"));
+        }
     };
     println!("\nin short:");
     rows.iter().for_each(|row| println!("{row}"));
     if let Some(file) = &options.json {
-        std::fs::write(file, row::to_json(&rows)).map_err(|error| format!("{}: {error}", file.display()))?;
+        std::fs::write(file, benches_row::to_json(&rows))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(rows)
 }

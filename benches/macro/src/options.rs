@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 const USAGE: &str = "[--against ceph] [--short] [--seconds N] [--only WORD]... [--link crc|secure] [--rounds N] \
-                     [--fio PROGRAM] [--scratch DIR] [--json FILE]";
+                     [--fio PROGRAM] [--scratch DIR] [--json FILE] [--gib N] [--away SECONDS]";
 
 /// The options of every suite.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub(crate) struct Options {
     pub(crate) only: Vec<String>,
     /// Protection of our links: `crc` as Ceph's own default, or `secure`.
     pub(crate) link: String,
+    /// GiB that a backfill copies.
+    pub(crate) gib: u64,
+    /// How long an OSD is away, seconds.
+    pub(crate) away_seconds: u64,
     /// The program that is run as fio: a wrapper of it may keep the machine quiet meanwhile.
     pub(crate) fio: PathBuf,
     /// Where stores lie while the run lasts.
@@ -35,6 +39,8 @@ impl Options {
             rounds: 2,
             only: Vec::new(),
             link: "crc".to_owned(),
+            gib: 10,
+            away_seconds: 60,
             fio: "fio".into(),
             scratch: std::env::temp_dir(),
             json: None,
@@ -54,6 +60,8 @@ impl Options {
                 ("--rounds", _) if number().is_some() => {
                     options.rounds = number().unwrap_or_default() as usize;
                 }
+                ("--gib", _) if number().is_some() => options.gib = number().unwrap_or_default(),
+                ("--away", _) if number().is_some() => options.away_seconds = number().unwrap_or_default(),
                 ("--only", _) => options.only.push(value),
                 ("--fio", _) => options.fio = value.into(),
                 ("--scratch", _) => options.scratch = value.into(),

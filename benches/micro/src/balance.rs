@@ -1,8 +1,8 @@
 //! A whole plan of the balancer for 10,000 OSDs and 100,000 PGs that were never balanced.
 
 use crate::clock;
-use crate::row::{Better, Row};
 use crate::worlds;
+use benches_row::{Better, Row};
 use placement_map::balance::{Limits, plan};
 
 /// Minutes, not hours.

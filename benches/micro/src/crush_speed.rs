@@ -1,8 +1,8 @@
 //! One mapping (three copies on different hosts) on 1,000 hosts and 10,000 OSDs, beside `crushtool --test`.
 
 use crate::clock;
-use crate::row::{Better, Row};
 use crate::worlds;
+use benches_row::{Better, Row};
 use crush::{CrushMap, Workspace};
 use std::path::Path;
 use std::process::Command;

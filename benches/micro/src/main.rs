@@ -9,11 +9,10 @@ mod balance;
 mod clock;
 mod crush_speed;
 mod map;
-mod row;
 mod store;
 mod worlds;
 
-use row::Row;
+use benches_row::Row;
 use std::process::ExitCode;
 
 /// One group of measurements; `true`: a tenth of the work.
@@ -70,7 +69,7 @@ fn main() -> ExitCode {
         }
     }
     if let Some(file) = json
-        && let Err(error) = std::fs::write(&file, row::to_json(&rows))
+        && let Err(error) = std::fs::write(&file, benches_row::to_json(&rows))
     {
         eprintln!("{file}: {error}");
         return ExitCode::from(2);

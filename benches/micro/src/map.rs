@@ -1,8 +1,8 @@
 //! All PGs of a map of 100,000 PGs and 10,000 OSDs, right after one OSD failed.
 
 use crate::clock;
-use crate::row::{Better, Row};
 use crate::worlds;
+use benches_row::{Better, Row};
 use placement_map::{Mapping, OsdId};
 
 const PGS: u32 = 100_000;

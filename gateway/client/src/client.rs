@@ -1,6 +1,6 @@
 //! The handle.
 
-use crate::driver::{self, Submission};
+use crate::driver::{self, Order, Submission};
 use crate::error::ClientError;
 use crate::listing;
 use crate::monitors::{self, Ask, Asked, MonitorLink, Told};
@@ -14,7 +14,7 @@ use placement_map::status::{Answer, Query};
 use placement_map::{ClusterMap, Command, CommandReply, PgId, PoolId, RefusalKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stdx::Errno;
 use stdx::codec::from_bytes;
@@ -65,7 +65,10 @@ pub struct Client {
 struct Inner {
     name: PeerName,
     monitors: MonitorLink,
-    submissions: mpsc::Sender<Submission>,
+    orders: mpsc::Sender<Order>,
+    /// In request ids and watches.
+    instance: u64,
+    watches: AtomicU64,
     rooms: Rooms,
     command_within: Duration,
 }
@@ -100,10 +103,12 @@ impl Client {
             let tried = link.tried.borrow().tried.clone();
             return Err(ClientError::Unreachable(tried));
         };
-        let (submissions, rx) = mpsc::channel(256);
+        let (orders, rx) = mpsc::channel(256);
         let name = security.name().clone();
-        driver::start(instance_number(), security, first, rx, steps, link.refresh.clone());
-        let inner = Inner { name, monitors: link, submissions, rooms: Rooms::new(), command_within };
+        let instance = instance_number();
+        driver::start(instance, security, first, rx, steps, link.refresh.clone());
+        let (rooms, watches) = (Rooms::new(), AtomicU64::new(1));
+        let inner = Inner { name, monitors: link, orders, instance, watches, rooms, command_within };
         Ok(Client { inner: Arc::new(inner), patience: None })
     }
 
@@ -116,6 +121,21 @@ impl Client {
     /// Who this client is.
     pub fn name(&self) -> &PeerName {
         &self.inner.name
+    }
+
+    /// Names this client and its clones in what it watches, and to those who watch what it notifies.
+    pub fn instance(&self) -> u64 {
+        self.inner.instance
+    }
+
+    /// A number for a watch that this client has not used.
+    pub(crate) fn next_cookie(&self) -> u64 {
+        self.inner.watches.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) async fn order(&self, order: Order) -> Result<(), OpError> {
+        let stopped = |_| OpError::new(Errno::EIO).with_context("the client was stopped");
+        self.inner.orders.send(order).await.map_err(stopped)
     }
 
     /// How much this client and its clones have asked of OSDs.
@@ -299,7 +319,7 @@ impl Client {
         let (reply, outcome) = oneshot::channel();
         let request = Request { pool, target, mtime, snaps, deadline: None };
         let submission = Submission { request, patience: self.patience, reply, room };
-        self.inner.submissions.send(submission).await.map_err(|_| stopped())?;
+        self.inner.orders.send(Order::Submit(submission)).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())
     }
 }

@@ -1,7 +1,7 @@
 //! The task that owns the objecter and the sessions to OSDs, and carries out the one's effects with the other.
 
 use crate::view::View;
-use gateway_objecter::{Effect, Objecter, Outcome, Request, Ticket};
+use gateway_objecter::{Effect, Objecter, Outcome, Request, Ticket, Watch};
 use placement_map::OsdId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use stdx::{Errno, Time};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
+use wire_codec::watch::WatchNews;
 use wire_codec::{Message, OsdOp};
 use wire_transport::{Frame, PeerName, Security, SendError, SessionEvent, SessionId, Sessions};
 
@@ -17,6 +18,16 @@ const EVENTS_MAX: usize = 256;
 
 /// The most events and requests taken in before their effects are carried out.
 const BATCH_MAX: usize = 64;
+
+/// What a handle wants of the driver.
+pub(crate) enum Order {
+    /// Carry something out.
+    Submit(Submission),
+    /// Keep up a watch that was made, until its caller hangs up or it is gone.
+    Watch { watch: Watch, news: mpsc::Sender<WatchNews> },
+    /// Keep a watch up no more.
+    Forget { cookie: u64 },
+}
 
 /// A request on its way to the objecter.
 pub(crate) struct Submission {
@@ -40,6 +51,8 @@ struct Driver {
     /// The link that each OSD's session is, so that word of an old one is not taken for the new one's.
     links: BTreeMap<OsdId, SessionId>,
     waiters: BTreeMap<Ticket, Waiter>,
+    /// By cookie.
+    watchers: BTreeMap<u64, mpsc::Sender<WatchNews>>,
     refresh: Arc<Notify>,
 }
 
@@ -48,7 +61,7 @@ pub(crate) fn start(
     client: u64,
     security: Security,
     first: View,
-    submissions: mpsc::Receiver<Submission>,
+    orders: mpsc::Receiver<Order>,
     steps: mpsc::Receiver<View>,
     refresh: Arc<Notify>,
 ) {
@@ -59,23 +72,24 @@ pub(crate) fn start(
         sessions: Sessions::new(security, tx),
         links: BTreeMap::new(),
         waiters: BTreeMap::new(),
+        watchers: BTreeMap::new(),
         refresh,
     };
-    tokio::spawn(driver.run(submissions, steps, events));
+    tokio::spawn(driver.run(orders, steps, events));
 }
 
 impl Driver {
     async fn run(
         mut self,
-        mut submissions: mpsc::Receiver<Submission>,
+        mut orders: mpsc::Receiver<Order>,
         mut steps: mpsc::Receiver<View>,
         mut events: mpsc::Receiver<SessionEvent>,
     ) {
         loop {
             let due = self.objecter.next_timeout().map(|t| self.started + t.since(Time::ZERO));
             tokio::select! {
-                submission = submissions.recv() => match submission {
-                    Some(s) => self.submit(s),
+                order = orders.recv() => match order {
+                    Some(o) => self.order(o),
                     None => return,
                 },
                 event = events.recv() => match event {
@@ -89,16 +103,17 @@ impl Driver {
                 },
                 () = sleep_until(due.unwrap_or(self.started)), if due.is_some() => {
                     let now = self.now();
+                    self.hang_up();
                     self.objecter.tick(now);
                 }
             }
             // What came meanwhile is taken along, so that its messages leave together.
             for _ in 0..BATCH_MAX {
-                match (events.try_recv(), submissions.try_recv()) {
+                match (events.try_recv(), orders.try_recv()) {
                     (Err(_), Err(_)) => break,
-                    (event, submission) => {
+                    (event, order) => {
                         event.into_iter().for_each(|e| self.session(e));
-                        submission.into_iter().for_each(|s| self.submit(s));
+                        order.into_iter().for_each(|o| self.order(o));
                     }
                 }
             }
@@ -108,6 +123,32 @@ impl Driver {
 
     fn now(&self) -> Time {
         Time::ZERO + self.started.elapsed()
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Submit(s) => self.submit(s),
+            Order::Watch { watch, news } => {
+                self.watchers.insert(watch.cookie, news);
+                self.objecter.keep_watch(watch);
+            }
+            Order::Forget { cookie } => {
+                self.watchers.remove(&cookie);
+                self.objecter.forget_watch(cookie);
+            }
+        }
+    }
+
+    /// Watches whose callers left are not kept up: nobody would hear what they are told.
+    fn hang_up(&mut self) {
+        let objecter = &mut self.objecter;
+        self.watchers.retain(|cookie, news| {
+            let there = !news.is_closed();
+            if !there {
+                objecter.forget_watch(*cookie);
+            }
+            there
+        });
     }
 
     fn submit(&mut self, s: Submission) {
@@ -135,6 +176,7 @@ impl Driver {
                         let now = self.now();
                         self.objecter.handle_reply(now, osd, reply);
                     }
+                    Message::WatchEvent(event) => self.objecter.handle_event(event),
                     Message::Ping { stamp } => {
                         if let Ok(frame) = Frame::of(&Message::Pong { stamp, full: false }) {
                             // Lost with the link at worst.
@@ -167,6 +209,17 @@ impl Driver {
                     if let Some(w) = self.waiters.remove(&ticket) {
                         // The caller may have left.
                         let _ = w.reply.send(outcome);
+                    }
+                }
+                Effect::News { cookie, news } => {
+                    let last = news == WatchNews::Gone;
+                    if let Some(watcher) = self.watchers.get(&cookie) {
+                        // One that does not listen misses notifies, as their senders are told; its end it sees by the
+                        // channel's.
+                        let _ = watcher.try_send(news);
+                    }
+                    if last {
+                        self.watchers.remove(&cookie);
                     }
                 }
                 Effect::NeedMap { .. } => self.refresh.notify_one(),

@@ -12,6 +12,7 @@ mod monitors;
 pub mod rados;
 mod room;
 mod view;
+mod watch;
 
 #[cfg(test)]
 mod client_test;
@@ -23,6 +24,7 @@ pub use error::ClientError;
 pub use memory::{Fault, MemoryRados};
 pub use rados::{ListCursor, ListPage, OpError, Rados, Reply};
 pub use room::OpCounts;
+pub use watch::{Heard, Watch, notify_timeout};
 pub use wire_codec::pg::{
     Inconsistent, InconsistentCopy, InconsistentList, ScrubEntry, ScrubError, ScrubStamps,
 };

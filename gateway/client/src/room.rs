@@ -84,6 +84,8 @@ fn charge(op: &Op) -> u64 {
     match op {
         Op::Write { data, .. } | Op::WriteFull { data } | Op::Append { data } => data.len() as u64,
         Op::Call { input, .. } => input.len() as u64,
+        Op::Notify { payload, .. } => payload.len() as u64,
+        Op::NotifyAck { reply, .. } => reply.len() as u64,
         Op::SetXattr { name, value } | Op::CmpXattr { name, value, .. } => (name.len() + value.len()) as u64,
         Op::OmapSet { rows } => rows.iter().map(|(k, v)| (k.len() + v.len()) as u64).sum(),
         Op::CmpOmap { key, value, .. } => (key.len() + value.len()) as u64,

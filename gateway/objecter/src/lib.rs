@@ -8,8 +8,11 @@
 //!   again. An OSD refuses operations aimed with a map older than its own primacy, so a refused one is not
 //!   overtaken by its successors.
 //! * An operation whose PG has no primary waits for a map that gives it one.
+//! * A watch is kept up: its primary hears a ping several times in each timeout, and a new primary, or the same one over a
+//!   new session, hears one at once.
 
 mod group;
+mod linger;
 mod objecter;
 mod target;
 
@@ -18,5 +21,6 @@ mod fake_cluster;
 #[cfg(test)]
 mod seeded_test;
 
+pub use linger::{PINGS_PER_TIMEOUT, Watch};
 pub use objecter::{Effect, Objecter, Outcome, Ticket};
 pub use target::{Request, Target};

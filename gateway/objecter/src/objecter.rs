@@ -1,14 +1,16 @@
 //! The machine.
 
 use crate::group::{Aim, Group};
+use crate::linger::{Lingers, Watch};
 use crate::target::{Placement, Request, place};
 use osd_object::op::OpOutcome;
-use osd_object::{ObjectId, RequestId, Version};
+use osd_object::{ObjectId, ObjectName, RequestId, Version};
 use placement_map::{ClusterMap, Epoch, Flag, Mapping, OsdId, PgId, PoolId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stdx::{Errno, Time};
+use wire_codec::watch::{WatchEvent, WatchNews};
 use wire_codec::{OsdOp, OsdOpReply, OsdOutcome};
 
 /// Names a request towards its caller; also the `seq` of its request id.
@@ -38,6 +40,13 @@ pub enum Effect {
         ticket: Ticket,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// Give a watch's caller its news. After `WatchNews::Gone` there is no more.
+    News {
+        /// The watch's cookie.
+        cookie: u64,
+        /// What.
+        news: WatchNews,
     },
     /// Ask the monitors for maps newer than this epoch.
     NeedMap {
@@ -79,6 +88,7 @@ pub struct Objecter {
     groups: BTreeMap<PgId, Group>,
     sessions: BTreeMap<OsdId, Session>,
     deadlines: BTreeSet<(Time, Ticket)>,
+    lingers: Lingers,
     effects: VecDeque<Effect>,
 }
 
@@ -110,8 +120,14 @@ impl Objecter {
             groups: BTreeMap::new(),
             sessions: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            lingers: Lingers::default(),
             effects: VecDeque::new(),
         }
+    }
+
+    /// Names this client in request ids and watches.
+    pub fn client(&self) -> u64 {
+        self.client
     }
 
     /// The map in use.
@@ -130,7 +146,7 @@ impl Objecter {
     pub fn next_timeout(&self) -> Option<Time> {
         let retry = self.groups.values().filter_map(|g| g.hold).map(|h| h.retry_at).min();
         let deadline = self.deadlines.first().map(|(t, _)| *t);
-        [retry, deadline].into_iter().flatten().min()
+        [retry, deadline, self.lingers.timeout()].into_iter().flatten().min()
     }
 
     /// Takes a request on. Completed at once with ENOENT if its pool is not in the map.
@@ -189,6 +205,58 @@ impl Objecter {
             self.send(pg, None);
         }
         self.follow_addresses();
+        self.lingers_follow();
+    }
+
+    /// Keeps up a watch that was made (`Op::Watch` was answered): from now on, until its news are that it is gone or
+    /// `forget_watch`.
+    pub fn keep_watch(&mut self, watch: Watch) {
+        let aim = self.aim_of_hash(watch.pool, &watch.name);
+        self.lingers.add(watch, aim);
+    }
+
+    /// Keeps a watch up no more.
+    pub fn forget_watch(&mut self, cookie: u64) {
+        self.lingers.remove(cookie);
+    }
+
+    /// An OSD tells a watch something. A notify that was told already is not told again.
+    pub fn handle_event(&mut self, event: WatchEvent) {
+        let cookie = event.id.cookie;
+        if event.id.client == self.client && self.lingers.is_news(cookie, &event.news) {
+            if event.news == WatchNews::Gone {
+                self.lingers.remove(cookie);
+            }
+            self.effects.push_back(Effect::News { cookie, news: event.news });
+        }
+    }
+
+    /// Who serves a watched object now; a watch that is served by somebody else than before pings at once.
+    fn lingers_follow(&mut self) {
+        if self.lingers.is_empty() {
+            return;
+        }
+        for (cookie, pool, name) in self.lingers.names() {
+            let aim = self.aim_of_hash(pool, &name);
+            self.lingers.follow(cookie, aim);
+        }
+    }
+
+    fn aim_of_hash(&self, pool: PoolId, name: &ObjectName) -> Option<Aim> {
+        let hash = self.map.object_hash(&name.namespace, &name.locator, &name.name);
+        self.aim_of(self.map.pg_of(pool, hash)?)
+    }
+
+    fn ping(&mut self, now: Time) {
+        for (cookie, request) in self.lingers.due(now, self.client) {
+            if !self.map.pools.contains_key(&request.pool) {
+                self.lingers.remove(cookie);
+                self.effects.push_back(Effect::News { cookie, news: WatchNews::Gone });
+                continue;
+            }
+            let ticket = self.submit(request);
+            self.lingers.sent(cookie, ticket);
+        }
     }
 
     /// An OSD's answer. An outcome is taken from whoever gives it: only a primary gives one, after it is safe.
@@ -224,6 +292,7 @@ impl Objecter {
     /// for a new session.
     pub fn session_lost(&mut self, osd: OsdId) {
         self.sessions.entry(osd).or_default().up = false;
+        self.lingers.lost(osd);
         if !self.groups_of(osd).is_empty() {
             self.effects.push_back(Effect::NeedMap { have: self.map.epoch });
         }
@@ -252,6 +321,7 @@ impl Objecter {
             }
             self.send(pg, None);
         }
+        self.ping(now);
     }
 
     /// Who serves a PG by the map at hand: nobody while the flag `pause` is set, so that nothing is sent; what was
@@ -359,6 +429,11 @@ impl Objecter {
                 self.groups.remove(&tracked.op.pg);
             }
         }
-        self.effects.push_back(Effect::Complete { ticket, outcome });
+        match self.lingers.answered(ticket, &outcome) {
+            None => self.effects.push_back(Effect::Complete { ticket, outcome }),
+            Some(gone) => {
+                self.effects.extend(gone.map(|cookie| Effect::News { cookie, news: WatchNews::Gone }))
+            }
+        }
     }
 }

@@ -307,6 +307,7 @@ fn run(seed: u64) {
                     completed.push(ticket);
                 }
                 Effect::Connect { .. } | Effect::NeedMap { .. } => {}
+                Effect::News { .. } => panic!("nobody watches"),
             }
         }
     }

@@ -22,6 +22,7 @@ pub(crate) mod mon_members;
 pub(crate) mod nbd;
 pub(crate) mod nbd_door;
 pub(crate) mod object;
+mod object_watch;
 pub(crate) mod osd;
 mod osd_df_tree;
 mod osd_getmap;

@@ -2,6 +2,7 @@
 
 use crate::cli::{Format, Global, ObjectCommand};
 use crate::exit::{Context, Failure};
+use crate::noun::object_watch;
 use crate::{session, size};
 use gateway_client::{OpError, Rados};
 use osd_object::{ObjectName, Op, OpResult};
@@ -22,6 +23,17 @@ pub(crate) async fn run(global: &Global, command: &ObjectCommand) -> Result<(), 
         ObjectCommand::Get { pool, name, file } => get(&client, pool, name, file).await,
         ObjectCommand::Ls { pool } => ls(&client, pool, global.format).await,
         ObjectCommand::Stat { pool, name } => stat(&client, pool, name, global.format).await,
+        ObjectCommand::Watch { pool, name, timeout, count, reply } => {
+            let object = (pool.as_str(), name.as_str());
+            object_watch::watch(&client, object, *timeout, *count, reply, global.format).await
+        }
+        ObjectCommand::Notify { pool, name, message, timeout } => {
+            object_watch::notify(&client, (pool.as_str(), name.as_str()), message, *timeout, global.format)
+                .await
+        }
+        ObjectCommand::ListWatchers { pool, name } => {
+            object_watch::list(&client, (pool.as_str(), name.as_str()), global.format).await
+        }
         ObjectCommand::Rm { pool, name } => {
             Rados::operate(&client, pool, ObjectName::new(name), vec![Op::Delete])
                 .await
@@ -31,7 +43,7 @@ pub(crate) async fn run(global: &Global, command: &ObjectCommand) -> Result<(), 
     }
 }
 
-fn answer(error: OpError) -> Failure {
+pub(super) fn answer(error: OpError) -> Failure {
     Failure::no(error)
 }
 

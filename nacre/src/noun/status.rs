@@ -71,7 +71,16 @@ fn plain(s: &Status) -> String {
         let cells = 24 * done / r.copies_total.max(1);
         let bar: String = (0..24).map(|i| if i < cells { '#' } else { '.' }).collect();
         let left = r.seconds_left.map_or("no estimate yet".into(), |t| format!("about {t} s left"));
-        line("recovery", format!("[{bar}] {} copies left, {left}", r.copies_left));
+        line(
+            "recovery",
+            format!(
+                "[{bar}] {} of {} copies left, {} objects/s ({}/s), {left}",
+                r.copies_left,
+                r.copies_total,
+                r.objects_per_second,
+                size::show(r.bytes_per_second)
+            ),
+        );
     }
     out
 }

@@ -2,6 +2,7 @@
 
 use crate::registry::{Access, MethodContext, Registry};
 use crate::snapped::Snapped;
+use crate::watch;
 use bytes::Bytes;
 use osd_object::draft::{Draft, is_internal_xattr};
 use osd_object::hint::HINT_XATTR;
@@ -179,6 +180,10 @@ fn result_bytes(result: &OpResult) -> u64 {
             snaps.set.clones.iter().map(of).sum()
         }
         OpResult::Rows(page) => page.rows.iter().map(|(key, value)| 16 + key.len() + value.len()).sum(),
+        OpResult::Watchers(all) => all.iter().map(|w| 40 + w.name.len()).sum(),
+        OpResult::Notified(told) => {
+            told.acks.iter().map(|(_, reply)| 24 + reply.len()).sum::<usize>() + 16 * told.missed.len()
+        }
     };
     64 + bytes as u64
 }
@@ -363,6 +368,12 @@ impl Step<'_, '_> {
                 let set = self.snapped.set.clone();
                 return Ok(OpResult::Snaps(Box::new(Snaps { set, head_bytes })));
             }
+            Op::Watch { .. }
+            | Op::Unwatch { .. }
+            | Op::WatchPing { .. }
+            | Op::Notify { .. }
+            | Op::NotifyAck { .. }
+            | Op::ListWatchers => return watch::step(draft, op),
             Op::Call { .. } => unreachable!("calls are dispatched before"),
         }
         Ok(OpResult::Done)

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod memory;
 pub mod registry;
 pub mod snapped;
+pub mod watch;
 
 pub use execute::{DataRead, Executed, execute};
 pub use registry::{Access, ClassError, Method, MethodContext, ObjectClass, Registry};

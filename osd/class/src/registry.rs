@@ -167,7 +167,7 @@ impl Registry {
         ops.iter().any(|op| match op {
             Op::Delete | Op::RmXattr { .. } | Op::OmapRm { .. } | Op::OmapRmRange { .. } => false,
             // Bookkeeping that deleting needs, such as a gateway's lease: little, and replaced in place.
-            Op::Create { .. } => false,
+            Op::Create { .. } | Op::Watch { .. } | Op::Unwatch { .. } => false,
             Op::OmapSet { rows } => {
                 rows.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() > SMALL_ROWS_BYTES
             }
@@ -189,7 +189,11 @@ impl Registry {
             | Op::GetXattrs
             | Op::OmapGet { .. }
             | Op::OmapGetRange { .. }
-            | Op::ListSnaps => Access::Read,
+            | Op::ListSnaps
+            | Op::ListWatchers
+            | Op::WatchPing { .. }
+            | Op::Notify { .. }
+            | Op::NotifyAck { .. } => Access::Read,
             Op::Create { .. }
             | Op::Write { .. }
             | Op::WriteFull { .. }
@@ -197,6 +201,8 @@ impl Registry {
             | Op::WriteSame { .. }
             | Op::SetAllocHint { .. }
             | Op::Rollback { .. }
+            | Op::Watch { .. }
+            | Op::Unwatch { .. }
             | Op::Zero { .. }
             | Op::Truncate { .. }
             | Op::Delete

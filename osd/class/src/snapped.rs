@@ -8,6 +8,7 @@
 use crate::execute::{Executed, run};
 use crate::registry::Registry;
 use bytes::Bytes;
+use osd_object::watch::WATCHERS_XATTR;
 use osd_object::{Mutation, ObjectId, ObjectRead, Op, Seen, SnapContext, SnapId, SnapSet, Transaction};
 use stdx::Errno;
 use stdx::codec::{from_bytes, to_bytes};
@@ -82,7 +83,9 @@ pub fn execute_snapped(
     if let Some(id) = clone {
         let to = ObjectId { snap: id, ..head.clone() };
         transaction.push(Mutation::Clone { from: head.clone(), to: to.clone() });
-        transaction.push(Mutation::RmXattr { object: to, name: SNAPSET.into() });
+        transaction.push(Mutation::RmXattr { object: to.clone(), name: SNAPSET.into() });
+        // Nobody watches the past.
+        transaction.push(Mutation::RmXattr { object: to, name: WATCHERS_XATTR.into() });
         executed.clones.push(id);
     }
     let effects = std::mem::take(&mut executed.transaction);
@@ -90,6 +93,19 @@ pub fn execute_snapped(
     transaction.append(effects);
     after.whiteout = !executed.exists && !after.set.clones.is_empty();
     transaction.mutations.extend(keep(head, &stored, &after, executed.exists, &transaction));
+    if executed.exists
+        && transaction.mutations.iter().any(|m| matches!(m, Mutation::Clone { to, .. } if to == head))
+    {
+        // A rollback brings data, attributes and rows back; who watches stays.
+        match view.xattr(head, WATCHERS_XATTR) {
+            Ok(watchers) => transaction.mutations.extend(watchers.map(|value| Mutation::SetXattr {
+                object: head.clone(),
+                name: WATCHERS_XATTR.into(),
+                value,
+            })),
+            Err(code) => return Executed::refused(code, executed.before),
+        }
+    }
     executed.exists |= after.whiteout;
     executed.transaction = transaction;
     executed

@@ -135,6 +135,7 @@ fn bytes_of(op: &osd_object::Op) -> u64 {
         Op::SetXattr { value, .. } => value.len() as u64,
         Op::OmapGetRange { range } => u64::from(range.bytes_max),
         Op::Call { input, .. } => input.len() as u64,
+        Op::Notify { payload, .. } => payload.len() as u64,
         _ => 0,
     }
 }

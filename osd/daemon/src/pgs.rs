@@ -1,6 +1,6 @@
 //! The PG machines of one OSD, and which ticket belongs to whom.
 
-use osd_pg::{Effect, Event, Filling, Pg, PgStatus, PoolSpec, Ticket};
+use osd_pg::{Copied, Effect, Event, Filling, Pg, PgStatus, PoolSpec, Ticket};
 use osd_store::Store;
 use placement_map::PgId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -63,6 +63,11 @@ impl Pgs {
     /// Ranges that were written again since they could not be read, by the machines that there are.
     pub(crate) fn repaired(&self) -> u64 {
         self.machines.values().map(|machine| machine.status().repaired).sum()
+    }
+
+    /// What each PG has copied to others from here, also those that are served elsewhere by now.
+    pub(crate) fn copied(&self) -> impl Iterator<Item = (PgId, Copied)> {
+        self.machines.iter().map(|(pg, machine)| (*pg, machine.status().copied))
     }
 
     /// What each PG could do for its joiners.

@@ -7,6 +7,7 @@ mod messages;
 mod scrubs;
 
 use crate::beacon::BEACON_INTERVAL;
+use crate::beacon::Pace;
 use crate::census::Census;
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -71,6 +72,7 @@ pub(crate) struct Reactor {
     inbound_sender: mpsc::Sender<Inbound>,
     beats: Heartbeats,
     census: Census,
+    pace: Pace,
     tally: Tally,
     /// Events for PGs, in the order in which they came.
     events: VecDeque<Waiting>,
@@ -151,6 +153,7 @@ impl Reactor {
             inbound_sender,
             beats: Heartbeats::default(),
             census: Census::default(),
+            pace: Pace::default(),
             tally: Tally::default(),
             events: VecDeque::new(),
             proposals: Vec::new(),

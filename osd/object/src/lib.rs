@@ -11,6 +11,7 @@ pub mod snap;
 pub mod snapset;
 pub mod transaction;
 pub mod view;
+pub mod watch;
 
 pub use extents::Extents;
 pub use hint::{AllocHint, Compressible};
@@ -20,3 +21,4 @@ pub use snap::{SnapContext, SnapId};
 pub use snapset::{CloneInfo, Seen, SnapSet};
 pub use transaction::{Mutation, Transaction};
 pub use view::{ObjectMeta, ObjectRead, OmapPage, OmapRange, Version};
+pub use watch::{Notified, WatchId, Watcher, Watchers};

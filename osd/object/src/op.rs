@@ -4,6 +4,7 @@ use crate::hint::AllocHint;
 use crate::snap::SnapId;
 use crate::snapset::SnapSet;
 use crate::view::{ObjectMeta, OmapPage, OmapRange};
+use crate::watch::{Notified, WatchId, Watcher};
 use bytes::Bytes;
 use stdx::Errno;
 
@@ -201,6 +202,44 @@ pub enum Op {
     },
     /// Which clones the object has for its snapshots. ENOENT if it has none and does not exist.
     ListSnaps,
+    /// Its sender watches the object from here on (again, perhaps with another timeout): it hears of each notify, until it
+    /// is silent for longer than its timeout. ENOENT if the object is not there, EBUSY if it has `WATCHERS_MAX` watchers,
+    /// EINVAL for another client's watch or a timeout out of bounds.
+    Watch {
+        /// The watch.
+        watcher: Watcher,
+    },
+    /// Its sender watches no more. Harmless if it did not.
+    Unwatch {
+        /// The watch.
+        id: WatchId,
+    },
+    /// The watcher is there, and hears notifies where this came from. ENOTCONN if the watch is gone. The last step, behind
+    /// nothing but guards.
+    WatchPing {
+        /// The watch.
+        id: WatchId,
+    },
+    /// All watchers hear of this; answered with who acknowledged it once all did or the time is over. May reach a
+    /// watcher again when the primary changes. The last step, behind nothing but guards. ENOENT if the object is not
+    /// there, E2BIG for a payload above `NOTIFY_BYTES_MAX`, EBUSY if too many are under way in the PG.
+    Notify {
+        /// How long watchers have to acknowledge it, milliseconds.
+        timeout_ms: u32,
+        /// What they hear.
+        payload: Bytes,
+    },
+    /// A watcher has heard a notify. Harmless if that is over. The last step, behind nothing but guards.
+    NotifyAck {
+        /// Which, as it was told.
+        notify: u64,
+        /// Which watcher.
+        id: WatchId,
+        /// What it says to that, for the notifier.
+        reply: Bytes,
+    },
+    /// Who watches. ENOENT if the object is not there.
+    ListWatchers,
     /// Runs a method of an object class inside the operation.
     Call {
         /// The class, as `index`.
@@ -225,6 +264,10 @@ stdx::codec_enum!(Op {
     20 => OmapGet { keys },
     21 => OmapGetRange { range },
     22 => ListSnaps,
+    23 => ListWatchers,
+    24 => WatchPing { id },
+    25 => Notify { timeout_ms, payload },
+    26 => NotifyAck { notify, id, reply },
     32 => Create { exclusive },
     33 => Write { offset, data },
     34 => WriteFull { data },
@@ -240,6 +283,8 @@ stdx::codec_enum!(Op {
     44 => WriteSame { offset, len, data },
     45 => Rollback { snap },
     46 => SetAllocHint { hint },
+    47 => Watch { watcher },
+    48 => Unwatch { id },
     64 => Call { class, method, input },
 });
 
@@ -258,6 +303,10 @@ pub enum OpResult {
     Rows(OmapPage),
     /// Of `ListSnaps`.
     Snaps(Box<Snaps>),
+    /// Of `ListWatchers`.
+    Watchers(Vec<Watcher>),
+    /// Of `Notify`.
+    Notified(Box<Notified>),
 }
 
 /// An object and its clones.
@@ -270,7 +319,16 @@ pub struct Snaps {
 }
 stdx::codec_versioned!(Snaps, 1 { set, head_bytes });
 
-stdx::codec_enum!(OpResult { 0 => Done, 1 => Meta(m), 2 => Data(d), 3 => Xattrs(x), 4 => Rows(p), 5 => Snaps(s) });
+stdx::codec_enum!(OpResult {
+    0 => Done,
+    1 => Meta(m),
+    2 => Data(d),
+    3 => Xattrs(x),
+    4 => Rows(p),
+    5 => Snaps(s),
+    6 => Watchers(w),
+    7 => Notified(n),
+});
 
 /// Why a compound operation failed: the code, which step, and bytes a class method may say with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

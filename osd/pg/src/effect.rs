@@ -4,6 +4,7 @@ use crate::event::SessionId;
 use crate::lease::granted::Promise;
 use osd_object::{ObjectId, Transaction};
 use placement_map::{OsdId, PgId, RowChange};
+use wire_codec::watch::WatchEvent;
 use wire_codec::{OsdOpReply, PgMessage};
 
 /// Names a store or a read within one `Pg`.
@@ -67,6 +68,13 @@ pub enum Effect {
         children: Vec<PgId>,
         /// What this OSD promised to primaries of the parent.
         promise: Promise,
+    },
+    /// Tell a client that watches. May be dropped when its session is slow or gone: it is told again when it pings.
+    Tell {
+        /// Where it watches.
+        session: SessionId,
+        /// What.
+        event: WatchEvent,
     },
     /// Propose a change of the PG's row to the monitors. Made again after a while if the row does not
     /// change.

@@ -33,6 +33,7 @@ mod scrub;
 mod split;
 pub mod status;
 mod trim;
+mod watch;
 
 pub use config::PgConfig;
 pub use effect::{Effect, Ticket};
@@ -45,5 +46,5 @@ pub use machine::Pg;
 pub use recovery::source::Filling;
 pub use sabotage::{Bug, Sabotage};
 pub use scrub::ScrubOrder;
-pub use status::PgStatus;
+pub use status::{Copied, PgStatus};
 pub use trim::{OWN_CLIENT, TrimPace};

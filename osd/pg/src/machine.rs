@@ -17,9 +17,11 @@ use crate::peering::primary::Primary;
 use crate::recovery::follower::Follower;
 use crate::removal::Removal;
 use crate::repair::fetch::Fetch;
+use crate::repair::whole::Whole;
 use crate::sabotage::Bug;
 use crate::scrub::Scrub;
 use crate::scrub::member::Scanning;
+use crate::status::Copied;
 use crate::trim::TrimPace;
 use osd_class::Registry;
 use osd_object::{ObjectId, ObjectRead, Transaction};
@@ -84,6 +86,10 @@ pub struct Pg {
     pub(crate) gathers: BTreeMap<Ticket, Gather>,
     /// Ranges being fetched from other members' copies.
     pub(crate) fetches: BTreeMap<Ticket, Fetch>,
+    /// What was copied to other members since this machine was made.
+    pub(crate) copied: Copied,
+    /// Objects that are read here to be written anew everywhere.
+    pub(crate) wholes: BTreeMap<Ticket, Whole>,
     /// Ranges written again here since this machine was made, since they could not be read.
     pub(crate) repaired: u64,
     /// The comparison of copies that is under way, as primary.
@@ -135,6 +141,8 @@ pub(crate) enum ReadFor {
         /// What.
         fetch: Ticket,
     },
+    /// All of our own copy, for members that missed a write.
+    Whole,
     /// A piece of a push to a member.
     Push {
         /// To whom.
@@ -207,6 +215,8 @@ impl Pg {
             prepared: PreparedWrites::default(),
             gathers: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            copied: Copied::default(),
+            wholes: BTreeMap::new(),
             repaired: 0,
             scrub: None,
             scrubs_numbered: 0,
@@ -252,6 +262,7 @@ impl Pg {
                     self.shard_was_read(to, interval, read, result.ok());
                 }
                 Some(ReadFor::Push { to, attempt, push }) => self.push_read(to, attempt, push, result, view),
+                Some(ReadFor::Whole) => self.whole_read(ticket, result, view),
                 Some(ReadFor::Copy { fetch }) => self.copy_came(fetch, self.me, result.ok(), view),
                 // Its reader lost interest: a tenure or an attempt ended.
                 None => {}
@@ -284,6 +295,7 @@ impl Pg {
             self.scrub.as_ref().and_then(Scrub::timeout),
             self.commits_timeout(),
             self.trim_timeout(),
+            self.watch_timeout(),
         ];
         as_primary.into_iter().chain([self.stray_again_at]).flatten().min()
     }
@@ -309,6 +321,7 @@ impl Pg {
         self.run_ops(view);
         self.advance_peers(view);
         self.advance_trim(view);
+        self.advance_watches(view);
         self.level_shards();
         self.propose();
         self.advertise_stray();
@@ -318,6 +331,7 @@ impl Pg {
             self.became_durable(then);
         }
         self.advance_commit();
+        self.tell_who_left();
         self.tell_commits();
     }
 

@@ -47,6 +47,8 @@ pub struct PgStatus {
     pub stamps: ScrubStamps,
     /// Ranges written again here since the process started, since they could not be read.
     pub repaired: u64,
+    /// What this OSD copied to other members, as their primary, since the process started.
+    pub copied: Copied,
     /// Operations queued or under way, and the bytes they carry.
     pub ops: u64,
     /// Bytes carried by those.
@@ -70,6 +72,17 @@ pub struct JoinerStatus {
     pub pushed: u64,
     /// Whether all objects are compared (backfill) rather than those in the log (recovery).
     pub backfill: bool,
+    /// In a backfill: the share of the PG's objects that were not compared yet, in thousandths.
+    pub uncompared_permille: u32,
+}
+
+/// Objects that were copied to other members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// How many.
+    pub objects: u64,
+    /// Bytes of their data.
+    pub bytes: u64,
 }
 
 impl Pg {
@@ -84,6 +97,10 @@ impl Pg {
                 missing: peer.recovery().map_or(0, |r| r.missing.len() as u64),
                 pushed: peer.pushed,
                 backfill: peer.recovery().is_some_and(|r| r.backfill.is_some()),
+                uncompared_permille: peer
+                    .recovery()
+                    .and_then(|r| r.backfill.as_ref())
+                    .map_or(0, |b| b.uncompared_permille(self.id, self.pool.pg_num)),
             });
             told.collect()
         });
@@ -114,6 +131,7 @@ impl Pg {
             scrubbing: self.scrub.as_ref().map(|s| s.order.deep),
             stamps: self.stamps,
             repaired: self.repaired,
+            copied: self.copied,
             ops: queued + in_flight,
             op_bytes: op_bytes + p.map_or(0, |p| p.in_flight_bytes),
             snap_trim_backlog: self.trim_backlog(),

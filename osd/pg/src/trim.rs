@@ -216,7 +216,8 @@ impl Pg {
         self.again = true;
     }
 
-    fn own_write(
+    /// A write of the PG's own.
+    pub(crate) fn own_write(
         &mut self,
         object: ObjectId,
         version: Version,

@@ -34,6 +34,8 @@ pub enum Feature {
     Yield,
     /// Every OSD divides what it holds when a pool's `pg_num` grows.
     Split,
+    /// Clients watch objects and notify those who do.
+    Watch,
 }
 
 impl Feature {
@@ -45,7 +47,8 @@ impl Feature {
             | Feature::OrderlyStop
             | Feature::RestingMembers
             | Feature::Yield
-            | Feature::Split => 2,
+            | Feature::Split
+            | Feature::Watch => 2,
         }
     }
 }
@@ -108,6 +111,7 @@ mod tests {
             Feature::RestingMembers,
             Feature::Yield,
             Feature::Split,
+            Feature::Watch,
         ] {
             assert!((FEATURE_LEVEL_BASE..=FEATURE_LEVEL).contains(&feature.level()), "{feature:?}");
         }

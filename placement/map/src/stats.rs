@@ -35,11 +35,17 @@ pub struct OsdStats {
     pub feature_level: u32,
     /// Its program's version, such as `0.1.0`.
     pub version: String,
+    /// Objects copied to other OSDs since the process started: recovery and backfill.
+    pub recovered_objects: u64,
+    /// Bytes of their data.
+    pub recovered_bytes: u64,
 }
-stdx::codec_versioned!(OsdStats, 4 {
+stdx::codec_versioned!(OsdStats, 5 {
     total_bytes, used_bytes, index_bytes, reads_per_second, writes_per_second, read_bytes_per_second,
     write_bytes_per_second, slow_ops, full
-} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired } since 4 { feature_level, version });
+} since 2 { compressed_bytes, compressed_original_bytes } since 3 { repaired } since 4 { feature_level, version } since 5 {
+    recovered_objects, recovered_bytes
+});
 
 /// What a primary is doing with a PG; bits of [`PgStats::doing`].
 pub mod doing {

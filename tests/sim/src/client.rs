@@ -145,6 +145,7 @@ impl World {
                 Effect::Connect { osd, .. } => self.client_connects(n, osd),
                 Effect::Send { osd, op } => self.send(End::Client(n), End::Osd(osd), Packet::Op(op)),
                 Effect::Complete { ticket, outcome } => self.client_done(n, ticket, outcome),
+                Effect::News { .. } => unreachable!("nobody watches here"),
                 Effect::NeedMap { have } => {
                     let mon = End::Mon(self.clients[n as usize].monitor);
                     let subscribe = Subscribe { have_epoch: have, rows: false, have_rows: 0 };

@@ -4,6 +4,7 @@
 pub mod mon;
 pub mod osd_op;
 pub mod pg;
+pub mod watch;
 
 pub use mon::MonMessage;
 pub use osd_op::{OpTarget, OsdOp, OsdOpReply, OsdOutcome, PgOp};
@@ -43,6 +44,8 @@ pub enum Message {
     },
     /// To and from monitors.
     Mon(MonMessage),
+    /// To a client that watches an object. Never to one that did not ask to watch.
+    WatchEvent(watch::WatchEvent),
 }
 codec_enum!(Message {
     0 => Ping { stamp },
@@ -51,4 +54,5 @@ codec_enum!(Message {
     3 => OsdOpReply(reply),
     4 => Pg { epoch, pg, message },
     5 => Mon(message),
+    6 => WatchEvent(event),
 });

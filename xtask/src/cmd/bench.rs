@@ -25,6 +25,7 @@ const BENCHES: &[Bench] = &[
     bench("bucket", "benches-s3", true),
     bench("ec", "benches-s3", true),
     bench("failover", "benches-macro", true),
+    bench("recovery", "benches-macro", true),
 ];
 
 /// Builds the benchmark that the first argument names and hands it the rest.

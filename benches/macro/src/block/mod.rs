@@ -15,7 +15,7 @@ use crate::fio::{self, Fio, Report, Target};
 use crate::nacre::Nacre;
 use crate::options::Options;
 use crate::procs::{self, Daemon};
-use crate::row::Row;
+use benches_row::Row;
 use cases::{CASES, Case};
 use std::path::Path;
 use table::{Measured, Table};

@@ -2,7 +2,7 @@
 
 use super::cases::Case;
 use crate::fio::{Report, Side};
-use crate::row::{Better, Row};
+use benches_row::{Better, Row};
 use std::fmt;
 
 /// All daemons together, after the load.
@@ -92,7 +92,7 @@ impl Table {
             let mut push = |what: &str, unit, better, ratio_min, limit, of: &dyn Fn(&Measured) -> f64| {
                 if let Some(ours) = self.mean(0, number, of) {
                     let row = Row::new(format!("{}: {what}", case.name), unit, better, ours);
-                    rows.push(row.beside(self.mean(1, number, of), ratio_min).within(limit));
+                    rows.push(row.beside(self.mean(1, number, of), ratio_min).of_disk(limit));
                 }
             };
             let bars = case.bars;
@@ -123,7 +123,7 @@ impl Table {
         let memory = |m: &Measured| m.rss_bytes / MIB;
         if let Some(ours) = self.mean(0, last, &memory) {
             let row = Row::new("memory of all daemons after the load", "MiB", Better::Less, ours);
-            rows.push(row.beside(self.mean(1, last, &memory), 0.0).within(Some(MEMORY_MAX_MIB)));
+            rows.push(row.beside(self.mean(1, last, &memory), 0.0).within(MEMORY_MAX_MIB));
         }
         rows
     }

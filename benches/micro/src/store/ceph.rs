@@ -3,7 +3,7 @@
 
 use super::{BLOCK_BYTES, Bench, Kind};
 use crate::clock;
-use crate::row::{Better, Row};
+use benches_row::{Better, Row};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 

@@ -8,7 +8,7 @@ mod disk;
 mod fio;
 mod rig;
 
-use crate::row::{Better, Row};
+use benches_row::{Better, Row};
 use fio::Job;
 use osd_store::Store;
 use rig::{BLOCK_BYTES, Kind, Measured, OBJECT_BYTES, Rig};

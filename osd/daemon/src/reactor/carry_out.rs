@@ -47,6 +47,8 @@ impl Reactor {
                 self.clients.reply(session.0, reply);
             }
             Effect::Divided { children, promise } => self.divided(pg, children, promise),
+            // One that is behind with its answers hears it again when it pings.
+            Effect::Tell { session, event } => self.clients.send(session.0, &Message::WatchEvent(event)),
             Effect::Propose(change) => self.proposals.push(change),
         }
         Ok(())

@@ -111,8 +111,11 @@ impl Reactor {
         let program = self.config.security.program();
         (stats.feature_level, stats.version) = (program.level, program.to_string());
         stats.repaired = self.pgs.repaired();
+        self.pace.note(seconds, self.pgs.copied());
+        stats.recovered_objects = self.pace.total.objects;
+        stats.recovered_bytes = self.pace.total.bytes;
         self.count_objects();
-        let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census);
+        let beacon = beacon(me, up_from, epoch, stats, &self.pgs, &self.census, &self.pace);
         self.monitors.send(&self.sessions, MonMessage::Beacon(Box::new(beacon)));
     }
 

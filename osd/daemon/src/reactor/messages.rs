@@ -91,7 +91,7 @@ impl Reactor {
                 }
             }
             Message::Pg { pg, message, .. } => self.events.push_back((pg, Event::Peer { from, message })),
-            Message::OsdOp(_) | Message::OsdOpReply(_) | Message::Mon(_) => {
+            Message::OsdOp(_) | Message::OsdOpReply(_) | Message::Mon(_) | Message::WatchEvent(_) => {
                 tracing::warn!(peer = %from, "an OSD sent what it has no business to send; ignored");
             }
         }

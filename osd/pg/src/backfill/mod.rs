@@ -5,7 +5,7 @@ use crate::erasure_coded::tag::Tag;
 use crate::machine::Pg;
 use crate::sabotage::Bug;
 use osd_object::{ObjectId, ObjectRead, Version};
-use placement_map::OsdId;
+use placement_map::{OsdId, PgId};
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Time;
 use wire_codec::PgMessage;
@@ -26,6 +26,26 @@ impl Backfill {
     pub(crate) fn passed(&self, object: &ObjectId) -> bool {
         self.finished || self.end.as_ref().is_some_and(|end| object <= end)
     }
+
+    /// The share of the PG that was not compared, in thousandths: by its hashes, over which objects spread evenly.
+    pub(crate) fn uncompared_permille(&self, pg: PgId, pg_num: u32) -> u32 {
+        match &self.end {
+            _ if self.finished => 0,
+            None => 1000,
+            Some(end) => 1000 - passed_permille(end.position(), pg.seed, pg_num),
+        }
+    }
+}
+
+/// How far a position lies in its PG, in thousandths. A PG is one contiguous range of positions, told by their first
+/// bits: as many as a hash's last bits tell PGs apart.
+fn passed_permille(position: u32, seed: u32, pg_num: u32) -> u32 {
+    let bits = pg_num.next_power_of_two().trailing_zeros();
+    let half = (1u32 << bits) >> 1;
+    // A PG whose other half is not there has both.
+    let bits = if half > 0 && seed < half && seed + half >= pg_num { bits - 1 } else { bits };
+    let within = u64::from(position.checked_shl(bits).unwrap_or(0));
+    ((within * 1000) >> 32) as u32
 }
 
 impl Pg {
@@ -131,5 +151,37 @@ impl Pg {
         backfill.again_at = None;
         backfill.finished = end.is_none();
         backfill.end = end.or(backfill.end.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::belongs;
+    use osd_object::ObjectName;
+    use placement_map::PoolId;
+
+    #[test]
+    fn a_walk_through_a_pg_goes_from_none_to_all() {
+        for pg_num in [1u32, 2, 5, 8, 12] {
+            for seed in 0..pg_num {
+                let pg = PgId { pool: PoolId(1), seed };
+                let hashes = (0..40_000u32).map(|i| i.wrapping_mul(0x9e37_79b9));
+                let inside = hashes.map(|h| ObjectId::head(pg.pool, h, ObjectName::new("x")));
+                let mut inside: Vec<ObjectId> = inside.filter(|o| belongs(pg, pg_num, o)).collect();
+                inside.sort();
+                let count = inside.len() as u32;
+                for (n, object) in inside.into_iter().enumerate() {
+                    let passed = passed_permille(object.position(), seed, pg_num);
+                    assert!(
+                        passed.abs_diff(n as u32 * 1000 / count) < 20,
+                        "{pg} of {pg_num}: {passed} {n}/{count}"
+                    );
+                }
+            }
+        }
+        let pg = PgId { pool: PoolId(1), seed: 0 };
+        assert_eq!(Backfill::default().uncompared_permille(pg, 4), 1000);
+        assert_eq!(Backfill { finished: true, ..Backfill::default() }.uncompared_permille(pg, 4), 0);
     }
 }

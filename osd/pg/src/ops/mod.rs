@@ -20,5 +20,6 @@ pub(crate) fn result_bytes(result: &OpResult) -> usize {
         OpResult::Xattrs(all) => all.iter().map(|(k, v)| k.len() + v.len()).sum(),
         OpResult::Snaps(snaps) => stdx::codec::to_bytes(snaps).len(),
         OpResult::Rows(page) => page.rows.iter().map(|(k, v)| k.len() + v.len()).sum(),
+        OpResult::Watchers(_) | OpResult::Notified(_) => stdx::codec::to_bytes(result).len(),
     }
 }

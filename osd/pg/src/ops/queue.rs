@@ -90,6 +90,11 @@ impl Ops {
         (self.count, self.bytes)
     }
 
+    /// Whether nothing waits for its turn.
+    pub(crate) fn idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Whether an operation on the object has to wait. Nothing overtakes what waits already.
     pub(crate) fn must_wait(&self, object: &ObjectId, write: bool) -> bool {
         self.busy
@@ -188,6 +193,7 @@ fn payload(op: &OsdOp) -> u64 {
         Op::SetXattr { value, .. } => value.len(),
         Op::OmapSet { rows } => rows.iter().map(|(k, v)| k.len() + v.len()).sum(),
         Op::Call { input, .. } => input.len(),
+        Op::Notify { payload, .. } => payload.len(),
         _ => 0,
     };
     ops.iter().map(|op| 64 + of(op) as u64).sum()
@@ -210,6 +216,7 @@ impl Pg {
         self.ops.retain(|q| q.session != session);
         if let Some(p) = self.primary.as_mut() {
             p.replies.forget(session);
+            p.watches.session_gone(session);
         }
     }
 
@@ -217,6 +224,8 @@ impl Pg {
     pub(crate) fn turn_away(&mut self) {
         self.gathers.retain(|_, gather| !gather.is_for_op());
         self.fetches.retain(|_, fetch| !fetch.is_for_op() && !fetch.is_repair());
+        // With the locks that they hold.
+        self.wholes.clear();
         if let Some(scrub) = self.scrub.as_mut() {
             scrub.unlocked();
         }

@@ -70,6 +70,9 @@ impl Pg {
             // A replay: the same answer as the first time, once that is certain.
             let outcome = OsdOutcome::Done { version: entry.told, outcome: entry.outcome.clone() };
             let needs = entry.version.seq;
+            if matches!(&outcome, OsdOutcome::Done { outcome: Ok(_), .. }) {
+                self.replay_of_watching(&queued, &object, view);
+            }
             self.ops.done(&queued);
             self.answer_after(needs, Pending { session: queued.session, request, outcome, read_at: None });
             return;
@@ -117,6 +120,7 @@ impl Pg {
         } else {
             let version = executed.before.map_or(Version::ZERO, |m| m.version);
             let needs = self.seen_uncommitted(&object);
+            let Some(queued) = self.read_of_watching(queued, &object, &mut executed, view) else { return };
             self.answer_read(queued, version, executed.outcome, needs);
         }
     }
@@ -153,6 +157,7 @@ impl Pg {
             return Err(Errno::E2BIG);
         }
         self.fits_snapshots(&queued.op.snaps, object, ops)?;
+        self.fits_watching(queued.op.request, object, ops)?;
         self.fits_shards(ops)
     }
 

@@ -9,6 +9,7 @@ use crate::repair::damage::Damage;
 use crate::replicated::write::InFlight;
 use crate::sabotage::Bug;
 use crate::trim::Trimming;
+use crate::watch::Watches;
 use osd_object::ObjectId;
 use placement_map::{Epoch, OsdId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +58,8 @@ pub(crate) struct Primary {
     pub(crate) pushes: u64,
     /// The walk that lets go of removed snapshots.
     pub(crate) trimming: Option<Trimming>,
+    /// Who watches objects, and notifies under way.
+    pub(crate) watches: Watches,
 }
 
 impl Pg {
@@ -77,8 +80,12 @@ impl Pg {
         self.turn_away();
         let Some(p) = self.primary.as_mut() else { return };
         let waiting = std::mem::take(&mut p.replies);
+        let notifies = std::mem::take(&mut p.watches).notifies;
         for reply in waiting.into_all() {
             self.reply_not_primary(reply.session, reply.request);
+        }
+        for notify in notifies.into_values() {
+            self.reply_not_primary(notify.session, notify.request);
         }
         if self.primary.as_ref().is_some_and(|p| p.interval == self.interval) {
             for osd in members {
@@ -115,6 +122,7 @@ impl Pg {
             attempts: 0,
             pushes: 0,
             trimming: None,
+            watches: Watches::default(),
         });
         // Noted before anything is proposed: after a restart this OSD must not take the interval for one
         // that it may begin. Also the barrier behind which all of our log is durable.
@@ -135,6 +143,9 @@ impl Pg {
         }
         for reply in p.replies.into_all() {
             self.reply_not_primary(reply.session, reply.request);
+        }
+        for notify in p.watches.notifies.into_values() {
+            self.reply_not_primary(notify.session, notify.request);
         }
         self.reads.clear();
         self.gathers.clear();

@@ -270,10 +270,12 @@ impl Pg {
         }
         pushing.again_at = (!pushing.sent.is_empty()).then_some(again_at);
         if pushing.complete && pushing.sent.is_empty() {
-            let object = recovery.pushing.remove(&push).expect("just seen").object;
+            let Pushing { object, size, .. } = recovery.pushing.remove(&push).expect("just seen");
             recovery.missing.remove(&object);
             recovery.staged_count += u32::from(recovery.staged);
             peer.pushed += 1;
+            self.copied.objects += 1;
+            self.copied.bytes += size;
             self.ops.unlock_shared(&object);
         } else {
             self.next_pieces(from, push, view);

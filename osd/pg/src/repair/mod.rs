@@ -6,4 +6,5 @@
 
 pub(crate) mod damage;
 pub(crate) mod fetch;
+pub(crate) mod whole;
 mod write;

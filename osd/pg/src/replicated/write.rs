@@ -8,14 +8,16 @@ use crate::names::is_internal;
 use crate::ops::replies::Pending;
 use crate::ops::{Queued, result_bytes};
 use crate::sabotage::Bug;
+use crate::watch::keeps_mtime;
 use bytes::Bytes;
 use osd_class::Executed;
 use osd_object::{Mutation, ObjectId, Transaction, Version};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
+use stdx::time::WallTime;
 use wire_codec::pg::LogEntry;
-use wire_codec::{OsdOutcome, PgMessage};
+use wire_codec::{OpTarget, OsdOutcome, PgMessage};
 
 /// Writes sent again at once to a member that does not answer.
 const RESEND_MAX: usize = 64;
@@ -110,9 +112,12 @@ impl Pg {
         let version = self.next_version();
         let changed = executed.changed;
         let told = if changed { version } else { executed.before.map_or(Version::ZERO, |m| m.version) };
+        let watches =
+            self.change_of_watches(&queued, &object, &executed).map(|change| (object.clone(), change));
+        let mtime = self.mtime_of(&queued, &executed);
         let effects = match (&self.shape, plan) {
             _ if !changed => Effects::Same(Transaction::new()),
-            (None, _) => Effects::Same(executed.stamped(&object, version, queued.op.mtime)),
+            (None, _) => Effects::Same(executed.stamped(&object, version, mtime)),
             (Some(shape), plan) => {
                 let (plan, old) = plan.expect("a write to shards was planned");
                 let stamp = (version, queued.op.mtime);
@@ -124,11 +129,22 @@ impl Pg {
         let clones = std::mem::take(&mut executed.clones);
         let entry = LogEntry { version, object, request, changed, told, outcome: outcome.clone(), clones };
         let locked = self.carry_effects(entry, effects);
+        if let Some((object, change)) = watches {
+            self.watches_changed(queued.session, &object, change, version.seq);
+        }
 
         self.ops.done(&queued);
         let outcome = OsdOutcome::Done { version: told, outcome };
         self.answer_after(version.seq, Pending { session: queued.session, request, outcome, read_at: None });
         locked
+    }
+
+    /// The time that a write leaves on its object: the client's, but who watches is nothing that an object's time tells of.
+    fn mtime_of(&self, queued: &Queued, executed: &Executed) -> WallTime {
+        match (&queued.op.target, executed.before) {
+            (OpTarget::Object { ops, .. }, Some(before)) if keeps_mtime(ops) => before.mtime,
+            _ => queued.op.mtime,
+        }
     }
 
     /// The version of the next write.

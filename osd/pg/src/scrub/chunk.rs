@@ -187,6 +187,10 @@ impl Pg {
         }
         let repairing = self.judge_round(&maps, view);
         self.unlock_scrubbed();
+        let wholes = self.scrub.as_mut().map(|s| std::mem::take(&mut s.wholes)).unwrap_or_default();
+        for (object, version) in wholes {
+            self.make_whole(object, version, view);
+        }
         if repairing {
             let until = self.now + 4 * self.config.resend;
             self.scrub.as_mut().expect("under way").step = Step::Repairing { until };
@@ -196,7 +200,9 @@ impl Pg {
     }
 
     fn repairs_under_way(&self) -> bool {
-        self.fetches.values().any(|f| f.is_repair()) || self.gathers.values().any(|g| g.is_repair())
+        self.fetches.values().any(|f| f.is_repair())
+            || self.gathers.values().any(|g| g.is_repair())
+            || !self.wholes.is_empty()
     }
 
     /// The next round of the range, or the next range, or the end.

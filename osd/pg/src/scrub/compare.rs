@@ -20,6 +20,17 @@ pub(crate) struct Verdict {
     pub(crate) repairs: BTreeMap<u64, BTreeSet<OsdId>>,
     /// All bad units.
     pub(crate) bad_units: u64,
+    /// What all copies have to become, if the log proves it, with those that are it already.
+    pub(crate) whole: Option<Whole>,
+}
+
+/// What the log proves of an object whose copies differ in their versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// The version that it has; none: it is not there.
+    pub(crate) version: Option<Version>,
+    /// The members whose copies are so, and sound.
+    pub(crate) right: BTreeSet<OsdId>,
 }
 
 impl Verdict {
@@ -77,10 +88,42 @@ pub(crate) fn compare(copies: &Copies, rules: Rules) -> Verdict {
             v.blame(*osd, ScrubError::ReadError);
         }
     }
+    v.whole = whole(copies, rules);
     if versions.len() == 1 && !rules.skip_digests {
         v.repairs = repairs(&there, &v, rules);
     }
     v
+}
+
+/// Copies of which the log proves that they missed a write: older than the last one that it names, while others have it.
+/// A copy that is newer than the log, or of which it does not speak any more, proves nothing about any other. The copies
+/// that have the last write must agree in everything.
+///
+/// That the object was deleted the log does not say; but where nobody has its last write, and some have nothing, what is
+/// older than that write is not the object, whatever it was.
+fn whole(copies: &Copies, rules: Rules) -> Option<Whole> {
+    let logged = rules.logged.filter(|_| !rules.shards && !rules.skip_digests)?;
+    let has = |entry: &&ScrubEntry| entry.version == logged;
+    let right: BTreeMap<OsdId, &ScrubEntry> =
+        copies.iter().filter_map(|(osd, e)| Some((*osd, (*e).filter(has)?))).collect();
+    if copies.values().flatten().any(|e| e.version > logged) {
+        return None;
+    }
+    if right.is_empty() {
+        let right: BTreeSet<OsdId> =
+            copies.iter().filter(|(_, e)| e.is_none()).map(|(osd, _)| *osd).collect();
+        let differ = !right.is_empty() && right.len() < copies.len();
+        return differ.then_some(Whole { version: None, right });
+    }
+    let first = right.values().next()?;
+    let same = |e: &&ScrubEntry| {
+        (e.size, e.data_digest, e.attr_digest, e.omap_digest)
+            == (first.size, first.data_digest, first.attr_digest, first.omap_digest)
+    };
+    let sound: BTreeSet<OsdId> =
+        right.iter().filter(|(_, e)| e.bad.is_empty()).map(|(osd, _)| *osd).collect();
+    let proved = right.len() < copies.len() && right.values().all(same) && !sound.is_empty();
+    proved.then_some(Whole { version: Some(logged), right: sound })
 }
 
 fn differences(same: &BTreeMap<OsdId, &ScrubEntry>, rules: Rules, v: &mut Verdict) {
@@ -213,6 +256,26 @@ mod tests {
         assert_eq!(v.copies[&OsdId(2)], BTreeSet::from([ScrubError::Missing]));
         let v = judge(&copies, RULES);
         assert!(!v.is_clean() && v.copies.is_empty());
+    }
+
+    #[test]
+    fn what_missed_a_write_of_the_log_is_made_anew_and_nothing_else() {
+        let logged = Rules { logged: Some(V2), ..RULES };
+        let (new, old) = (|| Some(entry(V2, 5, &[])), || Some(entry(V1, 4, &[])));
+        let whole = |copies: &[Option<ScrubEntry>], rules| judge(copies, rules).whole;
+        let at_v2 = |right: &[u32]| Some(Whole { version: Some(V2), right: set(right) });
+        assert_eq!(whole(&[new(), old(), None], logged), at_v2(&[0]), "one against two");
+        assert_eq!(whole(&[new(), old(), None], RULES), None, "the log does not name it any more");
+        assert_eq!(whole(&[new(), Some(entry(V2, 5, &[0])), old()], logged), at_v2(&[0]), "one is rotten");
+        assert_eq!(whole(&[Some(entry(V2, 5, &[0])), old()], logged), None, "nobody can read it");
+        assert_eq!(whole(&[new(), Some(entry(V2, 6, &[])), old()], logged), None, "those who have it differ");
+        assert_eq!(whole(&[new(), new()], logged), None);
+        let ahead = Version { interval: 1, seq: 3 };
+        assert_eq!(whole(&[new(), Some(entry(ahead, 5, &[])), None], logged), None, "newer than the log");
+        // Of a deletion nothing is left but the log.
+        assert_eq!(whole(&[None, old(), None], logged), Some(Whole { version: None, right: set(&[0, 2]) }));
+        assert_eq!(whole(&[old(), old(), old()], logged), None, "everybody missed it");
+        assert_eq!(whole(&[new(), old()], Rules { shards: true, ..logged }), None);
     }
 
     #[test]

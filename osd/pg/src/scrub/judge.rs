@@ -12,6 +12,8 @@ use wire_codec::pg::{Inconsistent, InconsistentCopy, ScrubEntry, ScrubError};
 
 /// Ranges repaired in one round, at most; what is left is found by the next.
 const REPAIRS_MAX: usize = 32;
+/// Rounds in which objects are made whole: each should need one, but writes may come in between.
+const WHOLE_ROUNDS_MAX: u32 = 6;
 /// The longest range that is repaired in one go, bytes.
 const RANGE_MAX: u64 = 256 << 10;
 /// The unit of checksums, bytes.
@@ -71,6 +73,14 @@ impl Pg {
             if repairable {
                 again.insert(object.clone());
                 repairs += self.repair_units(object, verdict, &entries, repairs, view);
+            } else if let Some(whole) = verdict.whole.as_ref().filter(|_| repairs < REPAIRS_MAX) {
+                let round = self.scrub.as_ref().map_or(0, |s| s.round);
+                if round < WHOLE_ROUNDS_MAX && self.can_make_whole(object, whole, view) {
+                    again.insert(object.clone());
+                    repairs += 1;
+                    let wanted = (object.clone(), whole.version);
+                    self.scrub.as_mut().expect("under way").wholes.push(wanted);
+                }
             }
         }
         let left = failed.keys().filter(|object| !again.contains(*object)).count() as u64;

@@ -11,8 +11,9 @@
 //! the same must say the same. Writes are not held off; an object that changed while its range was looked at is
 //! looked at again, and only if that goes on do its writes wait for one round.
 //!
-//! What is repaired is what can be proved: units that do not match their checksum, from a copy that does. Copies that
-//! differ and are all sound by their own checksums are reported and left, however many of them agree.
+//! What is repaired is what can be proved: units that do not match their checksum, from a copy that does; and copies that
+//! missed a write which the log names, from one that has it (`repair::whole`). Copies of one version that differ and are
+//! all sound by their own checksums are reported and left, however many of them agree.
 
 mod chunk;
 pub(crate) mod compare;
@@ -22,7 +23,7 @@ pub(crate) mod orders;
 mod parity;
 
 use crate::effect::Ticket;
-use osd_object::ObjectId;
+use osd_object::{ObjectId, Version};
 use parity::Parity;
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,8 @@ pub(crate) struct Scrub {
     pub(crate) written: BTreeSet<ObjectId>,
     /// Objects to which writes wait for this round.
     locked: BTreeSet<ObjectId>,
+    /// Objects that are made what the log says they are once the round's locks are gone.
+    wholes: Vec<(ObjectId, Option<Version>)>,
     /// Objects left inconsistent so far.
     errors: u64,
     /// Of an erasure-coded PG: what comes after the range was compared.
@@ -120,6 +123,7 @@ impl Scrub {
             bad_before: u64::MAX,
             written: BTreeSet::new(),
             locked: BTreeSet::new(),
+            wholes: Vec::new(),
             errors: 0,
             parity: Parity::default(),
         }
@@ -139,6 +143,7 @@ impl Scrub {
     /// All locks are gone, with the operations that waited for them.
     pub(crate) fn unlocked(&mut self) {
         self.locked.clear();
+        self.wholes.clear();
         self.parity.clear();
         self.step = Step::Begin;
     }

@@ -389,6 +389,8 @@ impl Osd {
                 Effect::ScrubEnded => {}
                 Effect::Reply { session, reply } => io.out.push(Out::Reply { session, reply }),
                 Effect::Divided { .. } => unreachable!("no pool grows here: tests/sim has that"),
+                // Nobody watches here.
+                Effect::Tell { .. } => {}
                 Effect::Propose(change) => io.out.push(Out::Propose(change)),
             }
         }

@@ -3,7 +3,7 @@
 use erasure::Profile;
 use osd_class::Registry;
 use osd_object::model::{Model, ModelObject};
-use osd_object::{Mutation, ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction};
+use osd_object::{Mutation, ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction, Version};
 use osd_pg::{EcSpec, Effect, Event, Pg, PgConfig, PoolSpec, ScrubOrder, SessionId, Ticket};
 use placement_map::{Epoch, OsdId, PgId, PgRow, PoolId, PoolSnaps, RowChange, RowChangeKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,6 +12,7 @@ use stdx::checksum::crc32c;
 use stdx::time::WallTime;
 use stdx::{Errno, Time};
 use wire_codec::pg::ScrubEntry;
+use wire_codec::watch::WatchEvent;
 use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
@@ -72,6 +73,8 @@ pub(crate) struct Bench {
     sent: BTreeMap<SessionId, OsdOp>,
     answers: BTreeMap<SessionId, OsdOutcome>,
     delivered: usize,
+    /// What watchers were told since it was last looked at.
+    pub(crate) told: Vec<(SessionId, WatchEvent)>,
 }
 
 /// What a store says of an object in a scrub.
@@ -139,6 +142,7 @@ impl Bench {
             sent: BTreeMap::new(),
             answers: BTreeMap::new(),
             delivered: 0,
+            told: Vec::new(),
         };
         bench.map(row(1, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
         bench.settle();
@@ -250,6 +254,7 @@ impl Bench {
                     assert_eq!(twice, None, "answered twice");
                 }
                 Effect::Divided { .. } => unreachable!("the pool has one PG"),
+                Effect::Tell { session, event } => self.told.push((session, event)),
                 Effect::Propose(change) => self.proposed(change),
             }
         }
@@ -376,6 +381,10 @@ impl Bench {
         self.feed(to, Event::ClientOp { session, op });
         session
     }
+    /// The connection ends by which something was asked.
+    pub(crate) fn hang_up(&mut self, n: usize, session: SessionId) {
+        self.feed(n, Event::SessionGone { session });
+    }
     pub(crate) fn answer(&self, session: SessionId) -> Option<OsdOutcome> {
         self.answers.get(&session).cloned()
     }
@@ -434,6 +443,24 @@ impl Bench {
         let node = &mut self.nodes[n];
         for model in [&mut node.view, &mut node.durable] {
             how(model.objects.get_mut(&object(name)).expect("it is there"));
+        }
+    }
+    /// A store forgets an object.
+    pub(crate) fn lose(&mut self, n: usize, name: &str) {
+        let node = &mut self.nodes[n];
+        for model in [&mut node.view, &mut node.durable] {
+            model.objects.remove(&object(name)).expect("it is there");
+        }
+    }
+    /// A store has an object, empty and of this version, that it should not have.
+    pub(crate) fn forge(&mut self, n: usize, name: &str, version: Version) {
+        let node = &mut self.nodes[n];
+        for model in [&mut node.view, &mut node.durable] {
+            let mutations = vec![
+                Mutation::Touch { object: object(name) },
+                Mutation::Stamp { object: object(name), version, mtime: WallTime(1) },
+            ];
+            model.apply(&Transaction { mutations });
         }
     }
     pub(crate) fn scrub(&mut self, n: usize, deep: bool) {

@@ -196,6 +196,8 @@ impl Family {
                     self.members[n].pgs.get_mut(&child).expect("just made").inherit(promise.clone());
                 }
             }
+            // Nobody watches here: see the stories of watching.
+            Effect::Tell { .. } => {}
             Effect::Propose(change) => self.proposals.push_back(change),
         }
     }

@@ -9,6 +9,7 @@ mod scrub;
 mod shards;
 mod snapshots;
 mod split;
+mod watch;
 
 use bench::{Bench, PG, object, ops_of, osd, row};
 use bytes::Bytes;

@@ -85,6 +85,8 @@ fn status(state: &ClusterState, seen: &Volatile, now: WallTime) -> Status {
         write_bytes_per_second: up_stats().map(|s| s.write_bytes_per_second).sum(),
         feature_level: level_said(map.feature_level),
         versions: DaemonVersion::all(map, seen),
+        recovered_objects: up_stats().map(|s| s.recovered_objects).sum(),
+        recovered_bytes: up_stats().map(|s| s.recovered_bytes).sum(),
     }
 }
 

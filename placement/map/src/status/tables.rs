@@ -115,11 +115,15 @@ pub struct Status {
     pub feature_level: u32,
     /// What monitors and OSDs run.
     pub versions: Vec<DaemonVersion>,
+    /// Objects that the OSDs that run now copied to others since they started.
+    pub recovered_objects: u64,
+    /// Bytes of their data.
+    pub recovered_bytes: u64,
 }
-stdx::codec_versioned!(Status, 2 {
+stdx::codec_versioned!(Status, 3 {
     fsid, epoch, health, monitors, leader, osds, flags, pools, pgs, objects, bytes, capacity, recovery,
     reads_per_second, writes_per_second, read_bytes_per_second, write_bytes_per_second
-} since 2 { feature_level, versions });
+} since 2 { feature_level, versions } since 3 { recovered_objects, recovered_bytes });
 
 /// What a daemon runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

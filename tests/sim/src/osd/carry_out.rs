@@ -74,6 +74,8 @@ impl Osd {
                 io.out.push(Out::Reply { session: session.0, pg, interval, reply });
             }
             Effect::Divided { children, promise } => self.divided(io, children, &promise),
+            // Nobody watches here: see the stories of osd-pg.
+            Effect::Tell { .. } => {}
             Effect::Propose(change) => self.proposals.push(change),
         }
     }
