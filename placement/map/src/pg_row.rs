@@ -30,8 +30,11 @@ pub struct PgRow {
     /// In an erasure-coded pool: which shard each in-sync member holds; two may hold the same one while one takes
     /// over from the other. Of a lost PG: what was left. Empty in a replicated pool.
     pub shards: BTreeMap<OsdId, u8>,
+    /// Of an erasure-coded PG whose data was given up: the interval in which it began anew. What members hold from before
+    /// belongs to nothing any more, and goes. 0: it never was.
+    pub born: u64,
 }
-stdx::codec_versioned!(PgRow, 2 { interval, revision, in_sync, primary, activated, lost } since 2 { shards });
+stdx::codec_versioned!(PgRow, 3 { interval, revision, in_sync, primary, activated, lost } since 2 { shards } since 3 { born });
 
 impl PgRow {
     /// In-sync copies that count: members, or different shards of an erasure-coded pool.

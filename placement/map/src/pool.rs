@@ -15,6 +15,8 @@ pub const SIZE_MAX: u32 = 10;
 const SHARDS_MAX: u32 = 64;
 /// The option that holds an erasure-coded pool's profile, as [`EcProfile`] writes it.
 pub(crate) const PROFILE_OPTION: &str = "erasure_code_profile";
+/// The option that names an erasure-coded pool's companion. Pools keep their names.
+pub(crate) const COMPANION_OPTION: &str = "companion";
 
 /// How a pool keeps its objects safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +125,12 @@ impl Pool {
     /// Of an erasure-coded pool: its profile. None also for a pool that was not made here.
     pub fn ec_profile(&self) -> Option<EcProfile> {
         EcProfile::parse(self.options.get(PROFILE_OPTION)?).ok()
+    }
+
+    /// Of an erasure-coded pool: the replicated pool that keeps the metadata of what lies in it (names and properties of
+    /// images, say), since shards keep no rows. It is there as long as this pool is.
+    pub fn companion(&self) -> Option<&str> {
+        self.options.get(COMPANION_OPTION).map(String::as_str)
     }
 
     /// The PG seed of an object's placement hash.

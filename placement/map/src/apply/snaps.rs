@@ -3,7 +3,7 @@
 use super::Answer;
 use super::draft::Draft;
 use crate::ids::PoolId;
-use crate::pool::{Pool, PoolKind};
+use crate::pool::Pool;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// The most snapshots that a pool may have at once: the map names the gaps between those removed.
@@ -11,13 +11,6 @@ const LIVE_MAX: u64 = 1 << 16;
 
 pub(super) fn create(draft: &mut Draft<'_>, id: PoolId) -> Result<Answer, Refusal> {
     let pool = pool(draft, id)?;
-    if pool.kind != PoolKind::Replicated {
-        let text = format!(
-            "pool {} is erasure-coded, and objects of such pools keep no snapshots yet; use a replicated pool",
-            pool.name
-        );
-        return Err(Refusal::new(RefusalKind::Impossible, text));
-    }
     if pool.snaps.seq - pool.snaps.removed.count() >= LIVE_MAX {
         let text = format!("pool {} has {LIVE_MAX} snapshots already; remove some first", pool.name);
         return Err(Refusal::new(RefusalKind::Impossible, text));
