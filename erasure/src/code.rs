@@ -169,3 +169,24 @@ fn coding_matrix(layout: &Layout, global: &Matrix) -> Matrix {
     }
     coding
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ChunkSet;
+
+    #[test]
+    fn stripes_without_parity_are_cut_and_nothing_lost_comes_back() {
+        let code = Code::new(Profile::isa(3, 0).expect("there is such a code"));
+        let object: Vec<u8> = (0..200).collect();
+        let chunks = code.encode_object(&object);
+        assert_eq!(chunks.len(), 3);
+        assert_eq!(chunks.concat()[..200], object[..]);
+        let data: Vec<&[u8]> = chunks.iter().map(|chunk| &chunk[..]).collect();
+        assert_eq!(code.encode(&data, &mut []), Ok(()));
+        let all = ChunkSet::first(3);
+        assert_eq!(code.minimum_to_decode(all, all), Ok(all));
+        let lost = ChunkSet::from_iter([1]);
+        assert_eq!(code.plan(lost, all - lost).map_err(|e| e.missing), Err(lost));
+    }
+}

@@ -14,7 +14,8 @@ pub const CHUNK_ALIGNMENT: u64 = 32;
 /// How parity is made: Ceph's plugin and technique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Technique {
-    /// `plugin=isa technique=reed_sol_van`: m up to 4, and k up to 21 with m = 4.
+    /// `plugin=isa technique=reed_sol_van`: m up to 4, and k up to 21 with m = 4. Also m = 0, stripes without any parity,
+    /// which Ceph does not have: the first lost chunk is lost for good.
     IsaVandermonde,
     /// `plugin=isa technique=cauchy`.
     IsaCauchy,
@@ -42,7 +43,9 @@ impl Profile {
         if !(2..=K_MAX).contains(&k) {
             return Err(ProfileError::DataChunks(k));
         }
-        if !(1..=M_MAX).contains(&m) {
+        // Without parity there is nothing that techniques differ in; the usual one stands for it.
+        let fewest = usize::from(technique != Technique::IsaVandermonde);
+        if !(fewest..=M_MAX).contains(&m) {
             return Err(ProfileError::ParityChunks(m));
         }
         match technique {
@@ -139,6 +142,8 @@ mod tests {
         assert_eq!(new(Technique::Local { l: 3 }, 32, 16).map(Profile::chunks), Ok(64));
         assert_eq!(Profile::isa(22, 4).map(Profile::technique), Ok(Technique::IsaCauchy));
         assert_eq!(Profile::isa(4, 2).map(Profile::technique), Ok(Technique::IsaVandermonde));
+        assert_eq!(Profile::isa(4, 0).map(Profile::chunks), Ok(4));
+        assert_eq!(new(Technique::JerasureVandermonde, 4, 0), Err(ProfileError::ParityChunks(0)));
         assert_eq!(Profile::isa(1, 4), Err(ProfileError::DataChunks(1)));
     }
 

@@ -320,6 +320,10 @@ pub(crate) enum ImageCommand {
         /// Size of the objects that hold it, a power of two from 64K to 32M.
         #[arg(long, default_value = "4M", value_parser = size::parse)]
         object_size: u64,
+        /// The pool of its data, as an erasure-coded one; its name and properties stay in POOL, which is replicated (the
+        /// companion of the data pool if only NAME is given).
+        #[arg(long, value_name = "POOL")]
+        data_pool: Option<String>,
     },
     /// The images of a pool.
     Ls {
@@ -371,6 +375,9 @@ pub(crate) enum ImageCommand {
         snapshot: String,
         /// The new image, as POOL/NAME.
         image: String,
+        /// The pool of what is written to it; that of its name if absent.
+        #[arg(long, value_name = "POOL")]
+        data_pool: Option<String>,
     },
     /// Copy into a clone what it has of its parent, so that it needs that no more.
     Flatten {
@@ -490,6 +497,15 @@ pub(crate) enum PgCommand {
         /// As 2.1f.
         pgid: placement_map::PgId,
     },
+    /// Give up what an incomplete PG held and let it begin empty (an erasure-coded one) or with what its first OSD still
+    /// has (a replicated one). Objects are gone for good that way.
+    Recreate {
+        /// As 2.1f.
+        pgid: placement_map::PgId,
+        /// That this destroys data is understood.
+        #[arg(long)]
+        yes_i_really_really_mean_it: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -511,7 +527,8 @@ pub(crate) enum PoolCommand {
         #[arg(long)]
         yes_i_really_really_mean_it: bool,
     },
-    /// Change a pool: size, min_size, failure_domain, crush_rule, application, quota_bytes, quota_objects.
+    /// Change a pool: size, min_size, failure_domain, crush_rule, application, companion (of an erasure-coded one),
+    /// quota_bytes, quota_objects.
     Set {
         /// Its name.
         name: String,

@@ -47,12 +47,6 @@ fn child_row(snap: SnapId, child: &str) -> Bytes {
 }
 
 impl<R: Rados> Images<R> {
-    pub(crate) fn in_pool(&self, pool: &str) -> Images<R> {
-        let mut there = self.clone();
-        there.pool = pool.to_string();
-        there
-    }
-
     /// Makes `name` in `into`, an image that begins as a protected snapshot is. Takes no space until it is written.
     pub async fn clone_snapshot(
         &self,
@@ -79,6 +73,7 @@ impl<R: Rados> Images<R> {
             layout,
             features: header::FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING,
             data_prefix: String::new(),
+            data_pool: None,
             snap_seq: 0,
             created: self.rados.now(),
             pending: None,

@@ -13,13 +13,16 @@ use stdx::time::WallTime;
 pub(crate) const SIZE: &str = "size";
 pub(crate) const STATE: &str = "nacre_image";
 pub(crate) const PARENT: &str = "nacre_parent";
+const DATA_POOL: &str = "nacre_data_pool";
 
 /// RBD's feature bits: the image has a parent.
 pub(crate) const FEATURE_LAYERING: u64 = 1;
 /// One writer at a time holds a lock.
 pub(crate) const FEATURE_EXCLUSIVE_LOCK: u64 = 4;
+/// Its data objects lie in another pool than its header.
+pub(crate) const FEATURE_DATA_POOL: u64 = 128;
 /// What this build understands.
-pub(crate) const FEATURES_KNOWN: u64 = FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING;
+pub(crate) const FEATURES_KNOWN: u64 = FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING | FEATURE_DATA_POOL;
 
 /// An image's properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Header {
     pub features: u64,
     /// What the names of its data objects begin with.
     pub data_prefix: String,
+    /// The pool of its data objects; none: that of the header.
+    pub data_pool: Option<String>,
     /// The newest snapshot's number; 0: there was none.
     pub snap_seq: u64,
     /// When it was made.
@@ -98,6 +103,7 @@ impl Header {
             (key("create_timestamp"), to_bytes(&created)),
             (key(STATE), State::bytes(self.pending)),
         ];
+        rows.extend(self.data_pool.as_ref().map(|pool| (key(DATA_POOL), to_bytes(pool))));
         rows.extend(self.parent.as_ref().map(|parent| (key(PARENT), to_bytes(parent))));
         rows.extend(self.snapshots.iter().map(|s| (key(&Snapshot::row(s.id)), to_bytes(s))));
         rows
@@ -129,9 +135,14 @@ impl Header {
             None if features & FEATURE_LAYERING != 0 => return Err(damaged(PARENT)),
             None => None,
         };
+        let data_pool: Option<String> = match features & FEATURE_DATA_POOL {
+            0 => None,
+            _ => Some(value(rows, DATA_POOL).ok_or_else(|| damaged(DATA_POOL))?),
+        };
         Ok(Header {
             snapshots,
             parent,
+            data_pool,
             size: if size <= SIZE_BYTES_MAX { size } else { return Err(damaged(SIZE)) },
             layout: Layout::new(order).map_err(|_| damaged("order"))?,
             features,
@@ -164,8 +175,9 @@ mod tests {
         Header {
             size: 10 << 30,
             layout: Layout::new(22).unwrap(),
-            features: FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING,
+            features: FEATURE_EXCLUSIVE_LOCK | FEATURE_LAYERING | FEATURE_DATA_POOL,
             data_prefix: "rbd_data.1f".into(),
+            data_pool: Some("cheap".into()),
             snap_seq: 0,
             created: WallTime(1_700_000_000_000_000_123),
             pending: Some(PendingTrim { from: 1, to: 2 }),
@@ -201,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_missing_or_cut_row_is_named_and_the_unknown_is_left_alone() {
-        for row in ["size", "order", "features", "object_prefix", "snap_seq", "create_timestamp", STATE] {
+        let all =
+            ["size", "order", "features", "object_prefix", "snap_seq", "create_timestamp", STATE, DATA_POOL];
+        for row in all {
             let mut without = rows(&sample());
             let whole = without.remove(row.as_bytes()).unwrap();
             let error = Header::from_rows("rbd/a", "o", &without).unwrap_err();

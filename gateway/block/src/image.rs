@@ -214,8 +214,7 @@ impl<R: Rados> Image<R> {
 
     /// Learns what its writes have to say of snapshots.
     pub(crate) async fn learn(&self) -> Result<(), BlockError> {
-        let o = &self.objects;
-        o.knowledge.renew(&o.rados, &o.pool, &o.header, None).await
+        self.objects.learn(None).await
     }
 
     /// Nothing of the parent counts beyond this any more.

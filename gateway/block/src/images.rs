@@ -4,7 +4,9 @@ use crate::below::Below;
 use crate::directory::Directory;
 use crate::error::BlockError;
 use crate::fence::Marked;
-use crate::header::{self, FEATURE_EXCLUSIVE_LOCK, Header, PendingTrim, SIZE, STATE, State};
+use crate::header::{
+    self, FEATURE_DATA_POOL, FEATURE_EXCLUSIVE_LOCK, Header, PendingTrim, SIZE, STATE, State,
+};
 use crate::image::Image;
 use crate::knowledge::{Knowledge, rows_of};
 use crate::layout::Layout;
@@ -32,6 +34,8 @@ const MAKING_MAX: Duration = Duration::from_secs(3600);
 pub struct Images<R> {
     pub(crate) rados: R,
     pub(crate) pool: String,
+    /// Where new ones keep their data; none: in the same pool.
+    data_pool: Option<String>,
     lease: Duration,
 }
 
@@ -73,7 +77,21 @@ pub struct Usage {
 impl<R: Rados> Images<R> {
     /// The images of `pool`.
     pub fn new(rados: R, pool: impl Into<String>) -> Images<R> {
-        Images { rados, pool: pool.into(), lease: LEASE }
+        Images { rados, pool: pool.into(), data_pool: None, lease: LEASE }
+    }
+    /// The same; images and clones that are made keep their data in another pool, which may be erasure-coded: it holds
+    /// no rows. None: in the same one.
+    pub fn with_data_pool(self, data_pool: Option<String>) -> Images<R> {
+        let data_pool = data_pool.filter(|data| *data != self.pool);
+        Images { data_pool, ..self }
+    }
+    /// The images of another pool.
+    pub(crate) fn in_pool(&self, pool: &str) -> Images<R> {
+        Images { pool: pool.to_string(), data_pool: None, ..self.clone() }
+    }
+    /// Where an image of this pool keeps its data.
+    pub(crate) fn data_pool_of<'a>(&'a self, header: &'a Header) -> &'a str {
+        header.data_pool.as_deref().unwrap_or(&self.pool)
     }
     /// The same with another lease of locks (15 s otherwise).
     pub fn with_lease(self, lease: Duration) -> Images<R> {
@@ -112,6 +130,7 @@ impl<R: Rados> Images<R> {
             layout,
             features: FEATURE_EXCLUSIVE_LOCK,
             data_prefix: String::new(),
+            data_pool: None,
             snap_seq: 0,
             created: self.rados.now(),
             pending: None,
@@ -128,6 +147,12 @@ impl<R: Rados> Images<R> {
         mut header: Header,
         announced: impl AsyncFnOnce(&str) -> Result<(), BlockError>,
     ) -> Result<(), BlockError> {
+        if let Some(data_pool) = &self.data_pool {
+            // A pool that is not there is better told now than with the first write.
+            self.rados.snap_seq(data_pool, None).await?;
+            header.features |= FEATURE_DATA_POOL;
+            header.data_pool = Some(data_pool.clone());
+        }
         self.tidy_makings().await?;
         let drawn = getrandom::u64().map_err(|e| BlockError::Invalid(format!("no entropy: {e}")))?;
         let id = format!("{drawn:016x}");
@@ -274,9 +299,10 @@ impl<R: Rados> Images<R> {
         };
         let objects = Objects {
             rados: self.rados.clone(),
-            pool: self.pool.clone(),
+            pool: self.data_pool_of(header).to_string(),
             image: self.label(image),
             prefix: header.data_prefix.clone(),
+            header_pool: self.pool.clone(),
             header: name::header(id),
             snap: snap.map(|snap| snap.id),
             knowledge: Knowledge::default(),

@@ -52,11 +52,12 @@ impl Knowledge {
         self.context.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Learns what there is to know: at opening, and when an OSD knew of a snapshot behind `known`.
+    /// Learns what there is to know: at opening, and when an OSD knew of a snapshot behind `known`. The pools: of the
+    /// image's data, which its snapshots are of, and of its header.
     pub(crate) async fn renew<R: Rados>(
         &self,
         rados: &R,
-        pool: &str,
+        (data_pool, pool): (&str, &str),
         header: &str,
         known: Option<u64>,
     ) -> Result<(), BlockError> {
@@ -66,7 +67,7 @@ impl Knowledge {
             return Ok(());
         }
         // First the pool's number, then the header: what was given an id by then has an intent or its row there.
-        let seq = rados.snap_seq(pool, known).await?;
+        let seq = rados.snap_seq(data_pool, known).await?;
         let mut seen: Option<(Bytes, Instant)> = None;
         loop {
             let rows = rows_of(rados, pool, header).await?;

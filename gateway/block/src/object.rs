@@ -14,11 +14,13 @@ use stdx::Errno;
 /// The data objects of an open image.
 pub(crate) struct Objects<R> {
     pub(crate) rados: R,
+    /// The pool that they lie in.
     pub(crate) pool: String,
     pub(crate) image: String,
     pub(crate) prefix: String,
-    /// The header object.
+    /// The header object, and its pool.
     pub(crate) header: String,
+    pub(crate) header_pool: String,
     /// Opened as of this snapshot.
     pub(crate) snap: Option<SnapId>,
     /// What writes say of snapshots.
@@ -67,8 +69,7 @@ impl<R: Rados> Objects<R> {
             match self.rados.operate_under(&self.pool, name, ops.clone(), context).await {
                 Err(e) if e.code == Errno::EOLDSNAPC => {
                     // Somebody made a snapshot in this pool: of this image?
-                    let renewed =
-                        self.knowledge.renew(&self.rados, &self.pool, &self.header, Some(known)).await;
+                    let renewed = self.learn(Some(known)).await;
                     if let Err(error) = renewed {
                         let failed = OpError::new(error.code()).with_context(error.to_string());
                         return Err(OpError { step: Some(0), ..failed });
@@ -77,6 +78,11 @@ impl<R: Rados> Objects<R> {
                 other => return other.map(drop),
             }
         }
+    }
+    /// Learns what writes have to say of snapshots, if nobody did behind `known`.
+    pub(crate) async fn learn(&self, known: Option<u64>) -> Result<(), BlockError> {
+        let pools = (&*self.pool, &*self.header_pool);
+        self.knowledge.renew(&self.rados, pools, &self.header, known).await
     }
     async fn send_change(&self, object: u64, ops: Vec<Op>) -> Result<(), OpError> {
         let mut watch = Watch(Some(&self.loose_ends));

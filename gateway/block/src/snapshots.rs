@@ -62,8 +62,9 @@ impl<R: Rados> Images<R> {
                 Ok(_) => break,
                 Err(e) if e.code == Errno::ECANCELED && begun.elapsed() < CREATE_WITHIN => {
                     // Waits for the other creation, and gives up for it if it stands still.
+                    let pools = (self.data_pool_of(&header), &*self.pool);
                     let header = name::header(&id);
-                    knowledge::Knowledge::default().renew(&self.rados, &self.pool, &header, None).await?;
+                    knowledge::Knowledge::default().renew(&self.rados, pools, &header, None).await?;
                 }
                 Err(e) => return Err(self.changed(image, e)),
             }
@@ -83,11 +84,13 @@ impl<R: Rados> Images<R> {
         snap: &str,
         intent: &bytes::Bytes,
     ) -> Result<SnapId, BlockError> {
-        let snap_id = self.rados.snap_create(&self.pool).await?;
+        // Where its data is never changes; all else of the header is read once the id is there.
+        let data_pool = self.data_pool_of(&self.header(id, image).await?).to_string();
+        let snap_id = self.rados.snap_create(&data_pool).await?;
         // As it is now: between the intent and its end nobody else adds a snapshot, and the size is guarded.
         let header = self.header(id, image).await?;
         if header.snapshots.iter().any(|s| s.name == snap) {
-            self.rados.snap_remove(&self.pool, snap_id).await?;
+            self.rados.snap_remove(&data_pool, snap_id).await?;
             return Err(BlockError::SnapshotExists { snapshot: self.snap_label(image, snap) });
         }
         let snapshot = Snapshot {
@@ -114,12 +117,12 @@ impl<R: Rados> Images<R> {
             Ok(_) => {}
             Err(e) if e.code == Errno::ECANCELED => {
                 // Given up, resized or removed meanwhile: decided, so the id is nobody's.
-                self.rados.snap_remove(&self.pool, snap_id).await?;
+                self.rados.snap_remove(&data_pool, snap_id).await?;
                 return Err(self.changed(image, e));
             }
             Err(e) => return Err(self.changed(image, e)),
         }
-        self.rados.snap_settle(&self.pool).await?;
+        self.rados.snap_settle(&data_pool).await?;
         Ok(snap_id)
     }
 
@@ -153,7 +156,8 @@ impl<R: Rados> Images<R> {
         self.on_header(&id, vec![unchanged(&found), Op::OmapSet { rows }])
             .await
             .map_err(|e| self.changed(image, e))?;
-        self.rados.snap_remove(&self.pool, found.id).await?;
+        let data_pool = self.data_pool_of(&self.header(&id, image).await?).to_string();
+        self.rados.snap_remove(&data_pool, found.id).await?;
         let ops = vec![unchanged(&going), Op::OmapRm { keys: vec![key(&Snapshot::row(found.id))] }];
         self.on_header(&id, ops).await.map_err(|e| self.changed(image, e))?;
         self.let_parent_go(&id, image, found.parent.as_ref()).await

@@ -2,6 +2,7 @@
 
 use super::answer::failure;
 use super::image_keep;
+use super::image_pools;
 use super::image_snap;
 use crate::cli::{Format, Global, ImageCommand};
 use crate::cluster::layout::Layout;
@@ -21,8 +22,8 @@ const POOL_DEFAULT: &str = "rbd";
 pub(crate) async fn run(global: &Global, command: &ImageCommand) -> Result<(), Failure> {
     let client = session::open(global).await?;
     match command {
-        ImageCommand::Create { image, size, object_size } => {
-            create(global, &client, image, *size, *object_size).await
+        ImageCommand::Create { image, size, object_size, data_pool } => {
+            create(global, &client, image, (*size, *object_size), data_pool.as_deref()).await
         }
         ImageCommand::Ls { pool } => list(global, &client, pool).await,
         ImageCommand::Info { image } => {
@@ -81,7 +82,9 @@ pub(crate) async fn run(global: &Global, command: &ImageCommand) -> Result<(), F
             Ok(())
         }
         ImageCommand::Snap { command } => image_snap::run(global, &client, command).await,
-        ImageCommand::Clone { snapshot, image } => image_snap::clone(global, &client, snapshot, image).await,
+        ImageCommand::Clone { snapshot, image, data_pool } => {
+            image_snap::clone(global, &client, snapshot, image, data_pool.as_deref()).await
+        }
         ImageCommand::Flatten { image } => image_snap::flatten(global, &client, image).await,
         ImageCommand::Children { snapshot } => image_snap::children(global, &client, snapshot).await,
         ImageCommand::Trash(command) => image_keep::trash(global, &client, command, &owner()?).await,
@@ -117,11 +120,20 @@ async fn create(
     global: &Global,
     client: &Client,
     image: &str,
-    size: u64,
-    object_size: u64,
+    (size, object_size): (u64, u64),
+    data_pool: Option<&str>,
 ) -> Result<(), Failure> {
     let striping = Striping::of_object_bytes(object_size).map_err(answer)?;
-    let (images, name) = find(client, image);
+    let companion = match (image.contains('/'), data_pool) {
+        (false, Some(data_pool)) => image_pools::companion_of(client, data_pool),
+        _ => None,
+    };
+    let (images, name) = match companion {
+        Some(pool) => (Images::new(client.clone(), pool), image),
+        None => find(client, image),
+    };
+    image_pools::check(client, images.pool(), name, data_pool)?;
+    let images = images.with_data_pool(data_pool.map(str::to_owned));
     // A name that is refused must not leave a pool behind.
     gateway_block::check_name(name).map_err(answer)?;
     if images.pool() == POOL_DEFAULT && client.map().pool_id(POOL_DEFAULT).is_none() {
@@ -179,6 +191,7 @@ fn json(pool: &str, info: &ImageInfo) -> serde_json::Value {
     serde_json::json!({
         "pool": pool, "name": info.name, "id": info.id, "size": info.header.size,
         "object_size": info.header.layout.object_bytes(), "data_prefix": info.header.data_prefix,
+        "data_pool": info.header.data_pool.as_deref().unwrap_or(pool),
         "created_ms": info.header.created.millis(), "snapshots": info.header.snapshots.len(),
         "parent": info.header.parent.as_ref().map(|p| serde_json::json!({
             "pool": p.pool, "id": p.image, "snapshot_id": p.snap.0, "overlap": p.overlap,
@@ -196,6 +209,7 @@ fn show_info(global: &Global, pool: &str, info: &ImageInfo) {
     println!("{pool}/{}", info.name);
     println!("  size         {} ({} bytes)", size::show(h.size), h.size);
     println!("  objects      {}.NNNNNNNNNNNNNNNN of {}", h.data_prefix, size::show(h.layout.object_bytes()));
+    println!("  data in      {}", h.data_pool.as_deref().unwrap_or(pool));
     println!("  made         {} s after 1970", h.created.seconds());
     println!("  snapshots    {}", h.snapshots.len());
     if let Some(p) = &h.parent {

@@ -1,6 +1,7 @@
 //! `nacre image snap`, `clone`, `flatten`, `children`: snapshots of images, and what is layered on them.
 
 use super::image::{answer, done, find, owner};
+use super::image_pools;
 use crate::cli::{Format, Global, ImageSnapCommand};
 use crate::exit::Failure;
 use crate::{size, table};
@@ -53,12 +54,19 @@ pub(super) async fn run(global: &Global, client: &Client, command: &ImageSnapCom
     Ok(())
 }
 
-pub(super) async fn clone(global: &Global, client: &Client, from: &str, to: &str) -> Result<(), Failure> {
+pub(super) async fn clone(
+    global: &Global,
+    client: &Client,
+    from: &str,
+    to: &str,
+    data_pool: Option<&str>,
+) -> Result<(), Failure> {
     let (images, image, snap) = find_snapshot(client, from)?;
     // A new name without a pool lies beside its parent.
     let pool = if to.contains('/') { split_name(to).0 } else { images.pool() };
-    let into = Images::new(client.clone(), pool);
     let name = to.split_once('/').map_or(to, |(_, name)| name);
+    image_pools::check(client, pool, name, data_pool)?;
+    let into = Images::new(client.clone(), pool).with_data_pool(data_pool.map(str::to_owned));
     images.clone_snapshot(image, snap, &into, name).await.map_err(answer)?;
     done(global, &format!("{pool}/{name} made from {from}"));
     Ok(())

@@ -16,6 +16,7 @@ mod gateway_vault;
 pub(crate) mod health;
 pub(crate) mod image;
 pub(crate) mod image_keep;
+mod image_pools;
 mod image_snap;
 pub(crate) mod mon;
 pub(crate) mod mon_members;

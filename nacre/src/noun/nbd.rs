@@ -6,6 +6,7 @@ use crate::exit::{Context, Failure};
 use crate::{session, shutdown};
 use gateway_client::Client;
 use gateway_nbd::{Door, ImageExports};
+use placement_map::PoolKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::net::{TcpListener, UnixListener};
@@ -62,7 +63,10 @@ pub(crate) fn exports(client: &Client, owner: String) -> ImageExports<Client> {
     let of = client.clone();
     ImageExports::new(client.clone(), owner, move || {
         let map = of.map();
-        let images = |p: &placement_map::Pool| p.application == APPLICATION || p.application.is_empty();
+        // Of an erasure-coded pool only the data of images is there, which lie in another pool by name.
+        let images = |p: &placement_map::Pool| {
+            p.kind == PoolKind::Replicated && (p.application == APPLICATION || p.application.is_empty())
+        };
         map.pools.values().filter(|p| images(p)).map(|p| p.name.clone()).collect()
     })
 }

@@ -1,12 +1,12 @@
 //! `nacre pg`: placement groups.
 
-use super::answer::{ask, nonsense, show};
+use super::answer::{ask, nonsense, order, show};
 use super::pg_scrub;
 use crate::cli::{Global, PgCommand};
 use crate::exit::Failure;
 use crate::{size, table};
-use placement_map::OsdId;
 use placement_map::status::{Answer, PgDetail, PgRowView, Query};
+use placement_map::{Command, OsdId, PgId};
 
 /// Carries out the command.
 pub(crate) async fn run(global: &Global, command: &PgCommand) -> Result<(), Failure> {
@@ -18,6 +18,9 @@ pub(crate) async fn run(global: &Global, command: &PgCommand) -> Result<(), Fail
             return pg_scrub::order(global, *pgid, true).await;
         }
         PgCommand::ListInconsistent { pgid } => return pg_scrub::list_inconsistent(global, *pgid).await,
+        PgCommand::Recreate { pgid, yes_i_really_really_mean_it } => {
+            return recreate(global, *pgid, *yes_i_really_really_mean_it).await;
+        }
     };
     let answer = ask(global, query).await?;
     match &answer {
@@ -25,6 +28,16 @@ pub(crate) async fn run(global: &Global, command: &PgCommand) -> Result<(), Fail
         Answer::PgQuery(detail) => show(global, &answer, || explain(detail)),
         _ => Err(nonsense()),
     }
+}
+
+async fn recreate(global: &Global, pg: PgId, meant: bool) -> Result<(), Failure> {
+    if !meant {
+        return Err(Failure::unusable(format!(
+            "this gives up objects of PG {pg} for good, while an old store that is brought back may still have them; say \
+             `nacre pg recreate {pg} --yes-i-really-really-mean-it` if that is what you want"
+        )));
+    }
+    order(global, Command::PgRecreate { pg }, &format!("PG {pg} begins anew")).await.map(drop)
 }
 
 fn set(osds: &[OsdId]) -> String {

@@ -47,6 +47,13 @@ pub(crate) struct PoolShape {
     /// With --ec K+M: bytes of a chunk; 16K if absent.
     #[arg(long, value_name = "SIZE", requires = "ec")]
     stripe_unit: Option<String>,
+    /// With --ec: the replicated pool that keeps the metadata of what lies in this one, as names and properties of images.
+    /// It cannot be removed before this one.
+    #[arg(long, value_name = "POOL", requires = "ec")]
+    companion: Option<String>,
+    /// With --ec K+0: that the first lost disk loses data is understood.
+    #[arg(long, requires = "ec")]
+    yes_i_accept_data_loss: bool,
 }
 
 impl PoolShape {
@@ -67,6 +74,8 @@ impl PoolShape {
             placement,
             device_class: self.class.clone(),
             erasure: self.erasure(),
+            companion: self.companion.clone(),
+            accept_data_loss: self.yes_i_accept_data_loss,
         }
     }
 
@@ -114,12 +123,19 @@ pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Fa
     }
 }
 
+fn kind(pool: &PoolRow) -> String {
+    match pool.options.get("companion") {
+        Some(companion) => format!("{}, metadata in {companion}", pool.kind),
+        None => pool.kind.clone(),
+    }
+}
+
 fn list(pools: &[PoolRow]) -> String {
     let row = |p: &PoolRow| {
         vec![
             p.id.0.to_string(),
             p.name.clone(),
-            p.kind.clone(),
+            kind(p),
             p.size.to_string(),
             p.min_size.to_string(),
             if p.pgp_num < p.pg_num {

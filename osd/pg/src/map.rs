@@ -31,7 +31,9 @@ impl Pg {
         if self.row.interval > self.interval {
             self.interval = self.row.interval;
         }
-        if given_up {
+        if self.holds_what_was_given_up() {
+            self.begin_anew();
+        } else if given_up {
             self.start_over();
         }
         // Before anything is done in the interval that begins with it.
@@ -78,7 +80,7 @@ impl Pg {
     /// Whether this member can be the primary of the row's interval. Not if a former life of this process
     /// may have led it: the monitors then give the PG a new interval once they see the restart. Not with
     /// objects that are not what the log says: such a member cannot be in sync.
-    fn may_lead(&self) -> bool {
+    pub(crate) fn may_lead(&self) -> bool {
         let fresh = self.row.interval > self.former_life && !self.row.activated;
         fresh
             && self.shard_fits()

@@ -2,6 +2,7 @@
 
 use crate::durability::Then;
 use crate::log::Log;
+use crate::log::rows::Info;
 use crate::machine::Pg;
 use crate::names::{belongs, meta_object, start_of};
 use osd_object::{Mutation, ObjectRead, Transaction, Version};
@@ -12,18 +13,25 @@ use wire_codec::pg::Condition;
 /// A removal under way.
 #[derive(Debug)]
 pub(crate) struct Removal {
-    /// The pool is gone: nothing can call it off.
+    /// The pool is gone, or what was here was given up: nothing can call it off.
     for_good: bool,
+    /// Behind it the PG goes on here, with nothing in it.
+    anew: bool,
     /// Waits for a step to be durable.
     stepping: bool,
     /// Nothing is left.
     pub(crate) done: bool,
 }
 
+/// Whether a log that ends so is of a PG's data before it was given up in `born`.
+pub(crate) fn is_given_up(head: Version, born: u64) -> bool {
+    head != Version::ZERO && head.interval < born
+}
+
 impl Pg {
     /// The pool is gone, and with it all of this.
     pub(crate) fn on_pool_deleted(&mut self) {
-        if self.removal.as_ref().is_some_and(|r| r.for_good) {
+        if self.removal.as_ref().is_some_and(|r| r.for_good && !r.anew) {
             return;
         }
         self.end_tenure();
@@ -40,7 +48,7 @@ impl Pg {
         }
         let stray = !wanted && self.removal.is_none() && self.primary.is_none() && self.row.interval > 0;
         if stray && self.info.interval == 0 && self.log.head() == Version::ZERO {
-            self.removal = Some(Removal { for_good: false, stepping: false, done: true });
+            self.removal = Some(Removal { for_good: false, anew: false, stepping: false, done: true });
         } else if !stray {
             self.stray_again_at = None;
         } else if self.stray_again_at.is_none() {
@@ -89,10 +97,40 @@ impl Pg {
         }
     }
 
+    /// Whether what is here is from before the PG's data was given up. Versions tell: those of writes since carry later
+    /// intervals. A removal that was cut short left no log, and a note with an earlier one.
+    pub(crate) fn holds_what_was_given_up(&self) -> bool {
+        let (born, head) = (self.row.born, self.log.head());
+        let cut_short = self.info.condition != Condition::Complete && (1..born).contains(&self.info.interval);
+        self.removal.is_none() && (is_given_up(head, born) || cut_short)
+    }
+
+    /// All of it goes, and then the PG begins here with nothing.
+    pub(crate) fn begin_anew(&mut self) {
+        self.end_tenure();
+        self.turn_away();
+        self.begin_removal(true);
+        if let Some(removal) = self.removal.as_mut() {
+            removal.anew = true;
+        }
+    }
+
+    /// Nothing is left of it.
+    fn go_on_anew(&mut self) {
+        self.removal = None;
+        self.info = Info::default();
+        self.again = true;
+        let turn = self.row.primary == Some(self.me) && self.row.interval == self.interval;
+        if turn && self.may_lead() {
+            self.begin_tenure();
+        }
+        self.consider_removal();
+    }
+
     fn begin_removal(&mut self, for_good: bool) {
         self.forget_follower();
         self.stray_again_at = None;
-        self.removal = Some(Removal { for_good, stepping: false, done: false });
+        self.removal = Some(Removal { for_good, anew: false, stepping: false, done: false });
         // From here on the log vouches for nothing.
         self.log = Log::new(Version::ZERO);
         self.dirty.clear();
@@ -127,7 +165,11 @@ impl Pg {
         let last = objects.is_empty();
         if last {
             if self.info.interval == 0 && matches!(view.meta(&meta), Ok(None)) {
-                self.removal.as_mut().expect("just seen").done = true;
+                let removal = self.removal.as_mut().expect("just seen");
+                removal.done = !removal.anew;
+                if removal.anew {
+                    self.go_on_anew();
+                }
                 return;
             }
             objects.push(meta);

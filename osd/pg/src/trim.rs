@@ -58,6 +58,8 @@ pub(crate) struct Trimming {
     found: VecDeque<ObjectId>,
     /// All clones were seen.
     seen_all: bool,
+    /// Writes through this one may have been made without knowing that they are gone.
+    behind: u64,
     /// Writes of it that are not certain.
     under_way: BTreeSet<u64>,
     /// When it goes on.
@@ -81,7 +83,7 @@ impl Pg {
 
     /// Goes on letting go, as far as the pace, the limits of writes and other work on the objects allow.
     pub(crate) fn advance_trim(&mut self, view: &dyn ObjectRead) {
-        if self.pool.snaps.removed.is_empty() || !self.serving() || !self.writable() || self.shape.is_some() {
+        if self.pool.snaps.removed.is_empty() || !self.serving() || !self.writable() {
             return;
         }
         let now = self.now;
@@ -96,6 +98,7 @@ impl Pg {
                 after: None,
                 found: VecDeque::new(),
                 seen_all: false,
+                behind: self.log.head().seq,
                 under_way: BTreeSet::new(),
                 next_at: now,
             });
@@ -105,6 +108,11 @@ impl Pg {
                 Next::Nothing => return,
                 Next::Note => return self.note_purged(),
                 Next::Page => {
+                    if !self.written_now.is_empty() {
+                        // The view does not show yet what this `handle` put in place.
+                        self.again = true;
+                        return;
+                    }
                     self.find_clones(view);
                     self.again = true;
                     return;
@@ -127,10 +135,15 @@ impl Pg {
     fn next_to_trim(&mut self) -> Next {
         let (now, pace, head) = (self.now, self.trim_pace, self.log.head().seq);
         let most = self.config.in_flight_max as u64 / 2;
+        let shards = self.shape.is_some();
         let p = self.primary.as_mut().expect("serving");
-        let committed_to = p.committed_to;
+        let (committed_to, certain_to) = (p.committed_to, p.certain_to);
         let Some(t) = p.trimming.as_mut() else { return Next::Nothing };
         t.under_way.retain(|seq| *seq > committed_to);
+        if shards && certain_to < t.behind {
+            // Clones that are put aside are found nowhere.
+            return Next::Nothing;
+        }
         // Clients' writes first.
         if now < t.next_at || t.under_way.len() >= pace.at_once || head - committed_to >= most {
             return Next::Nothing;
@@ -185,13 +198,24 @@ impl Pg {
             return true;
         }
         let version = self.next_version();
-        if exists {
-            // A version of its own tells members that differ apart; the time stays the client's.
-            let mtime = meta.unwrap_or_default().mtime;
-            transaction.push(Mutation::Stamp { object: head.clone(), version, mtime });
-        }
+        // A version of its own tells members that differ apart; the time stays the client's.
+        let mtime = meta.unwrap_or_default().mtime;
         let clones = if self.breaks(Bug::ForgetClones) { Vec::new() } else { clones };
-        self.own_write(head, version, true, clones, transaction);
+        if self.shape.is_some() {
+            let Ok(plan) = self.plan_effects(&head, None, &transaction.mutations, view) else {
+                if let Some(t) = self.primary.as_mut().and_then(|p| p.trimming.as_mut()) {
+                    t.found.push_front(head);
+                    t.next_at = later;
+                }
+                return false;
+            };
+            self.carry_planned(own_entry(head, version, true, clones), &plan, mtime);
+        } else {
+            if exists {
+                transaction.push(Mutation::Stamp { object: head.clone(), version, mtime });
+            }
+            self.carry(own_entry(head, version, true, clones), transaction);
+        }
         let next_at = self.now + self.trim_pace.sleep;
         if let Some(t) = self.primary.as_mut().and_then(|p| p.trimming.as_mut()) {
             t.under_way.insert(version.seq);
@@ -211,12 +235,12 @@ impl Pg {
         let mut transaction = Transaction::new();
         self.meta.purged(&mut transaction, &self.purged);
         let version = self.next_version();
-        self.own_write(meta_object(self.id), version, false, Vec::new(), transaction);
+        self.carry(own_entry(meta_object(self.id), version, false, Vec::new()), transaction);
         // Others may have been removed meanwhile.
         self.again = true;
     }
 
-    /// A write of the PG's own.
+    /// A write of the PG's own, in a replicated pool.
     pub(crate) fn own_write(
         &mut self,
         object: ObjectId,
@@ -225,10 +249,7 @@ impl Pg {
         clones: Vec<SnapId>,
         transaction: Transaction,
     ) {
-        let request = RequestId { client: OWN_CLIENT, seq: version.seq };
-        let entry =
-            LogEntry { version, object, request, changed, told: version, outcome: Ok(vec![]), clones };
-        self.carry(entry, transaction);
+        self.carry(own_entry(object, version, changed, clones), transaction);
     }
 
     /// When trimming goes on by the clock.
@@ -239,6 +260,12 @@ impl Pg {
 
     /// Removed snapshots that, as far as is known here, objects may still keep something for.
     pub(crate) fn trim_backlog(&self) -> u64 {
-        if self.shape.is_some() { 0 } else { self.unpurged().count() }
+        self.unpurged().count()
     }
+}
+
+/// The log entry of a write that the PG makes by itself.
+fn own_entry(object: ObjectId, version: Version, changed: bool, clones: Vec<SnapId>) -> LogEntry {
+    let request = RequestId { client: OWN_CLIENT, seq: version.seq };
+    LogEntry { version, object, request, changed, told: version, outcome: Ok(vec![]), clones }
 }

@@ -309,9 +309,13 @@ pub struct PoolCreate {
     /// Erasure-coded: a profile's name, or a profile as [`crate::EcProfile::parse`] reads it; its failure domain
     /// counts only if `failure_domain` is none. None: replicated.
     pub erasure: Option<String>,
+    /// Erasure-coded: the replicated pool that keeps the metadata of what lies in it.
+    pub companion: Option<String>,
+    /// That the pool loses data with the first disk is meant.
+    pub accept_data_loss: bool,
 }
-stdx::codec_versioned!(PoolCreate, 3 { name, size, min_size, pg_num, failure_domain, application }
-    since 2 { placement, device_class } since 3 { erasure });
+stdx::codec_versioned!(PoolCreate, 4 { name, size, min_size, pg_num, failure_domain, application }
+    since 2 { placement, device_class } since 3 { erasure } since 4 { companion, accept_data_loss });
 
 /// What a command answers when it was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

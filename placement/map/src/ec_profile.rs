@@ -134,9 +134,9 @@ impl EcProfile {
     }
 
     /// In-sync shards with which writes are accepted by default: one more than those with which every object can still be
-    /// read, whichever are lost. That is k + 1 without local groups.
+    /// read, whichever are lost. That is k + 1 without local groups; without parity there are no more than k.
     pub fn default_min_size(&self) -> u32 {
-        (self.code.chunks() - self.code.m() + 1) as u32
+        (self.code.chunks() - self.code.m() + 1).min(self.code.chunks()) as u32
     }
 
     /// Percent of the raw space that data may fill, rounded.
@@ -182,6 +182,11 @@ impl EcProfile {
             1 => format!("any 1 {domain}"),
             n => format!("any {n} {domain}s"),
         };
+        if m == 0 {
+            return format!(
+                "usable capacity 100 %, no {domain} may fail: the first lost one loses data for good"
+            );
+        }
         let mut words = format!("usable capacity {} %, {} may fail", self.usable_percent(), any(m));
         let writable = self.code.chunks() - self.default_min_size() as usize;
         words += &match writable {
@@ -254,6 +259,11 @@ mod tests {
              one lost shard is rebuilt from 3 others of its own rack"
         );
         assert_eq!(EcProfile::parse("k=10 m=4").unwrap().usable_percent(), 71);
+        assert_eq!(
+            words("k=4 m=0 crush-failure-domain=osd"),
+            "usable capacity 100 %, no osd may fail: the first lost one loses data for good"
+        );
+        assert_eq!(EcProfile::parse("k=4 m=0").unwrap().default_min_size(), 4);
     }
 
     #[test]
@@ -261,7 +271,8 @@ mod tests {
         let refused = |text: &str| EcProfile::parse(text).unwrap_err().text;
         for (text, word) in [
             ("k=1 m=2", "k goes from 2"),
-            ("k=4 m=0", "m goes from 1"),
+            ("plugin=jerasure k=4 m=0", "m goes from 1"),
+            ("k=4 m=17", "m goes from 1"),
             ("k=22 m=4", "cauchy"),
             ("k=4", "m is missing"),
             ("k=4 m=2 color=red", "color"),
@@ -278,7 +289,7 @@ mod tests {
         ] {
             assert!(refused(text).contains(word), "{text}: {}", refused(text));
         }
-        for sum in ["4", "4+", "+2", "4+2+1", "a+b", "1+1", "4+0"] {
+        for sum in ["4", "4+", "+2", "4+2+1", "a+b", "1+1", "0+0", "4+-1"] {
             assert!(EcProfile::from_sum(sum, "host").is_err(), "{sum}");
         }
     }

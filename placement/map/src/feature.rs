@@ -36,6 +36,8 @@ pub enum Feature {
     Split,
     /// Clients watch objects and notify those who do.
     Watch,
+    /// Erasure-coded pools: snapshots, companions, no parity at all, PGs that begin anew.
+    ErasureSnapshots,
 }
 
 impl Feature {
@@ -48,7 +50,8 @@ impl Feature {
             | Feature::RestingMembers
             | Feature::Yield
             | Feature::Split
-            | Feature::Watch => 2,
+            | Feature::Watch
+            | Feature::ErasureSnapshots => 2,
         }
     }
 }
@@ -112,6 +115,7 @@ mod tests {
             Feature::Yield,
             Feature::Split,
             Feature::Watch,
+            Feature::ErasureSnapshots,
         ] {
             assert!((FEATURE_LEVEL_BASE..=FEATURE_LEVEL).contains(&feature.level()), "{feature:?}");
         }

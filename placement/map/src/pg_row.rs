@@ -33,9 +33,12 @@ pub struct PgRow {
     /// Members that stopped and lack no acknowledged write so far; none of them is up. The primary acknowledges
     /// nothing while there are any, and has them dropped (`Shrink`) before it does.
     pub resting: Vec<OsdId>,
+    /// Of an erasure-coded PG whose data was given up: the interval in which it began anew. What members hold from before
+    /// belongs to nothing any more, and goes. 0: it never was.
+    pub born: u64,
 }
-stdx::codec_versioned!(PgRow, 3 { interval, revision, in_sync, primary, activated, lost } since 2 { shards }
-    since 3 { resting });
+stdx::codec_versioned!(PgRow, 4 { interval, revision, in_sync, primary, activated, lost } since 2 { shards }
+    since 3 { resting } since 4 { born });
 
 impl PgRow {
     /// In-sync copies that count: members, or different shards of an erasure-coded pool.

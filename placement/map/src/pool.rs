@@ -19,6 +19,8 @@ pub(crate) const PROFILE_OPTION: &str = "erasure_code_profile";
 pub(crate) const PG_NUM_MADE_OPTION: &str = "pg_num_made";
 /// The option that holds the number of placement seeds that somebody wants, if it is not to follow `pg_num`.
 pub(crate) const PGP_NUM_TARGET_OPTION: &str = "pgp_num_target";
+/// The option that names an erasure-coded pool's companion. Pools keep their names.
+pub(crate) const COMPANION_OPTION: &str = "companion";
 
 /// How a pool keeps its objects safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +142,12 @@ impl Pool {
     pub fn pgp_num_target(&self) -> u32 {
         let said = self.options.get(PGP_NUM_TARGET_OPTION).and_then(|text| text.parse().ok());
         said.filter(|target| (1..=self.pg_num).contains(target)).unwrap_or(self.pg_num)
+    }
+
+    /// Of an erasure-coded pool: the replicated pool that keeps the metadata of what lies in it (names and properties of
+    /// images, say), since shards keep no rows. It is there as long as this pool is.
+    pub fn companion(&self) -> Option<&str> {
+        self.options.get(COMPANION_OPTION).map(String::as_str)
     }
 
     /// The PG seed of an object's placement hash.

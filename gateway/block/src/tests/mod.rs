@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const POOL: &str = "rbd";
+const DATA: &str = "cheap";
 /// Small objects, so that small images have many.
 const OBJECT: u64 = 64 << 10;
 const OWNER: &str = "gateway.0";
@@ -19,6 +20,12 @@ const OWNER: &str = "gateway.0";
 fn world() -> (MemoryRados, Images<MemoryRados>) {
     let rados = MemoryRados::new(&[POOL]);
     (rados.clone(), Images::new(rados, POOL))
+}
+
+/// The same, with the data in another pool.
+fn world_of_two_pools() -> (MemoryRados, Images<MemoryRados>) {
+    let rados = MemoryRados::new(&[POOL, DATA]);
+    (rados.clone(), Images::new(rados, POOL).with_data_pool(Some(DATA.to_string())))
 }
 
 fn layout() -> Layout {
@@ -38,7 +45,11 @@ async fn bytes(image: &Image<MemoryRados>, offset: u64, len: u64) -> Vec<u8> {
 }
 
 async fn objects(rados: &MemoryRados) -> BTreeSet<String> {
-    let page = rados.list(POOL, None, 10_000).await.unwrap();
+    objects_in(rados, POOL).await
+}
+
+async fn objects_in(rados: &MemoryRados, pool: &str) -> BTreeSet<String> {
+    let page = rados.list(pool, None, 10_000).await.unwrap();
     page.objects.into_iter().map(|o| o.name).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Snapshots and clones against arrays of bytes, and what is refused.
 
-use super::{OBJECT, OWNER, POOL, bytes, layout, objects, open, world};
+use super::{DATA, OBJECT, OWNER, POOL, bytes, layout, objects, objects_in, open, world, world_of_two_pools};
 use crate::{BlockError, Image, Images, ZeroMode};
 use gateway_client::MemoryRados;
 use osd_object::SnapId;
@@ -38,7 +38,7 @@ struct World {
 
 impl World {
     async fn new(seed: u64) -> World {
-        let (rados, images) = world();
+        let (rados, images) = if seed % 3 == 1 { world_of_two_pools() } else { world() };
         images.create("i0", SIZE, layout()).await.unwrap();
         let open = open(&images, "i0").await;
         let now = vec![0; SIZE as usize];
@@ -201,6 +201,9 @@ async fn images_and_their_snapshots_and_clones_are_arrays_of_bytes() {
         }
         assert_eq!(clones(&w.rados), 0, "seed {seed}");
         assert_eq!(objects(&w.rados).await, ["rbd_directory".to_string()].into(), "seed {seed}");
+        if seed % 3 == 1 {
+            assert!(objects_in(&w.rados, DATA).await.is_empty(), "seed {seed}");
+        }
     }
 }
 
@@ -289,4 +292,47 @@ async fn writers_wait_for_a_snapshot_being_made_and_for_none_that_was_given_up()
             assert!(read_snapshot(&images, &format!("a@{name}")).await == then, "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn data_lies_in_the_pool_that_was_named_and_all_else_beside_the_name() {
+    let (rados, images) = world_of_two_pools();
+    images.create("a", 4 * OBJECT, layout()).await.unwrap();
+    let header = images.info("a").await.unwrap().header;
+    assert_eq!(header.data_pool.as_deref(), Some(DATA));
+    // Whoever opens it need not know.
+    let plain = Images::new(rados.clone(), POOL);
+    let image = open(&plain, "a").await;
+    image.write(0, vec![3; 3 * OBJECT as usize].into()).await.unwrap();
+    plain.snap_create("a", "s").await.unwrap();
+    image.write(OBJECT, vec![4; OBJECT as usize].into()).await.unwrap();
+    image.close().await.unwrap();
+    assert_eq!(objects_in(&rados, DATA).await.len(), 3, "live pieces");
+    assert_eq!(clones(&rados), 1);
+    assert!(objects(&rados).await.iter().all(|name| !name.starts_with("rbd_data")));
+
+    plain.snap_protect("a", "s", true).await.unwrap();
+    plain.clone_snapshot("a", "s", &plain, "beside").await.unwrap();
+    assert_eq!(plain.info("beside").await.unwrap().header.data_pool, None, "a clone says its own");
+    images.clone_snapshot("a", "s", &images, "like").await.unwrap();
+    for name in ["beside", "like"] {
+        let clone = open(&plain, name).await;
+        clone.write(2 * OBJECT, vec![5; 512].into()).await.unwrap();
+        assert!(bytes(&clone, OBJECT, OBJECT).await.iter().all(|b| *b == 3), "what the parent was");
+        clone.close().await.unwrap();
+        plain.remove(name, OWNER).await.unwrap();
+    }
+    plain.snap_rollback("a", "s", OWNER).await.unwrap();
+    plain.snap_protect("a", "s", false).await.unwrap();
+    plain.snap_remove("a", "s").await.unwrap();
+    let image = open(&plain, "a").await;
+    assert!(bytes(&image, 0, 3 * OBJECT).await.iter().all(|b| *b == 3));
+    image.close().await.unwrap();
+    plain.remove("a", OWNER).await.unwrap();
+    assert!(objects_in(&rados, DATA).await.is_empty() && clones(&rados) == 0, "nothing is left of it");
+
+    let nowhere = Images::new(rados.clone(), POOL).with_data_pool(Some("nowhere".to_string()));
+    let refused = nowhere.create("b", OBJECT, layout()).await.unwrap_err();
+    assert!(refused.to_string().contains("no pool"), "{refused}");
+    assert_eq!(plain.list().await.unwrap(), []);
 }

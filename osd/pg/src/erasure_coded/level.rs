@@ -5,6 +5,7 @@ use crate::durability::Then;
 use crate::log::Outline;
 use crate::machine::Pg;
 use crate::peering::peer::Stage;
+use crate::removal::is_given_up;
 use crate::sabotage::Bug;
 use osd_object::{Transaction, Version};
 use placement_map::OsdId;
@@ -20,6 +21,10 @@ impl Pg {
         condition: Condition,
         shard: Option<u8>,
     ) {
+        if is_given_up(theirs.head, self.row.born) {
+            // It has not heard yet that all of that goes, and is asked again.
+            return;
+        }
         let common = self.log.common(theirs);
         let head = self.log.head();
         let Some(peer) = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)) else { return };

@@ -17,3 +17,5 @@ pub(crate) mod write_plan;
 
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod snapshot_test;

@@ -19,6 +19,10 @@ fn object() -> ObjectId {
     ObjectId::head(PG.pool, 0, ObjectName::new("o"))
 }
 
+fn no_clones(_: &ObjectId) -> Result<Option<u64>, stdx::Errno> {
+    Ok(None)
+}
+
 fn effects(rng: &mut Rng, span: u64) -> Vec<Mutation> {
     let mut all = Vec::new();
     for _ in 0..1 + rng.below(3) {
@@ -129,7 +133,7 @@ fn any_shards_that_are_enough_give_the_object_after_any_writes() {
             for seq in 1..12 {
                 let before = model.objects.get(&object()).map(|o| o.meta.size);
                 let mut mutations = sane(&model, effects(&mut rng, span));
-                let plan = WritePlan::of(&shape, before, &mutations).unwrap();
+                let plan = WritePlan::of(&shape, before, &mutations, &no_clones).unwrap();
                 let all = ChunkSet::first(shape.shards());
                 let width = shape.width();
                 let mut old = BTreeMap::new();
@@ -183,7 +187,7 @@ fn a_write_reads_only_the_stripes_that_it_changes_in_part() {
     let shape = Shape::new(EcSpec { profile: Profile::isa(4, 2).unwrap(), stripe_unit: 32 }).unwrap();
     let write = |offset, len: usize| Mutation::Write { object: object(), offset, data: vec![7; len].into() };
     let reads = |before, effects: &[Mutation]| {
-        let plan = WritePlan::of(&shape, before, effects).unwrap();
+        let plan = WritePlan::of(&shape, before, effects, &no_clones).unwrap();
         plan.reads().iter().map(|run| (run.first, run.count)).collect::<Vec<_>>()
     };
     assert_eq!(reads(None, &[write(5, 1000)]), []);
@@ -196,8 +200,8 @@ fn a_write_reads_only_the_stripes_that_it_changes_in_part() {
     assert_eq!(reads(Some(300), &[Mutation::Truncate { object: object(), size: 256 }]), []);
     assert_eq!(reads(Some(300), &[Mutation::Remove { object: object() }, write(3, 3)]), []);
     let far: Vec<Mutation> = (0..600_000).map(|i| write(i * 200, 1)).collect();
-    assert!(WritePlan::of(&shape, None, &far[..1000]).is_ok());
-    assert_eq!(WritePlan::of(&shape, None, &far).unwrap_err(), stdx::Errno::E2BIG);
+    assert!(WritePlan::of(&shape, None, &far[..1000], &no_clones).is_ok());
+    assert_eq!(WritePlan::of(&shape, None, &far, &no_clones).unwrap_err(), stdx::Errno::E2BIG);
     let rows = Mutation::OmapSet { object: object(), rows: vec![] };
-    assert_eq!(WritePlan::of(&shape, None, &[rows]).unwrap_err(), stdx::Errno::EOPNOTSUPP);
+    assert_eq!(WritePlan::of(&shape, None, &[rows], &no_clones).unwrap_err(), stdx::Errno::EOPNOTSUPP);
 }

@@ -2,11 +2,11 @@
 //! that it writes into.
 
 use super::gather::{Gather, GatherFor};
-use super::tag::is_internal;
+use super::tag::{Logical, is_internal};
 use super::write_plan::WritePlan;
 use crate::machine::Pg;
 use osd_class::Executed;
-use osd_object::{ObjectId, ObjectRead, Op};
+use osd_object::{Mutation, ObjectId, ObjectRead, Op};
 use stdx::Errno;
 
 impl Pg {
@@ -38,16 +38,41 @@ impl Pg {
     }
 
     /// What a write that was executed does to the shards; one that they cannot take is refused.
-    pub(crate) fn plan_shards(&self, executed: &mut Executed) -> Option<WritePlan> {
-        let shape = self.shape.as_ref().filter(|_| executed.changed)?;
+    pub(crate) fn plan_shards(
+        &self,
+        object: &ObjectId,
+        executed: &mut Executed,
+        view: &dyn ObjectRead,
+    ) -> Option<WritePlan> {
+        self.shape.as_ref().filter(|_| executed.changed)?;
         let before = executed.before.map(|meta| meta.size);
-        match WritePlan::of(shape, before, &executed.transaction.mutations) {
+        match self.plan_effects(object, before, &executed.transaction.mutations, view) {
             Ok(plan) => Some(plan),
             Err(code) => {
                 *executed = Executed::refused(code, executed.before);
                 None
             }
         }
+    }
+
+    /// What effects on an object and its clones do to the shards. `before`: the object's size, if clients see one.
+    pub(crate) fn plan_effects(
+        &self,
+        object: &ObjectId,
+        before: Option<u64>,
+        effects: &[Mutation],
+        view: &dyn ObjectRead,
+    ) -> Result<WritePlan, Errno> {
+        let shape = self.shape.as_ref().ok_or(Errno::EOPNOTSUPP)?;
+        let size_of = |object: &ObjectId| -> Result<Option<u64>, Errno> {
+            Ok(Logical(view).meta(object)?.map(|meta| meta.size))
+        };
+        let before = match before {
+            // What is left of a deleted object for its clones is there, though nobody sees it.
+            None if self.pool.snaps.seq > 0 => size_of(object)?,
+            other => other,
+        };
+        WritePlan::of(shape, before, effects, &size_of)
     }
 
     /// Gathers what the operation of this number waits for.

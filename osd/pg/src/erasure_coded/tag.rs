@@ -1,6 +1,7 @@
 //! What a shard says of the object it is part of, and the view in which a shard looks like the object.
 
 use bytes::Bytes;
+use osd_class::snapped::{SNAPSET, WHITEOUT};
 use osd_object::{ObjectId, ObjectMeta, ObjectRead, OmapPage, OmapRange};
 use placement_map::PoolId;
 use std::collections::BTreeMap;
@@ -13,6 +14,11 @@ pub(crate) const TAG: &str = "\0ec";
 /// Attributes that are not for clients.
 pub(crate) fn is_internal(attribute: &str) -> bool {
     attribute.starts_with('\0')
+}
+
+/// Whether the object has an attribute of this name: of those that an OSD keeps for itself, what tells its snapshots.
+fn is_of_object(attribute: &str) -> bool {
+    !is_internal(attribute) || [SNAPSET, WHITEOUT].contains(&attribute)
 }
 
 /// Which shard of which object.
@@ -54,11 +60,11 @@ impl ObjectRead for Logical<'_> {
         Ok(Some(meta))
     }
     fn xattr(&self, object: &ObjectId, name: &str) -> Result<Option<Bytes>, Errno> {
-        if is_internal(name) { Ok(None) } else { self.0.xattr(object, name) }
+        if is_of_object(name) { self.0.xattr(object, name) } else { Ok(None) }
     }
     fn xattrs(&self, object: &ObjectId) -> Result<BTreeMap<String, Bytes>, Errno> {
         let mut all = self.0.xattrs(object)?;
-        all.retain(|name, _| !is_internal(name));
+        all.retain(|name, _| is_of_object(name));
         Ok(all)
     }
     fn omap_get(&self, _: &ObjectId, _: &[u8]) -> Result<Option<Bytes>, Errno> {

@@ -3,10 +3,11 @@
 
 use super::overlay::Overlay;
 use super::shape::Shape;
-use super::sidecar::removal;
+use super::sidecar::{Beside, removal};
 use super::tag::{TAG, Tag};
 use bytes::Bytes;
-use osd_object::{Mutation, ObjectId, Transaction, Version};
+use osd_class::snapped::SNAPSET;
+use osd_object::{Mutation, ObjectId, SnapId, Transaction, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
 use stdx::time::WallTime;
@@ -22,6 +23,10 @@ const ENCODED_BYTES_MAX: u64 = 64 << 20;
 pub(crate) struct WritePlan {
     /// The object existed, and what it was plays a part.
     onto_old: bool,
+    /// What it was, if not itself: the clone that it goes back to.
+    back_to: Option<ObjectId>,
+    /// Clones that come and go with it.
+    beside: Beside,
     /// It exists afterwards.
     exists: bool,
     /// Its size then, and before.
@@ -48,12 +53,20 @@ pub(crate) struct Run {
 }
 
 impl WritePlan {
-    /// `before`: the object's size, if it exists. EOPNOTSUPP for effects that shards cannot have, E2BIG for more than
-    /// one write can carry.
-    pub(crate) fn of(shape: &Shape, before: Option<u64>, effects: &[Mutation]) -> Result<WritePlan, Errno> {
+    /// `effects` are on one object and its clones. `before`: the object's size, if it exists; `size_of` tells that of a
+    /// clone. EOPNOTSUPP for effects that shards cannot have, E2BIG for more than one write can carry, EIO if `size_of`
+    /// knows no such clone.
+    pub(crate) fn of(
+        shape: &Shape,
+        before: Option<u64>,
+        effects: &[Mutation],
+        size_of: &dyn Fn(&ObjectId) -> Result<Option<u64>, Errno>,
+    ) -> Result<WritePlan, Errno> {
         let old_size = before.unwrap_or(0);
         let mut plan = WritePlan {
             onto_old: before.is_some(),
+            back_to: None,
+            beside: Beside::default(),
             exists: before.is_some(),
             size: old_size,
             old_size,
@@ -65,10 +78,39 @@ impl WritePlan {
             zeros: BTreeSet::new(),
         };
         for effect in effects {
-            plan.take(effect)?;
+            if !plan.take_beside(effect, size_of)? {
+                plan.take(effect)?;
+            }
         }
         plan.choose_stripes(shape)?;
         Ok(plan)
+    }
+
+    /// What clones have to do with: whether it was that.
+    fn take_beside(
+        &mut self,
+        effect: &Mutation,
+        size_of: &dyn Fn(&ObjectId) -> Result<Option<u64>, Errno>,
+    ) -> Result<bool, Errno> {
+        match effect {
+            Mutation::Clone { from, to } if from.snap == SnapId::HEAD && to.snap != SnapId::HEAD => {
+                self.beside.made = Some(to.snap);
+            }
+            Mutation::Clone { from, to } if from.snap != SnapId::HEAD && to.snap == SnapId::HEAD => {
+                let size = size_of(from)?.ok_or(Errno::EIO)?;
+                (self.onto_old, self.exists, self.size) = (true, true, size);
+                (self.old_size, self.old_end) = (size, size);
+                (self.back_to, self.overlay) = (Some(from.clone()), Overlay::default());
+                self.attributes.clear();
+            }
+            Mutation::Remove { object } if object.snap != SnapId::HEAD => {
+                self.beside.removed.push(object.snap);
+            }
+            // A clone that is made leaves the attribute about clones away, whoever makes it.
+            Mutation::RmXattr { object, name } if object.snap != SnapId::HEAD && name == SNAPSET => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn take(&mut self, effect: &Mutation) -> Result<(), Errno> {
@@ -156,7 +198,7 @@ impl WritePlan {
         old: &BTreeMap<u64, Bytes>,
     ) -> Vec<Transaction> {
         if !self.exists {
-            return vec![removal(sidecar.clone()); shape.shards()];
+            return vec![removal(sidecar, &self.beside); shape.shards()];
         }
         let side = || sidecar.clone();
         let mut all: Vec<Transaction> = (0..shape.shards()).map(|_| Transaction::new()).collect();
@@ -164,7 +206,8 @@ impl WritePlan {
         let kept_bytes = if self.onto_old { shape.shard_bytes(self.old_end) } else { 0 };
         for (position, t) in all.iter_mut().enumerate() {
             if self.onto_old {
-                t.push(Mutation::Clone { from: object.clone(), to: side() });
+                let from = self.back_to.as_ref().unwrap_or(object).clone();
+                t.push(Mutation::Clone { from, to: side() });
             } else {
                 t.push(Mutation::Touch { object: side() });
             }
@@ -182,6 +225,7 @@ impl WritePlan {
             t.mutations.extend(self.attributes.iter().map(|m| on_sidecar(m, sidecar)));
             let tag = Tag { size: self.size, shard: position as u8 };
             t.push(Mutation::SetXattr { object: side(), name: TAG.into(), value: tag.bytes() });
+            t.mutations.extend(self.beside.on(sidecar));
         }
         for run in runs(&self.stripes) {
             let bytes = self.run_bytes(shape, run, old);

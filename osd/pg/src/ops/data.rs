@@ -38,7 +38,15 @@ impl Pg {
     }
 
     fn data_complete(&mut self, reading: Reading) {
-        let Reading { queued, object, executed, write, version, at, needs, plan, old, .. } = reading;
+        let Reading { queued, object, executed, write, snaps_gone, version, at, needs, plan, old, .. } =
+            reading;
+        if write && snaps_gone != self.pool.snaps.removed.count() {
+            // What it would preserve was decided before others went. Nothing has happened yet, so it begins again.
+            self.ops.unlock_exclusive(&object);
+            self.ops.queue.push_front(queued);
+            self.again = true;
+            return;
+        }
         if write {
             // On shards the lock is kept until the write is certain.
             let kept = self.write(queued, object.clone(), executed, plan.map(|plan| (plan, old)));

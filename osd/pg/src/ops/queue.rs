@@ -59,6 +59,8 @@ pub(crate) struct Reading {
     pub(crate) old: BTreeMap<u64, Bytes>,
     pub(crate) plan: Option<WritePlan>,
     pub(crate) write: bool,
+    /// How many snapshots were known to be gone when it began: a write preserves nothing for those.
+    pub(crate) snaps_gone: u64,
     pub(crate) version: Version,
     pub(crate) at: Time,
     pub(crate) needs: u64,

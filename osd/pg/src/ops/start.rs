@@ -111,7 +111,7 @@ impl Pg {
         if write && !self.full.is_empty() && self.registry.takes_space(ops) {
             executed = Executed::refused(Errno::ENOSPC, executed.before);
         }
-        let plan = if write { self.plan_shards(&mut executed) } else { None };
+        let plan = if write { self.plan_shards(&object, &mut executed, view) } else { None };
         let onto_old = plan.as_ref().is_some_and(|plan| !plan.reads().is_empty());
         if !executed.data_reads.is_empty() || onto_old {
             self.read_data(queued, object, executed, (write, plan), view);
@@ -127,9 +127,8 @@ impl Pg {
 
     fn execute(&self, queued: &Queued, object: &ObjectId, ops: &[Op], view: &dyn ObjectRead) -> Executed {
         let mtime = queued.op.mtime;
-        if self.shape.is_some() {
-            return execute(&Logical(view), object, ops, mtime, &self.registry);
-        }
+        let logical = Logical(view);
+        let view: &dyn ObjectRead = if self.shape.is_some() { &logical } else { view };
         if self.pool.snaps.seq == 0 || object.snap != SnapId::HEAD {
             return execute(view, object, ops, mtime, &self.registry);
         }
@@ -166,10 +165,6 @@ impl Pg {
     fn fits_snapshots(&self, told: &SnapContext, object: &ObjectId, ops: &[Op]) -> Result<(), Errno> {
         let of_snapshots = |op: &Op| matches!(op, Op::Rollback { .. } | Op::ListSnaps);
         let snapshot = object.snap != SnapId::HEAD;
-        let any = snapshot || told.seq > 0 || !told.snaps.is_empty() || ops.iter().any(of_snapshots);
-        if any && self.shape.is_some() {
-            return Err(Errno::EOPNOTSUPP);
-        }
         if ops.iter().any(|op| matches!(op, Op::AssertSnapsKnown)) && told.seq < self.pool.snaps.seq {
             return Err(Errno::EOLDSNAPC);
         }
@@ -237,8 +232,21 @@ impl Pg {
         let needs = self.seen_uncommitted(&object);
         let at = self.now;
         let old = BTreeMap::new();
-        let reading =
-            Reading { queued, object, executed, waiting, old_wanted, old, plan, write, version, at, needs };
+        let snaps_gone = self.pool.snaps.removed.count();
+        let reading = Reading {
+            queued,
+            object,
+            executed,
+            waiting,
+            old_wanted,
+            old,
+            plan,
+            write,
+            snaps_gone,
+            version,
+            at,
+            needs,
+        };
         self.ops.reading.insert(number, reading);
         self.gather_for_op(number, view);
     }

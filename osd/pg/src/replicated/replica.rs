@@ -1,6 +1,7 @@
 //! The replica's side of a write: applied in the order of the log, acknowledged when durable.
 
 use crate::durability::Then;
+use crate::erasure_coded::sidecar::is_understood;
 use crate::machine::Pg;
 use crate::sabotage::Bug;
 use crate::trim::OWN_CLIENT;
@@ -26,6 +27,10 @@ impl Pg {
         }
         let joining = self.follower.joining_from(from).is_some();
         if !joining && self.info.condition != Condition::Complete {
+            return;
+        }
+        if !is_understood(&write.transaction) {
+            // Of a newer daemon. It is never acknowledged, and the primary gets us out of the set.
             return;
         }
         // First what became certain: this write may be onto it.

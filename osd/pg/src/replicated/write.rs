@@ -58,12 +58,19 @@ impl Effects {
     /// The objects that have to be level at a member for the effects to come out right there.
     fn on_objects(&self, entry: &LogEntry) -> BTreeSet<ObjectId> {
         let mut objects = BTreeSet::from([entry.object.clone()]);
-        if let Effects::Same(t) = self {
-            for m in &t.mutations {
-                objects.insert(m.object().clone());
-                if let Mutation::Clone { from, .. } = m {
-                    objects.insert(from.clone());
-                }
+        let source = |m: &Mutation| match m {
+            Mutation::Clone { from, .. } => Some(from.clone()),
+            _ => None,
+        };
+        match self {
+            Effects::Same(t) => {
+                objects.extend(t.mutations.iter().map(|m| m.object().clone()));
+                objects.extend(t.mutations.iter().filter_map(source));
+            }
+            // Sidecars are nowhere yet; what they are made of, and what comes and goes beside them, is the same everywhere.
+            Effects::Shards(all) => {
+                objects.extend(entry.changed_objects());
+                objects.extend(all.first().into_iter().flat_map(|t| &t.mutations).filter_map(source));
             }
         }
         objects
@@ -155,6 +162,14 @@ impl Pg {
     /// Makes a write of the PG's own happen, the same at each member.
     pub(crate) fn carry(&mut self, entry: LogEntry, transaction: Transaction) {
         self.carry_effects(entry, Effects::Same(transaction));
+    }
+
+    /// Makes a write of the PG's own to an object happen on its shards. The plan reads nothing.
+    pub(crate) fn carry_planned(&mut self, entry: LogEntry, plan: &WritePlan, mtime: WallTime) {
+        let Some(shape) = &self.shape else { unreachable!("a plan for shards without any") };
+        let aside = sidecar(self.id, entry.version);
+        let effects = plan.effects(shape, &entry.object, &aside, (entry.version, mtime), &BTreeMap::new());
+        self.carry_effects(entry, Effects::Shards(effects));
     }
 
     /// Makes a logged write happen here and at everybody who follows. True: the object stays locked until it is certain.

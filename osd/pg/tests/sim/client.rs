@@ -169,7 +169,7 @@ fn context(rng: &mut Rng, snaps: &PoolSnaps) -> SnapContext {
 }
 
 /// Something about a snapshot: it is read, listed, or gone back to.
-fn of_snapshot(rng: &mut Rng, key: &ObjectId, snaps: &PoolSnaps) -> (ObjectId, Vec<Op>) {
+fn of_snapshot(rng: &mut Rng, key: &ObjectId, snaps: &PoolSnaps, kind: Kind) -> (ObjectId, Vec<Op>) {
     let snap = SnapId(1 + rng.below(snaps.seq));
     match rng.below(8) {
         0 => (key.clone(), vec![Op::ListSnaps]),
@@ -178,6 +178,10 @@ fn of_snapshot(rng: &mut Rng, key: &ObjectId, snaps: &PoolSnaps) -> (ObjectId, V
             key.clone(),
             vec![Op::SetXattr { name: "y".into(), value: bytes(rng, 5) }, Op::Rollback { snap }],
         ),
+        3 if kind.is_shards() => {
+            let (offset, len) = (rng.below(150 * scale(kind)), 1 + rng.below(60 * scale(kind)));
+            (ObjectId { snap, ..key.clone() }, vec![Op::Stat, Op::Read { offset, len }])
+        }
         3 => (ObjectId { snap, ..key.clone() }, vec![Op::Stat, Op::OmapGetRange { range: OmapRange::all() }]),
         _ => (ObjectId { snap, ..key.clone() }, vec![Op::Read { offset: 0, len: 0 }, Op::GetXattrs]),
     }
@@ -211,7 +215,7 @@ impl World {
         let target = if rng.chance(1, 25) {
             OpTarget::List { after: None, max: 1 + rng.below(20) as u32 }
         } else if snaps.seq > 0 && rng.chance(1, 4) {
-            let (object, ops) = of_snapshot(rng, &key, &snaps);
+            let (object, ops) = of_snapshot(rng, &key, &snaps, kind);
             OpTarget::Object { object, ops }
         } else {
             OpTarget::Object { object: key.clone(), ops: ops(rng, kind) }

@@ -9,6 +9,7 @@ mod client;
 mod faults;
 mod oracle;
 mod osd;
+mod own_writes;
 mod shards;
 mod world;
 

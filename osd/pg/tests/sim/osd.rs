@@ -350,8 +350,14 @@ impl Osd {
             let stored = row.map(|row| from_bytes::<LogEntry>(row).expect("an entry").version);
             let prev = before.filter(|v| v.seq + 1 == entry.version.seq).or(stored);
             before = Some(entry.version);
-            let effects = transaction.mutations.iter().filter(|m| !osd_pg::names::is_internal(m.object()));
-            let effects = Transaction { mutations: effects.cloned().collect() };
+            let effects = match self.kind {
+                Kind::Copies => {
+                    let all = transaction.mutations.iter();
+                    all.filter(|m| !osd_pg::names::is_internal(m.object())).cloned().collect()
+                }
+                Kind::Shards(..) => crate::own_writes::own_effects(&entry, transaction),
+            };
+            let effects = Transaction { mutations: effects };
             io.out.push(Out::Logged(Box::new(Logged {
                 pg,
                 entry,

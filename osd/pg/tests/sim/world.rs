@@ -182,7 +182,7 @@ impl World {
         let mut world = World {
             plan,
             kind,
-            snapshots: kind == Kind::Copies && seed % 2 == 1,
+            snapshots: seed % 2 == 1,
             rng,
             now: Time(1),
             agenda: BTreeMap::new(),

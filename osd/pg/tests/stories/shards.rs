@@ -3,6 +3,7 @@
 use crate::bench::{Bench, object, osd, row};
 use bytes::Bytes;
 use osd_object::{ObjectRead, Op, OpResult};
+use placement_map::PgRow;
 use std::time::Duration;
 use stdx::Errno;
 use wire_codec::OsdOutcome;
@@ -239,5 +240,44 @@ fn a_partial_overwrite_is_whole_or_not_at_all_wherever_somebody_ends() {
     for who in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]] {
         let steps = (0..).find(|steps| overwrite_and_end(*steps, who)).expect("it ends");
         assert!(steps > 10, "a write is many things: {steps}");
+    }
+}
+
+#[test]
+fn a_pg_that_was_given_up_begins_with_nothing_on_every_member() {
+    for late in [None, Some(2), Some(0)] {
+        let mut b = Bench::active_shards();
+        b.op(0, "o", write(&pattern(150)));
+        b.op(0, "p", write(&pattern(90)));
+        b.settle();
+        let anew = |interval| PgRow { born: 3, ..row(interval, &[0, 1, 2], Some(0), false) };
+        if let Some(n) = late {
+            // It is away, and comes back with all that it had.
+            b.stop(n);
+        }
+        let there: Vec<u32> = (0..3).filter(|n| late != Some(*n as usize)).collect();
+        b.map(PgRow { primary: Some(osd(there[0])), ..anew(3) }, &there);
+        b.pass(Duration::from_secs(3));
+        assert!(b.row().activated, "those who are there are enough");
+        let r = b.op(there[0] as usize, "o", read(0, 0));
+        let w = b.op(there[0] as usize, "p", write(&pattern(60)));
+        b.pass(Duration::from_secs(1));
+        assert_eq!(failed(b.answer(r)), Some(Errno::ENOENT), "it was given up");
+        assert!(b.answer(w).is_some(), "and it takes writes");
+        if let Some(n) = late {
+            b.start(n);
+            let row = b.row();
+            b.map_of(row, &[0, 1, 2], &[0, 1, 2]);
+            b.pass(Duration::from_secs(5));
+        }
+        assert_eq!(b.row().in_sync.len(), 3);
+        for n in 0..3 {
+            let held = &b.node(n).durable.objects;
+            assert!(!held.contains_key(&object("o")), "osd.{n} holds what was given up");
+            assert!(held.contains_key(&object("p")), "osd.{n} lacks what was written since");
+        }
+        let r = b.op(there[0] as usize, "p", read(0, 0));
+        b.settle();
+        assert_eq!(got(b.answer(r)), Some(pattern(60)));
     }
 }

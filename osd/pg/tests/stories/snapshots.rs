@@ -50,7 +50,11 @@ fn clones(model: &Model) -> Vec<u64> {
 
 #[test]
 fn a_snapshot_shows_what_was_and_a_deleted_object_is_gone_for_everybody_else() {
-    let mut b = Bench::active();
+    shows_what_was(Bench::active());
+    shows_what_was(Bench::active_shards());
+}
+
+fn shows_what_was(mut b: Bench) {
     op(&mut b, "o", write("one"), &[]);
     b.snaps(2, &[]);
     op(&mut b, "o", append(" two"), &[2, 1]);
@@ -84,8 +88,6 @@ fn what_makes_no_sense_is_refused() {
     let known = vec![Op::WriteFull { data: Bytes::new() }, Op::AssertSnapsKnown];
     assert_eq!(code(done(&mut b, target(known.clone()), &[2, 1])), Errno::EOLDSNAPC, "there is one more");
     done(&mut b, target(known), &[3, 1]).expect("it knows of all");
-    let mut b = Bench::active_shards();
-    assert_eq!(code(done(&mut b, target(vec![Op::ListSnaps]), &[])), Errno::EOPNOTSUPP);
 }
 
 #[test]
@@ -112,7 +114,11 @@ fn a_member_that_was_away_gets_the_clones_by_the_log() {
 
 #[test]
 fn what_is_kept_for_a_removed_snapshot_goes_everywhere_and_nothing_else() {
-    let mut b = Bench::active();
+    lets_go_of_what_was_removed(Bench::active());
+    lets_go_of_what_was_removed(Bench::active_shards());
+}
+
+fn lets_go_of_what_was_removed(mut b: Bench) {
     b.snaps(1, &[]);
     for name in ["a", "b", "c"] {
         op(&mut b, name, write("one"), &[]);
@@ -143,4 +149,142 @@ fn what_is_kept_for_a_removed_snapshot_goes_everywhere_and_nothing_else() {
     b.map(row(2, &[1, 2], Some(1), false), &[1, 2]);
     b.pass(Duration::from_secs(5));
     assert_eq!(b.node(1).pg.status().snap_trim_backlog, 0);
+}
+
+fn put(text: &str) -> Vec<Op> {
+    vec![Op::WriteFull { data: Bytes::copy_from_slice(text.as_bytes()) }]
+}
+
+/// What a snapshot, or the live object, shows after a while.
+fn later(b: &mut Bench, to: usize, object: ObjectId) -> Result<String, Errno> {
+    let session = b.send_in(to, ops_of(object, read()), SnapContext::default());
+    b.pass(Duration::from_secs(1));
+    match b.answer(session) {
+        Some(OsdOutcome::Done { outcome: Ok(results), .. }) => match &results[..] {
+            [OpResult::Data(data)] => Ok(String::from_utf8_lossy(data).into_owned()),
+            other => panic!("{other:?}"),
+        },
+        Some(OsdOutcome::Done { outcome: Err(failure), .. }) => Err(failure.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_clone_that_not_all_shards_prepared_is_undone_with_its_write() {
+    let (old, new) = ("x".repeat(100), "y".repeat(200));
+    let mut b = Bench::active_shards();
+    op(&mut b, "o", put(&old), &[]);
+    b.snaps(1, &[]);
+    b.cut(2);
+    let w = b.send_in(0, ops_of(object("o"), put(&new)), context(&[1]));
+    b.settle();
+    assert_eq!((b.answer(w), b.node(1).pg.status().put_aside), (None, 1));
+    b.stop(0);
+    b.join_link(2);
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert_eq!(b.node(1).pg.status().put_aside, 0, "undone");
+    assert!(clones(&b.node(1).durable).is_empty() && clones(&b.node(2).durable).is_empty());
+    for snap in [at("o", 1), object("o")] {
+        assert_eq!(later(&mut b, 1, snap), Ok(old.clone()), "as if it had never been sent");
+    }
+    let again = b.replay(1, w);
+    b.pass(Duration::from_secs(1));
+    assert!(b.answer(again).is_some(), "sent again it happens");
+    assert_eq!(later(&mut b, 1, at("o", 1)), Ok(old));
+    assert_eq!(later(&mut b, 1, object("o")), Ok(new));
+    assert_eq!((clones(&b.node(1).durable), clones(&b.node(2).durable)), (vec![1], vec![1]));
+}
+
+#[test]
+fn a_clone_that_all_shards_prepared_stays_though_nobody_was_told() {
+    let (old, new) = ("x".repeat(100), "y".repeat(200));
+    let mut b = Bench::active_shards();
+    op(&mut b, "o", put(&old), &[]);
+    b.snaps(1, &[]);
+    let w = b.send_in(0, ops_of(object("o"), put(&new)), context(&[1]));
+    b.settle_without(0);
+    assert_eq!(b.answer(w), None);
+    b.stop(0);
+    // The others start anew as well: what they put aside says all that is to be done.
+    for n in [1, 2] {
+        b.stop(n);
+        b.start(n);
+    }
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(5));
+    assert_eq!(later(&mut b, 1, at("o", 1)), Ok(old));
+    assert_eq!(later(&mut b, 1, object("o")), Ok(new));
+    assert_eq!((clones(&b.node(1).durable), clones(&b.node(2).durable)), (vec![1], vec![1]));
+}
+
+#[test]
+fn a_member_that_was_away_gets_its_shards_of_the_clones() {
+    let mut b = Bench::active_shards();
+    let text = |letter: &str| letter.repeat(150);
+    b.snaps(1, &[]);
+    op(&mut b, "o", put(&text("a")), &[]);
+    op(&mut b, "gone", put("x"), &[]);
+    b.stop(2);
+    b.map(row(1, &[0, 1], Some(0), true), &[0, 1]);
+    op(&mut b, "o", put(&text("b")), &[1]);
+    op(&mut b, "gone", vec![Op::Delete], &[1]);
+    b.snaps(2, &[]);
+    op(&mut b, "o", put(&text("c")), &[2, 1]);
+    b.start(2);
+    b.map_of(b.row(), &[0, 1, 2], &[0, 1, 2]);
+    b.pass(Duration::from_secs(3));
+    assert_eq!(b.row().in_sync.len(), 3);
+    // What it got is needed from here on.
+    b.stop(1);
+    b.map(row(2, &[0, 2], Some(0), false), &[0, 2]);
+    b.pass(Duration::from_secs(5));
+    for (snap, wanted) in [(1, "a"), (2, "b")] {
+        assert_eq!(later(&mut b, 0, at("o", snap)), Ok(text(wanted)));
+    }
+    assert_eq!(later(&mut b, 0, object("o")), Ok(text("c")));
+    assert_eq!(later(&mut b, 0, at("gone", 1)), Ok("x".into()));
+    assert_eq!(later(&mut b, 0, object("gone")), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_clone_that_was_put_aside_when_its_snapshot_went_goes_too() {
+    let mut b = Bench::active_shards();
+    op(&mut b, "o", put("one"), &[]);
+    b.snaps(1, &[]);
+    b.cut(2);
+    let w = b.send_in(0, ops_of(object("o"), put("two")), context(&[1]));
+    b.settle();
+    assert_eq!((b.answer(w), b.node(0).pg.status().put_aside), (None, 1));
+    b.snaps(1, &[1]);
+    b.pass(Duration::from_millis(200));
+    b.join_link(2);
+    b.pass(Duration::from_secs(3));
+    assert!(b.answer(w).is_some(), "it happened");
+    assert_eq!(b.node(0).pg.status().snap_trim_backlog, 0, "and was walked through behind it");
+    for n in 0..3 {
+        assert!(clones(&b.node(n).durable).is_empty(), "osd.{n} keeps what nobody asks for");
+    }
+}
+
+#[test]
+fn what_was_begun_before_a_snapshot_went_is_walked_through_behind_it() {
+    let mut b = Bench::active_shards();
+    op(&mut b, "o", put(&"x".repeat(100)), &[]);
+    b.snaps(1, &[]);
+    // It wants the rest of a stripe, and waits for osd.1.
+    b.cut(1);
+    let part = vec![Op::Write { offset: 3, data: Bytes::from_static(b"y") }];
+    let w = b.send_in(0, ops_of(object("o"), part), context(&[1]));
+    b.settle();
+    assert_eq!((b.answer(w), b.node(0).pg.status().put_aside), (None, 0), "it has only begun");
+    b.snaps(1, &[1]);
+    b.pass(Duration::from_millis(700));
+    b.join_link(1);
+    b.pass(Duration::from_secs(3));
+    assert!(b.answer(w).is_some(), "it happened");
+    assert_eq!(b.node(0).pg.status().snap_trim_backlog, 0);
+    for n in 0..3 {
+        assert!(clones(&b.node(n).durable).is_empty(), "osd.{n} keeps what nobody asks for");
+    }
 }

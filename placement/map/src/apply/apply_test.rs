@@ -83,7 +83,7 @@ pub(super) fn pool(name: &str) -> PoolCreate {
     PoolCreate { name: name.to_owned(), pg_num: Some(8), ..PoolCreate::default() }
 }
 
-fn activate_all(state: &mut ClusterState) {
+pub(super) fn activate_all(state: &mut ClusterState) {
     let changes = state.rows().filter(|(_, row)| !row.activated && row.primary.is_some());
     let changes = changes.map(|(pg, row)| RowChange {
         pg,

@@ -7,7 +7,8 @@ use super::pool_create::Safety;
 use super::pool_rule::{USUAL_DOMAINS, Wish, check_id, rule_for};
 use crate::command::PoolCreate;
 use crate::ec_profile::EcProfile;
-use crate::pool::{PROFILE_OPTION, PoolKind};
+use crate::feature::Feature;
+use crate::pool::{COMPANION_OPTION, PROFILE_OPTION, PoolKind};
 use crate::pool_placement::PoolPlacement;
 use crate::refusal::{Refusal, RefusalKind};
 use crush::{Mode, RuleShape};
@@ -30,6 +31,13 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, text: &str) -> Result<Answe
         )));
     }
     let profile = parse(text)?;
+    if profile.code().m() == 0 {
+        return Err(Refusal::invalid(format!(
+            "a profile without parity (m=0) is not kept under a name: the first lost disk of such a pool loses data. If that \
+             is meant, say so to the pool: `nacre pool create NAME --ec {}+0 --yes-i-accept-data-loss`",
+            profile.code().k()
+        )));
+    }
     if let Some(there) = draft.next.ec_profiles.get(name) {
         if *there == profile.to_string() {
             return Ok(Answer::Done);
@@ -74,6 +82,21 @@ pub(super) fn safety(draft: &mut Draft<'_>, wanted: &PoolCreate, text: &str) -> 
         None => return Err(unknown(text)),
     };
     let profile = parse(&text)?;
+    if profile.code().m() == 0 && !wanted.accept_data_loss {
+        return Err(Refusal::new(
+            RefusalKind::Unsafe,
+            format!(
+                "m=0 is no parity at all: the first lost disk loses data for good. Take m=1 or more, or say \
+                 --yes-i-accept-data-loss if pool {} may lose all that is in it",
+                wanted.name
+            ),
+        ));
+    }
+    if profile.code().m() == 0 || wanted.companion.is_some() {
+        draft.next.too_new(Feature::ErasureSnapshots.level())?;
+    }
+    let companion = wanted.companion.as_ref().map(|name| check_companion(draft, name).map(|()| name.clone()));
+    let companion = companion.transpose()?;
     let says_domain = text.contains("crush-failure-domain=");
     let domains: Vec<&str> = match &wanted.failure_domain {
         Some(domain) => vec![domain],
@@ -93,13 +116,28 @@ pub(super) fn safety(draft: &mut Draft<'_>, wanted: &PoolCreate, text: &str) -> 
             Ok(crush_rule) => {
                 let code = profile.code();
                 let kind = PoolKind::Erasure { data: code.k() as u32, parity: code.m() as u32 };
-                let options = BTreeMap::from([(PROFILE_OPTION.to_owned(), profile.to_string())]);
+                let mut options = BTreeMap::from([(PROFILE_OPTION.to_owned(), profile.to_string())]);
+                options.extend(companion.map(|name| (COMPANION_OPTION.to_owned(), name)));
                 return Ok(Safety { kind, size, min_size, crush_rule, options });
             }
             Err(refusal) => refused = refusal,
         }
     }
     Err(refused)
+}
+
+/// A pool keeps metadata for an erasure-coded one only if it can keep rows.
+pub(super) fn check_companion(draft: &Draft<'_>, name: &str) -> Result<(), Refusal> {
+    let id = draft.next.pool_id(name);
+    match id.and_then(|id| draft.next.pools.get(&id)) {
+        None => Err(Refusal::not_found(format!(
+            "there is no pool {name} to be the companion; make a replicated one first: nacre pool create {name}"
+        ))),
+        Some(pool) if pool.kind != PoolKind::Replicated => Err(Refusal::invalid(format!(
+            "pool {name} is erasure-coded itself and keeps no metadata; a companion is a replicated pool"
+        ))),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Writes need at least as many shards as objects can be had from.

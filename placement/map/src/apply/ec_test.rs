@@ -1,6 +1,6 @@
 //! Erasure-code profiles and the pools made with them.
 
-use super::apply_test::{boot, boot_of, cluster, ok, pool, refused};
+use super::apply_test::{activate_all, boot, boot_of, cluster, ok, pool, refused};
 use crate::command::{Command, OsdBoot, PoolCreate};
 use crate::ids::{OsdId, PgId};
 use crate::pg_row::{RowChange, RowChangeKind};
@@ -29,7 +29,8 @@ fn profiles_are_kept_and_impossible_ones_refused() {
     );
     assert!(text(&mut state, &profile("a", "k=4 m=2")).contains("6 hosts"), "there are three hosts");
     assert!(text(&mut state, &profile("a", "k=1 m=2")).contains("k goes from 2"));
-    assert!(text(&mut state, &profile("a", "k=4 m=0")).contains("m goes from 1"));
+    assert!(text(&mut state, &profile("a", "k=4 m=0")).contains("--yes-i-accept-data-loss"));
+    assert!(text(&mut state, &profile("a", "k=4 m=17")).contains("m goes from 1"));
     assert!(text(&mut state, &profile("a b", "k=2 m=1")).contains("no profile name"));
     assert_eq!(state.map().crush.rule_id("erasure_osd"), None, "trying a profile makes no rule");
     ok(&mut state, &Command::EcProfileRm { name: "p42".to_owned() });
@@ -114,4 +115,95 @@ fn whoever_starts_before_an_activation_voids_the_proposals_for_it() {
     let change = RowChange { pg, from: primary, revision: after.revision, kind };
     ok(&mut state, &Command::Rows(vec![change]));
     assert_eq!(state.row(pg), Some(&after));
+}
+
+#[test]
+fn a_pool_without_parity_is_made_only_if_that_is_meant() {
+    let mut state = cluster(6);
+    let refusal = refused(&mut state, &shards("a", "k=4 m=0 crush-failure-domain=osd"));
+    assert_eq!(refusal.0, RefusalKind::Unsafe);
+    assert!(refusal.1.contains("--yes-i-accept-data-loss"), "{}", refusal.1);
+    assert_eq!(state.map().crush.rule_id("erasure_osd"), None, "and nothing is left of it");
+    let meant = PoolCreate {
+        erasure: Some("k=4 m=0 crush-failure-domain=osd".to_owned()),
+        accept_data_loss: true,
+        ..pool("a")
+    };
+    ok(&mut state, &Command::PoolCreate(meant));
+    let made = state.map().pool(state.map().pool_id("a").unwrap()).unwrap();
+    assert_eq!((made.size, made.min_size, made.fewest_shards()), (4, 4, Some(4)));
+}
+
+#[test]
+fn a_companion_is_a_replicated_pool_that_stays() {
+    let mut state = cluster(6);
+    let with = |name: &str, companion: &str| {
+        let erasure = Some("k=2 m=1 crush-failure-domain=osd".to_owned());
+        Command::PoolCreate(PoolCreate { erasure, companion: Some(companion.to_owned()), ..pool(name) })
+    };
+    let set = |name: &str, companion: &str| Command::PoolSet {
+        name: name.into(),
+        key: "companion".into(),
+        value: companion.into(),
+    };
+    let rm = |name: &str| Command::PoolRm { name: name.to_owned() };
+    assert_eq!(refused(&mut state, &with("coded", "meta")).0, RefusalKind::NotFound);
+    ok(&mut state, &Command::PoolCreate(pool("meta")));
+    ok(&mut state, &Command::PoolCreate(pool("other")));
+    ok(&mut state, &with("coded", "meta"));
+    let of = |state: &ClusterState, name: &str| {
+        let made = state.map().pool(state.map().pool_id(name).unwrap()).unwrap();
+        made.companion().map(str::to_owned)
+    };
+    assert_eq!(of(&state, "coded").as_deref(), Some("meta"));
+    assert!(text(&mut state, &with("more", "coded")).contains("erasure-coded itself"));
+    let plain = PoolCreate { companion: Some("meta".to_owned()), ..pool("plain") };
+    assert!(text(&mut state, &Command::PoolCreate(plain)).contains("only an erasure-coded pool"));
+    let refusal = refused(&mut state, &rm("meta"));
+    assert_eq!(refusal.0, RefusalKind::Unsafe);
+    assert!(refusal.1.contains("remove coded first"), "{}", refusal.1);
+
+    assert_eq!(refused(&mut state, &set("coded", "other")).0, RefusalKind::Impossible);
+    assert!(text(&mut state, &set("other", "meta")).contains("only an erasure-coded pool"));
+    ok(&mut state, &shards("later", "k=2 m=1 crush-failure-domain=osd"));
+    assert!(text(&mut state, &set("later", "nothing")).contains("no pool nothing"));
+    ok(&mut state, &set("later", "meta"));
+    ok(&mut state, &set("later", "meta"));
+    ok(&mut state, &rm("coded"));
+    assert!(text(&mut state, &rm("meta")).contains("remove later first"));
+    ok(&mut state, &rm("later"));
+    ok(&mut state, &rm("meta"));
+}
+
+#[test]
+fn erasure_coded_pools_have_snapshots() {
+    let mut state = cluster(6);
+    ok(&mut state, &shards("a", "k=2 m=1 crush-failure-domain=osd"));
+    let pool = state.map().pool_id("a").unwrap();
+    ok(&mut state, &Command::SnapCreate { pool });
+    assert_eq!(state.map().pool(pool).unwrap().snaps.seq, 1);
+}
+
+#[test]
+fn a_pg_that_lost_too_many_shards_begins_anew_when_it_is_given_up() {
+    let mut state = cluster(3);
+    ok(&mut state, &shards("a", "k=2 m=1 crush-failure-domain=osd"));
+    activate_all(&mut state);
+    let pg = PgId { pool: state.map().pool_id("a").unwrap(), seed: 0 };
+    let recreate = Command::PgRecreate { pg };
+    assert_eq!(refused(&mut state, &recreate).0, RefusalKind::Unsafe, "nothing is lost");
+    for id in [1, 2] {
+        ok(&mut state, &Command::MarkDown { osds: vec![(OsdId(id), None)] });
+        ok(&mut state, &Command::OsdRm { osd: OsdId(id), force: true });
+    }
+    let lost = state.row(pg).unwrap().clone();
+    assert!(lost.lost && lost.shards.len() == 1, "{lost:?}");
+    assert!(text(&mut state, &recreate).contains("it takes 2"));
+    ok(&mut state, &boot(1, 5));
+    ok(&mut state, &boot(2, 5));
+    assert!(state.row(pg).unwrap().lost, "new stores do not make it whole");
+    ok(&mut state, &recreate);
+    let row = state.row(pg).unwrap();
+    assert!(!row.lost && !row.activated && row.interval > lost.interval);
+    assert_eq!((row.born, row.in_sync.len(), row.copies()), (row.interval, 3, 3), "{row:?}");
 }

@@ -5,8 +5,9 @@ use super::pool_create::check_sizes;
 use super::pool_pgs;
 use super::pool_rule::{Wish, check_id, rule_for};
 use super::{Answer, ec};
+use crate::feature::Feature;
 use crate::ids::PoolId;
-use crate::pool::{Pool, default_min_size};
+use crate::pool::{COMPANION_OPTION, Pool, default_min_size};
 use crate::pool_compression;
 use crate::pool_placement::PoolPlacement;
 use crate::refusal::{Refusal, RefusalKind};
@@ -60,6 +61,7 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
             pool(draft, id)?.crush_rule = rule;
         }
         "application" => pool(draft, id)?.application = short(value)?,
+        "companion" => set_companion(draft, id, value)?,
         "pg_num" => pool_pgs::set_pg_num(draft, id, number()?)?,
         "pgp_num" => pool_pgs::set_pgp_num(draft, id, number()?)?,
         _ if pool_compression::OPTIONS.contains(&key) => {
@@ -74,12 +76,20 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         }
         _ => {
             let known = OPTIONS.iter().map(|(option, _)| *option);
-            let known: Vec<&str> =
-                ["size", "min_size", "pg_num", "pgp_num", "failure_domain", "crush_rule", "application"]
-                    .into_iter()
-                    .chain(pool_compression::OPTIONS)
-                    .chain(known)
-                    .collect();
+            let known: Vec<&str> = [
+                "size",
+                "min_size",
+                "pg_num",
+                "pgp_num",
+                "failure_domain",
+                "crush_rule",
+                "application",
+                "companion",
+            ]
+            .into_iter()
+            .chain(pool_compression::OPTIONS)
+            .chain(known)
+            .collect();
             return Err(Refusal::not_found(format!(
                 "a pool has no setting {key:?}; it has {}",
                 known.join(", ")
@@ -91,8 +101,39 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
 
 pub(super) fn remove(draft: &mut Draft<'_>, name: &str) -> Result<Answer, Refusal> {
     let id = find(draft, name)?;
+    let served = draft.next.pools.values().find(|pool| pool.companion() == Some(name));
+    if let Some(served) = served {
+        let text = format!(
+            "pool {name} keeps the metadata of the erasure-coded pool {}, which is worth nothing without it; remove {} first",
+            served.name, served.name
+        );
+        return Err(Refusal::new(RefusalKind::Unsafe, text));
+    }
     draft.next.pools.remove(&id);
     Ok(Answer::Done)
+}
+
+/// What lies in the companion is not moved, so it stays what it was once.
+fn set_companion(draft: &mut Draft<'_>, id: PoolId, name: &str) -> Result<(), Refusal> {
+    draft.next.too_new(Feature::ErasureSnapshots.level())?;
+    let coded = pool(draft, id)?;
+    if coded.fewest_shards().is_none() {
+        let text = format!(
+            "pool {} is replicated and keeps its metadata itself; only an erasure-coded pool has a companion",
+            coded.name
+        );
+        return Err(Refusal::invalid(text));
+    }
+    if let Some(other) = coded.companion().filter(|other| *other != name) {
+        let text = format!(
+            "pool {} has the companion {other}, and what it keeps there is not moved; make another pool for another one",
+            coded.name
+        );
+        return Err(Refusal::new(RefusalKind::Impossible, text));
+    }
+    ec::check_companion(draft, name)?;
+    pool(draft, id)?.options.insert(COMPANION_OPTION.to_owned(), name.to_owned());
+    Ok(())
 }
 
 /// The rule that a pool which exists would get.

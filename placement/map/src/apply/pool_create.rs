@@ -37,6 +37,11 @@ pub(super) fn create(draft: &mut Draft<'_>, wanted: &PoolCreate) -> Result<Answe
     }
     let safety = match &wanted.erasure {
         Some(profile) => ec::safety(draft, wanted, profile)?,
+        None if wanted.companion.is_some() => {
+            return Err(Refusal::invalid(format!(
+                "pool {name} would be replicated and keep its metadata itself; only an erasure-coded pool has a companion"
+            )));
+        }
         None => {
             let size = wanted.size.or_else(|| default("osd_pool_default_size")).unwrap_or(3);
             copies(draft, wanted, size)?

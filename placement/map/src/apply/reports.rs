@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::draft::{Draft, no_osd};
+use crate::feature::Feature;
 use crate::ids::{Epoch, OsdId, PgId};
 use crate::pg_row::{PgRow, RowChange};
 use crate::pool::Pool;
@@ -67,12 +68,9 @@ pub(super) fn recreate(draft: &mut Draft<'_>, pg: PgId) -> Result<Answer, Refusa
         let text = format!("PG {pg} is not incomplete: nothing of it has to be given up");
         return Err(Refusal::new(RefusalKind::Unsafe, text));
     }
-    if draft.next.pools.get(&pg.pool).is_some_and(|pool| pool.fewest_shards().is_some()) {
-        let text = format!(
-            "PG {pg} is erasure-coded and too few of its shards are left to make anything of them; bring a store back, or \
-             remove the pool"
-        );
-        return Err(Refusal::new(RefusalKind::Impossible, text));
+    let fewest = draft.next.pools.get(&pg.pool).and_then(|pool| pool.fewest_shards());
+    if fewest.is_some() {
+        draft.next.too_new(Feature::ErasureSnapshots.level())?;
     }
     let up = draft.state.mapping().up(pg).filter(|up| !up.set.is_empty());
     let up = up.ok_or_else(|| {
@@ -81,14 +79,28 @@ pub(super) fn recreate(draft: &mut Draft<'_>, pg: PgId) -> Result<Answer, Refusa
             format!("no OSD that PG {pg} belongs on is up; start one first"),
         )
     })?;
-    let fresh = PgRow {
-        interval: row.interval + 1,
+    let in_sync: Vec<OsdId> = up.set.iter().copied().filter(|osd| *osd != OsdId::NONE).collect();
+    if let Some(fewest) = fewest.filter(|fewest| in_sync.len() < *fewest) {
+        let text = format!(
+            "PG {pg} is erasure-coded and {} OSDs that it belongs on are up; it takes {fewest} to hold anything, so start \
+             some first",
+            in_sync.len()
+        );
+        return Err(Refusal::new(RefusalKind::Impossible, text));
+    }
+    let interval = row.interval + 1;
+    let mut fresh = PgRow {
+        interval,
         revision: row.revision,
-        in_sync: up.set.clone(),
+        in_sync,
         primary: up.primary,
         activated: false,
         ..PgRow::default()
     };
+    if fewest.is_some() {
+        // What is left are shards of nothing.
+        (fresh.shards, fresh.born) = (fresh.seats(&up.set), interval);
+    }
     draft.rows.insert(pg, fresh);
     Ok(Answer::Done)
 }

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::draft::Draft;
+use crate::feature::Feature;
 use crate::ids::PoolId;
 use crate::pool::{Pool, PoolKind};
 use crate::refusal::{Refusal, RefusalKind};
@@ -10,13 +11,10 @@ use crate::refusal::{Refusal, RefusalKind};
 const LIVE_MAX: u64 = 1 << 16;
 
 pub(super) fn create(draft: &mut Draft<'_>, id: PoolId) -> Result<Answer, Refusal> {
+    let known = draft.next.too_new(Feature::ErasureSnapshots.level());
     let pool = pool(draft, id)?;
     if pool.kind != PoolKind::Replicated {
-        let text = format!(
-            "pool {} is erasure-coded, and objects of such pools keep no snapshots yet; use a replicated pool",
-            pool.name
-        );
-        return Err(Refusal::new(RefusalKind::Impossible, text));
+        known?;
     }
     if pool.snaps.seq - pool.snaps.removed.count() >= LIVE_MAX {
         let text = format!("pool {} has {LIVE_MAX} snapshots already; remove some first", pool.name);

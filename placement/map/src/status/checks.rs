@@ -5,7 +5,7 @@ mod pg_num;
 mod scrub;
 
 use super::answer::pg_rows;
-use super::{Check, Health, PgRowView, Severity, Volatile};
+use super::{Check, Health, PgRowView, Severity, Volatile, explain, pg_state};
 use crate::apply::hosts_suffice;
 use crate::cluster_map::ClusterMap;
 use crate::flags::MapFlags;
@@ -25,8 +25,8 @@ pub(super) fn health(state: &ClusterState, seen: &Volatile, now: WallTime) -> He
     checks.extend(daemons::held_back(state.map(), seen));
     checks.extend(osds_down(state.map(), now));
     checks.extend(osds_full(state.map(), seen));
-    checks.extend(pgs_incomplete(&pgs));
-    checks.extend(pgs_unavailable(&pgs));
+    checks.extend(pgs_incomplete(state, &pgs));
+    checks.extend(pgs_unavailable(state, &pgs));
     checks.extend(pgs_below_min_size(state, &pgs));
     checks.extend(pgs_degraded(&pgs));
     checks.extend(scrub::checks(state.map(), seen, now));
@@ -147,7 +147,23 @@ fn in_state<'a>(pgs: &'a [PgRowView], words: &[&str]) -> Vec<&'a PgRowView> {
     pgs.iter().filter(|view| view.state.split('+').any(|word| words.contains(&word))).collect()
 }
 
-fn pgs_incomplete(pgs: &[PgRowView]) -> Option<Check> {
+/// The same; of erasure-coded ones that do not serve, with the shards that nobody has who is there.
+fn lines_with_shards<'a>(
+    state: &'a ClusterState,
+    pgs: &'a [&PgRowView],
+) -> impl Iterator<Item = String> + 'a {
+    let missing = |view: &PgRowView| {
+        let (row, pool) = (state.row(view.pgid)?, state.map().pools.get(&view.pgid.pool)?);
+        let stopped = row.lost || pg_state::too_few_shards(row, pool, state.map());
+        let fewest = pool.fewest_shards().filter(|_| row.interval > 0 && stopped)?;
+        let there = |osd| row.lost || state.map().is_up(osd);
+        let missing = explain::missing_shards(row, pool, there);
+        Some(format!("; shards {missing} are missing, and any {fewest} of {} are needed", pool.size))
+    };
+    lines(pgs).zip(pgs.iter().copied()).map(move |(line, view)| line + &missing(view).unwrap_or_default())
+}
+
+fn pgs_incomplete(state: &ClusterState, pgs: &[PgRowView]) -> Option<Check> {
     let hit = in_state(pgs, &["incomplete"]);
     if hit.is_empty() {
         return None;
@@ -158,11 +174,11 @@ fn pgs_incomplete(pgs: &[PgRowView]) -> Option<Check> {
         format!("{} PGs lost every store that held all their acknowledged writes", hit.len()),
         "reads and writes of them wait; they are never served as if empty",
         "bring an old store back, or give their data up: nacre pg recreate PGID",
-        lines(&hit),
+        lines_with_shards(state, &hit),
     )
 }
 
-fn pgs_unavailable(pgs: &[PgRowView]) -> Option<Check> {
+fn pgs_unavailable(state: &ClusterState, pgs: &[PgRowView]) -> Option<Check> {
     let hit = in_state(pgs, &["down", "peering", "creating"]);
     if hit.is_empty() {
         return None;
@@ -178,7 +194,7 @@ fn pgs_unavailable(pgs: &[PgRowView]) -> Option<Check> {
         ),
         "those that peer go on within seconds; those that are down when one of their OSDs is back",
         "start the OSDs that are down: nacre osd tree",
-        lines(&hit),
+        lines_with_shards(state, &hit),
     )
 }
 

@@ -18,6 +18,10 @@ pub(super) fn explain(row: &PgRow, pool: &Pool, map: &ClusterMap, view: &PgRowVi
                 missing_shards(row, pool, |_| true)
             ));
             lines.push("reads and writes wait; nothing is made up for what is missing".to_owned());
+            lines.push(format!(
+                "bring an old store back, or give the data up with `nacre pg recreate {}`",
+                view.pgid
+            ));
             return lines;
         }
         lines.push("every store that held all acknowledged writes was replaced or damaged".to_owned());
@@ -81,7 +85,7 @@ pub(super) fn explain(row: &PgRow, pool: &Pool, map: &ClusterMap, view: &PgRowVi
 }
 
 /// The shards that no member which is `there` holds.
-fn missing_shards(row: &PgRow, pool: &Pool, there: impl Fn(crate::OsdId) -> bool) -> String {
+pub(super) fn missing_shards(row: &PgRow, pool: &Pool, there: impl Fn(crate::OsdId) -> bool) -> String {
     let held: Vec<u32> =
         row.shards.iter().filter(|(osd, _)| there(**osd)).map(|(_, shard)| u32::from(*shard)).collect();
     let missing: Vec<String> =
