@@ -7,6 +7,7 @@ pub mod content;
 pub mod daemons;
 pub mod flushes;
 pub mod garbage;
+pub mod guest;
 pub mod health;
 pub mod ledger;
 pub mod load;
