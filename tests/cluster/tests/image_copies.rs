@@ -60,7 +60,7 @@ fn shell(cluster: &Cluster, line: &str) {
 }
 
 fn whole_images(cluster: &Cluster, disk: &Path) {
-    cluster.nacre(&["image", "import", &text(disk), "raw"]).ok();
+    cluster.nacre(&["image", "import", &text(disk), "raw", "--object-size", "1M"]).ok();
     same(cluster, &text(disk), &uri(cluster, "rbd/raw"));
     let used = cluster.json(&["image", "du", "raw"])["used"].as_u64().unwrap_or(u64::MAX);
     assert!(used <= 9 * MIB as u64 + 512, "zeros take no space: {used}");
