@@ -39,8 +39,11 @@ impl Shape {
     }
 }
 
-/// The format of a file by its first bytes.
+/// The format of a file by its first bytes. Of a pipe nothing may be taken; what comes by one is raw.
 pub(super) fn shape_of(path: &Path) -> std::io::Result<Shape> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(Shape::Raw);
+    }
     let mut start = Vec::new();
     std::fs::File::open(path)?.take(8).read_to_end(&mut start)?;
     Ok(match start.as_slice() {
