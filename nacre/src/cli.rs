@@ -5,6 +5,9 @@ use crate::noun::account::AccountCommand;
 use crate::noun::bucket::words::BucketCommand;
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
+use crate::noun::group::GroupCommand;
+use crate::noun::image_copy::{ExportArgs, ImportArgs};
+use crate::noun::image_diff::{ExportDiffArgs, ImportDiffArgs};
 use crate::noun::image_keep::{MetaCommand, QosArgs, TrashCommand};
 use crate::noun::nbd_door::NbdDoor;
 use crate::noun::osd_inspect::InspectArgs;
@@ -115,6 +118,9 @@ pub(crate) enum Command {
     /// Block images.
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Groups of block images, whose snapshots are of one moment.
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// The NBD server by itself.
     #[command(subcommand)]
     Nbd(NbdCommand),
@@ -397,6 +403,14 @@ pub(crate) enum ImageCommand {
     Meta(MetaCommand),
     /// Set and show how fast an image may be used. Clients notice within seconds.
     Qos(QosArgs),
+    /// Write an image, or a snapshot of one, to a file, a pipe or another NBD server.
+    Export(ExportArgs),
+    /// Make an image of a file (raw, qcow2, vmdk, vhdx), of what comes by a pipe, or of an export of an NBD server.
+    Import(ImportArgs),
+    /// Write what changed from one snapshot of an image to another.
+    ExportDiff(ExportDiffArgs),
+    /// Apply such a difference to an image that is as it was where the difference begins.
+    ImportDiff(ImportDiffArgs),
     /// The lines with which QEMU, libvirt, Proxmox, nbd-client and systemd use an image.
     Map {
         /// As POOL/NAME.

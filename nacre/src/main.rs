@@ -6,6 +6,7 @@ mod descriptors;
 mod exit;
 mod keys;
 mod noun;
+mod progress;
 mod session;
 mod shutdown;
 mod size;
@@ -59,6 +60,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Nbd(NbdCommand::Serve(args)) => threads()?.block_on(noun::nbd::serve(global, args)),
         Command::Image(command) => one_thread()?.block_on(noun::image::run(global, command)),
+        Command::Group(command) => one_thread()?.block_on(noun::group::run(global, command)),
         Command::Status => one_thread()?.block_on(noun::status::run(global)),
         Command::Versions => one_thread()?.block_on(noun::versions::run(global)),
         Command::Health(command) => one_thread()?.block_on(noun::health::run(global, command)),

@@ -40,6 +40,12 @@ pub enum BlockError {
         /// POOL/NAME@SNAPSHOT.
         snapshot: String,
     },
+    /// No group of that name.
+    #[error("there is no group {group}; `nacre group ls` shows them")]
+    NoSuchGroup {
+        /// POOL/NAME.
+        group: String,
+    },
     /// The snapshot is guarded against removal.
     #[error("the snapshot {snapshot} is protected; `nacre image snap unprotect` it first")]
     Protected {
@@ -154,6 +160,7 @@ impl BlockError {
         match self {
             BlockError::NoSuchImage { .. }
             | BlockError::NoSuchSnapshot { .. }
+            | BlockError::NoSuchGroup { .. }
             | BlockError::NotInTrash { .. } => Errno::ENOENT,
             BlockError::Exists { .. } | BlockError::SnapshotExists { .. } => Errno::EEXIST,
             BlockError::InUse { .. }

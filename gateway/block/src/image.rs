@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Objects that one request works on at a time. The client bounds the bytes of all requests together.
-const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
 /// Objects whose extent one question may look up; the answer covers less of the range then.
-const STATUS_OBJECTS_MAX: usize = 1024;
+pub(crate) const STATUS_OBJECTS_MAX: usize = 1024;
 
 /// What a range of an image is, as far as it is known without reading: objects know where they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,15 @@ impl<R: Rados> Image<R> {
         self.objects.tenure.as_ref().map(|t| t.held)
     }
 
-    fn check(&self, offset: u64, len: u64) -> Result<(), BlockError> {
+    pub(crate) fn objects(&self) -> &Objects<R> {
+        &self.objects
+    }
+    /// Bytes of a parent that count, from its start; 0: there is none.
+    pub(crate) fn overlap(&self) -> u64 {
+        self.below.as_ref().map_or(0, Below::overlap)
+    }
+
+    pub(crate) fn check(&self, offset: u64, len: u64) -> Result<(), BlockError> {
         let size = self.size();
         if offset.checked_add(len).is_some_and(|end| end <= size) {
             return Ok(());

@@ -1,5 +1,6 @@
 //! The images of a pool: making, finding, changing and removing them.
 
+use crate::absent::Absent;
 use crate::below::Below;
 use crate::directory::Directory;
 use crate::error::BlockError;
@@ -251,7 +252,11 @@ impl<R: Rados> Images<R> {
             let found = header.snapshots.iter().find(|s| s.id == parent.snap && !s.removing);
             let missing =
                 || BlockError::NoSuchSnapshot { snapshot: self.label(&format!("{image}@{}", parent.snap.0)) };
-            self.assemble(&image, &parent.image, &header, Some(found.ok_or_else(missing)?), None).await
+            let open =
+                self.assemble(&image, &parent.image, &header, Some(found.ok_or_else(missing)?), None).await?;
+            // Protected when it was cloned, and so complete, and never changed.
+            open.objects().absent.trust();
+            Ok(open)
         })
     }
 
@@ -306,6 +311,8 @@ impl<R: Rados> Images<R> {
             header: name::header(id),
             snap: snap.map(|snap| snap.id),
             knowledge: Knowledge::default(),
+            // Of a holder before us whose writes may still come we know nothing.
+            absent: Absent::new(tenure.as_ref().is_some_and(|t| t.unclean == 0)),
             tenure,
             marked: Marked::default(),
             hint: AllocHint { expected_object_bytes: header.layout.object_bytes(), ..AllocHint::default() },
@@ -351,6 +358,28 @@ impl<R: Rados> Images<R> {
             self.on_header(&id, ops).await.map_err(|e| self.changed(image, e))?;
         }
         Ok(before)
+    }
+
+    /// Makes an image that we have open so large, larger or smaller.
+    pub(crate) async fn set_size_under_lock(
+        &self,
+        image: &str,
+        id: &str,
+        open: &Image<R>,
+        size: u64,
+    ) -> Result<(), BlockError> {
+        header::check_size(size)?;
+        let header = self.header(id, image).await?;
+        if size < header.size {
+            self.shrink(image, id, open, &header, size).await?;
+        } else if size > header.size {
+            let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
+            ops.push(header::row_is(SIZE, to_bytes(&header.size)));
+            ops.push(Op::OmapSet { rows: vec![(header::key(SIZE), to_bytes(&size))] });
+            self.on_header(id, ops).await.map_err(|e| self.changed(image, e))?;
+        }
+        open.set_size(size);
+        Ok(())
     }
 
     async fn shrink(

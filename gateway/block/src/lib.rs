@@ -4,11 +4,15 @@
 //! There is no cache: a write returns when it is durable on every in-sync replica of its objects, so a flush has
 //! nothing to wait for but the writes under way.
 
+mod absent;
 mod below;
+mod changes;
 mod clones;
+mod diff;
 mod directory;
 mod error;
 mod fence;
+mod groups;
 mod header;
 mod image;
 mod images;
@@ -25,9 +29,12 @@ mod trash;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Span;
 pub use clones::Child;
+pub use diff::{Applied, DiffError, Head as DiffHead, Mark as DiffMark, Run, Written, split_zeros};
 pub use directory::Trashed;
 pub use error::BlockError;
+pub use groups::{Group, GroupSnapshot, Member};
 pub use header::{Header, PendingTrim};
 pub use image::{Extent, Image, ReadExtent, ZeroMode};
 pub use images::{ImageInfo, ImageRow, Images, Usage};

@@ -1,5 +1,6 @@
 //! One data object: reading, writing and clearing it under the fence.
 
+use crate::absent::Absent;
 use crate::error::BlockError;
 use crate::fence::{self, Marked};
 use crate::knowledge::Knowledge;
@@ -7,7 +8,7 @@ use crate::name;
 use crate::tenure::Tenure;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
-use osd_object::{AllocHint, ObjectName, Op, OpResult, SnapId};
+use osd_object::{AllocHint, ObjectName, Op, OpResult, SnapId, SnapSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use stdx::Errno;
 
@@ -28,6 +29,8 @@ pub(crate) struct Objects<R> {
     /// None: opened for reading only.
     pub(crate) tenure: Option<Tenure>,
     pub(crate) marked: Marked,
+    /// What is known not to be there.
+    pub(crate) absent: Absent,
     /// What is known of its data objects beforehand.
     pub(crate) hint: AllocHint,
     /// Something was sent of which we do not know whether it ended.
@@ -85,6 +88,7 @@ impl<R: Rados> Objects<R> {
         self.knowledge.renew(&self.rados, pools, &self.header, known).await
     }
     async fn send_change(&self, object: u64, ops: Vec<Op>) -> Result<(), OpError> {
+        self.absent.change(object);
         let mut watch = Watch(Some(&self.loose_ends));
         let sent = self.send_under_context(object, ops).await;
         // A failure that names its step was decided by the OSD; any other leaves open what became of it.
@@ -201,6 +205,23 @@ impl<R: Rados> Objects<R> {
         }
     }
 
+    /// The object's clones, and the bytes of the live one (none: it is absent), also of an image opened at a snapshot.
+    pub(crate) async fn clones(&self, object: u64) -> Result<(SnapSet, Option<u64>), BlockError> {
+        let seen = match self.snap {
+            None => self.look(object, Op::ListSnaps).await?,
+            Some(_) => {
+                let name = ObjectName::new(name::data(&self.prefix, object));
+                let reply = self.rados.operate(&self.pool, name, vec![Op::ListSnaps]).await;
+                absent_is_none(reply.map(|r| r.results))?
+            }
+        };
+        match seen {
+            None => Ok((SnapSet::default(), None)),
+            Some(OpResult::Snaps(snaps)) => Ok((snaps.set, snaps.head_bytes)),
+            Some(_) => Err(self.senseless(object)),
+        }
+    }
+
     /// Bytes up to the object's end, and bytes that only snapshots still have.
     pub(crate) async fn kept(&self, object: u64) -> Result<(u64, u64), BlockError> {
         match self.look(object, Op::ListSnaps).await? {
@@ -291,9 +312,28 @@ impl<R: Rados> Objects<R> {
         if tenure.certain().await { Ok(seen) } else { Err(self.fenced()) }
     }
 
+    /// The same, without asking again about what is known to be absent.
+    async fn look_once(&self, object: u64, op: Op) -> Result<Option<OpResult>, BlockError> {
+        let changes = match self.absent.holds(object) {
+            Ok(()) => {
+                return match &self.tenure {
+                    Some(tenure) if !tenure.certain().await => Err(self.fenced()),
+                    _ => Ok(None),
+                };
+            }
+            Err(changes) => changes,
+        };
+        let seen = self.look(object, op).await?;
+        // A change of which we do not know whether it ended may still make it.
+        if seen.is_none() && !self.loose_ends.load(Ordering::Relaxed) {
+            self.absent.found(object, changes);
+        }
+        Ok(seen)
+    }
+
     /// Bytes of a range, cut at the object's end; none if the object is absent.
     pub(crate) async fn read(&self, object: u64, offset: u64, len: u64) -> Result<Option<Bytes>, BlockError> {
-        match self.look(object, Op::Read { offset, len }).await? {
+        match self.look_once(object, Op::Read { offset, len }).await? {
             None => Ok(None),
             Some(OpResult::Data(data)) if data.len() as u64 <= len => Ok(Some(data)),
             Some(_) => Err(self.senseless(object)),
@@ -302,7 +342,7 @@ impl<R: Rados> Objects<R> {
 
     /// Bytes up to the object's end; none if it is absent.
     pub(crate) async fn extent(&self, object: u64) -> Result<Option<u64>, BlockError> {
-        match self.look(object, Op::Stat).await? {
+        match self.look_once(object, Op::Stat).await? {
             None => Ok(None),
             Some(OpResult::Meta(meta)) => Ok(Some(meta.size)),
             Some(_) => Err(self.senseless(object)),

@@ -87,10 +87,32 @@ impl<R: Rados> Images<R> {
         // Where its data is never changes; all else of the header is read once the id is there.
         let data_pool = self.data_pool_of(&self.header(id, image).await?).to_string();
         let snap_id = self.rados.snap_create(&data_pool).await?;
+        match self.snap_row(id, image, snap, snap_id, intent).await {
+            Ok(()) => {}
+            // Decided, so the id is nobody's.
+            Err(refused @ (BlockError::SnapshotExists { .. } | BlockError::Changed { .. })) => {
+                self.rados.snap_remove(&data_pool, snap_id).await?;
+                return Err(refused);
+            }
+            Err(other) => return Err(other),
+        }
+        self.rados.snap_settle(&data_pool).await?;
+        Ok(snap_id)
+    }
+
+    /// Puts a snapshot's row in the place of its intent. `Changed` if the intent was given up, or the image resized or
+    /// removed meanwhile.
+    pub(crate) async fn snap_row(
+        &self,
+        id: &str,
+        image: &str,
+        snap: &str,
+        snap_id: SnapId,
+        intent: &bytes::Bytes,
+    ) -> Result<(), BlockError> {
         // As it is now: between the intent and its end nobody else adds a snapshot, and the size is guarded.
         let header = self.header(id, image).await?;
         if header.snapshots.iter().any(|s| s.name == snap) {
-            self.rados.snap_remove(&data_pool, snap_id).await?;
             return Err(BlockError::SnapshotExists { snapshot: self.snap_label(image, snap) });
         }
         let snapshot = Snapshot {
@@ -113,17 +135,7 @@ impl<R: Rados> Images<R> {
             },
             Op::OmapRm { keys: vec![key(INTENT)] },
         ];
-        match self.on_header(id, ops).await {
-            Ok(_) => {}
-            Err(e) if e.code == Errno::ECANCELED => {
-                // Given up, resized or removed meanwhile: decided, so the id is nobody's.
-                self.rados.snap_remove(&data_pool, snap_id).await?;
-                return Err(self.changed(image, e));
-            }
-            Err(e) => return Err(self.changed(image, e)),
-        }
-        self.rados.snap_settle(&data_pool).await?;
-        Ok(snap_id)
+        self.on_header(id, ops).await.map(drop).map_err(|e| self.changed(image, e))
     }
 
     /// Guards a snapshot against removal, or no longer.
@@ -158,7 +170,8 @@ impl<R: Rados> Images<R> {
             .map_err(|e| self.changed(image, e))?;
         let data_pool = self.data_pool_of(&self.header(&id, image).await?).to_string();
         self.rados.snap_remove(&data_pool, found.id).await?;
-        let ops = vec![unchanged(&going), Op::OmapRm { keys: vec![key(&Snapshot::row(found.id))] }];
+        let keys = vec![key(&Snapshot::row(found.id)), crate::diff::origin_row(found.id)];
+        let ops = vec![unchanged(&going), Op::OmapRm { keys }];
         self.on_header(&id, ops).await.map_err(|e| self.changed(image, e))?;
         self.let_parent_go(&id, image, found.parent.as_ref()).await
     }
@@ -196,6 +209,8 @@ impl<R: Rados> Images<R> {
                 rows.push((key(crate::header::PARENT), to_bytes(parent)));
             }
             ops.push(Op::OmapSet { rows });
+            // A difference that was applied in part is undone with the rest.
+            ops.push(Op::OmapRm { keys: vec![key(crate::diff::IMPORTING)] });
             self.on_header(&id, ops).await.map(drop).map_err(|e| self.changed(image, e))
         };
         let done = done.await;

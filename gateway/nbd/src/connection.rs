@@ -39,6 +39,19 @@ pub(crate) enum Ended {
     Stopping,
 }
 
+/// What holds for the export in use.
+pub(crate) struct Terms {
+    pub(crate) session: Session,
+    /// The snapshot since which changes are told.
+    pub(crate) since: Option<String>,
+}
+
+impl Terms {
+    fn of(handshake: &Handshake, name: &str) -> Terms {
+        Terms { session: handshake.session(name), since: handshake.since(name) }
+    }
+}
+
 /// What a handshake comes to.
 enum Agreed<E: Exports> {
     /// The client went without using an export.
@@ -46,7 +59,7 @@ enum Agreed<E: Exports> {
     /// TLS begins.
     StartTls(Handshake),
     /// An export is in use.
-    Use(Arc<E::Export>, Session),
+    Use(Arc<E::Export>, Terms),
 }
 
 /// Serves one client to its end. Returns after its last request has ended.
@@ -67,7 +80,7 @@ where
     let begun = Handshake::begin(flags, tls.as_ref().map_or(Tls::Absent, |t| t.demand()))?;
     match negotiate(&mut stream, begun, &exports, &mut patience).await? {
         Agreed::Gone => Ok(()),
-        Agreed::Use(export, session) => used(stream, exports, export, session, stop).await,
+        Agreed::Use(export, terms) => used(stream, exports, export, terms, stop).await,
         Agreed::StartTls(handshake) => {
             let Some(tls) = tls else { return Ok(()) };
             if !stream.buffer().is_empty() {
@@ -77,7 +90,7 @@ where
             let exports = exports.seen_by(&Peer { names: tls.names(&accepted) });
             let mut stream = BufReader::with_capacity(READ_AHEAD, accepted);
             match negotiate(&mut stream, handshake.under_tls(), &exports, &mut patience).await? {
-                Agreed::Use(export, session) => used(stream, exports, export, session, stop).await,
+                Agreed::Use(export, terms) => used(stream, exports, export, terms, stop).await,
                 // TLS begins once; the handshake refuses a second.
                 Agreed::Gone | Agreed::StartTls(_) => Ok(()),
             }
@@ -89,14 +102,14 @@ async fn used<S, E>(
     stream: BufReader<S>,
     exports: E,
     export: Arc<E::Export>,
-    session: Session,
+    terms: Terms,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Ended>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
     E: Exports,
 {
-    let served = transmission::run(stream, &export, session, stop).await;
+    let served = transmission::run(stream, &export, &terms, stop).await;
     exports.close(export).await;
     served
 }
@@ -165,6 +178,11 @@ where
                 patience.send(stream, &bytes).await?;
                 return Ok(Agreed::StartTls(handshake));
             }
+            Step::Contexts { option, name, queries } => {
+                let snapshots = exports.snapshots(&name).await;
+                let answer = handshake.answer_contexts(option, &name, &queries, &snapshots);
+                patience.send(stream, &answer).await?;
+            }
             Step::List => {
                 let names = exports.list().await;
                 patience.send(stream, &handshake.answer_list(&names)).await?;
@@ -178,7 +196,7 @@ where
                 let facts = opened.as_ref().map(|e| e.facts()).map_err(Clone::clone);
                 let sent = patience.send(stream, &handshake.answer_info(&name, true, &facts)).await;
                 if let Ok(export) = opened {
-                    return given(exports, export, handshake.session(&name), sent).await;
+                    return given(exports, export, Terms::of(&handshake, &name), sent).await;
                 }
                 sent?;
             }
@@ -186,7 +204,7 @@ where
                 let export = exports.open(&name).await?;
                 let answer = handshake.answer_export_name(&export.facts());
                 let sent = patience.send(stream, &answer).await;
-                return given(exports, export, handshake.session(&name), sent).await;
+                return given(exports, export, Terms::of(&handshake, &name), sent).await;
             }
         }
     }
@@ -196,11 +214,11 @@ where
 async fn given<E: Exports>(
     exports: &E,
     export: Arc<E::Export>,
-    session: Session,
+    terms: Terms,
     sent: Result<(), Ended>,
 ) -> Result<Agreed<E>, Ended> {
     match sent {
-        Ok(()) => Ok(Agreed::Use(export, session)),
+        Ok(()) => Ok(Agreed::Use(export, terms)),
         Err(gone) => {
             exports.close(export).await;
             Err(gone)

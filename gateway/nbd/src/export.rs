@@ -1,6 +1,6 @@
 //! What the server serves: exports, as traits, so that the protocol can be tested over memory.
 
-use gateway_block::{Extent, ReadExtent, ZeroMode};
+use gateway_block::{Extent, ReadExtent, Span, ZeroMode};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -89,6 +89,17 @@ pub trait Export: Send + Sync + 'static {
         len: u64,
         first_only: bool,
     ) -> impl Future<Output = Result<Vec<Extent>, NbdError>> + Send;
+    /// What was changed since a snapshot that `Exports::snapshots` named, from the start of the range; at least one
+    /// span, of at least one byte.
+    fn changes(
+        &self,
+        since: &str,
+        offset: u64,
+        len: u64,
+    ) -> impl Future<Output = Result<Vec<Span>, NbdError>> + Send {
+        let _ = (since, offset, len);
+        async { Err(NbdError::Unsupported) }
+    }
 }
 
 /// Who a client is, as far as that is certain.
@@ -106,6 +117,11 @@ pub trait Exports: Clone + Send + Sync + 'static {
     fn list(&self) -> impl Future<Output = Result<Vec<String>, ExportError>> + Send;
     /// What one is like, without using it.
     fn info(&self, name: &str) -> impl Future<Output = Result<Facts, ExportError>> + Send;
+    /// The snapshots that an export can be compared with.
+    fn snapshots(&self, name: &str) -> impl Future<Output = Result<Vec<String>, ExportError>> + Send {
+        let _ = name;
+        async { Ok(Vec::new()) }
+    }
     /// Uses one; given back by `close`.
     fn open(&self, name: &str) -> impl Future<Output = Result<Arc<Self::Export>, ExportError>> + Send;
     /// The exports as far as somebody may see and use them. Asked once TLS has begun.

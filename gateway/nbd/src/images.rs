@@ -5,7 +5,7 @@ use crate::access::{Access, Rule, View};
 use crate::export::{Export, ExportError, Exports, Facts, NbdError, Peer};
 use crate::throttle::Throttle;
 use bytes::Bytes;
-use gateway_block::{BlockError, Extent, Image, Images, Limits, ReadExtent, ZeroMode, split_snapshot};
+use gateway_block::{BlockError, Extent, Image, Images, Limits, ReadExtent, Span, ZeroMode, split_snapshot};
 use gateway_client::Rados;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -198,6 +198,18 @@ impl<R: Rados> Exports for ImageExports<R> {
         Ok(facts(found.ok_or_else(missing)?.size, access))
     }
 
+    async fn snapshots(&self, name: &str) -> Result<Vec<String>, ExportError> {
+        let (pool, image) = split_name(name);
+        self.access(pool, image)?;
+        let (image, until) = split_snapshot(image);
+        let mut all = self.images(pool)?.snapshots(image).await.map_err(refused)?;
+        if let Some(until) = until {
+            // Oldest first: what was made before.
+            all.truncate(all.iter().position(|s| s.name == until).unwrap_or(0));
+        }
+        Ok(all.into_iter().filter(|s| !s.removing).map(|s| s.name).collect())
+    }
+
     async fn open(&self, name: &str) -> Result<Arc<OpenImage<R>>, ExportError> {
         let (pool, image) = split_name(name);
         let access = self.access(pool, image)?;
@@ -285,5 +297,8 @@ impl<R: Rados> Export for OpenImage<R> {
     }
     async fn extents(&self, offset: u64, len: u64, first_only: bool) -> Result<Vec<Extent>, NbdError> {
         self.image.extents(offset, len, first_only).await.map_err(failed)
+    }
+    async fn changes(&self, since: &str, offset: u64, len: u64) -> Result<Vec<Span>, NbdError> {
+        self.image.changes_since(since, offset, len).await.map_err(failed)
     }
 }

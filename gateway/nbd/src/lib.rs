@@ -1,7 +1,5 @@
 //! The NBD server: block images (or any [`Exports`]) for QEMU, libnbd, nbd-client and everything else that mounts
 //! a disk. The protocol is in [`protocol`], without sockets; this shell moves bytes.
-//!
-//! Not there: contexts other than base:allocation.
 
 mod access;
 mod connection;

@@ -49,6 +49,11 @@ pub async fn serve<E: Exports>(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let tls = tls.map(Arc::new);
+    // Ends with this function.
+    let mut following = JoinSet::new();
+    if let Some(tls) = tls.clone() {
+        following.spawn(async move { tls.follow().await });
+    }
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();

@@ -3,11 +3,11 @@
 //! Reading, carrying out and answering are three loops of one task: a request costs no task of its own and no
 //! hand-over between threads, and answers that are ready together leave together.
 
-use crate::connection::Ended;
+use crate::connection::{Ended, Terms};
 use crate::export::{Export, NbdError};
 use crate::payload;
 use crate::protocol::handshake::Session;
-use crate::protocol::reply::{Reply, To};
+use crate::protocol::reply::{Reply, Status, To};
 use crate::protocol::request::{Command, HEAD_BYTES_MAX, Request, head_bytes};
 use crate::protocol::words::{REQUEST_BYTES_MAX, command};
 use bytes::Bytes;
@@ -50,9 +50,10 @@ struct Outgoing {
 pub(crate) async fn run<S: AsyncRead + AsyncWrite, X: Export>(
     stream: BufReader<S>,
     export: &Arc<X>,
-    session: Session,
+    terms: &Terms,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Ended> {
+    let session = terms.session;
     let (input, output) = tokio::io::split(stream);
     // As many as there is room for, so that nobody ever waits to hand on a request or a reply.
     let (jobs, under_way) = mpsc::channel(REQUESTS_MAX);
@@ -60,7 +61,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite, X: Export>(
     // Every request ends, also when its client has gone: what was begun is not torn off half-way.
     let (ended, (), written) = tokio::join!(
         read(input, export, session, stop, jobs, replies.downgrade()),
-        work(export, session, under_way, replies),
+        work(export, terms, under_way, replies),
         write(output, outgoing)
     );
     ended?;
@@ -153,7 +154,7 @@ async fn until(at: Option<Instant>) {
 /// Carries requests out, all at once, until no more can come and the last has ended.
 async fn work<X: Export>(
     export: &Arc<X>,
-    session: Session,
+    terms: &Terms,
     mut jobs: mpsc::Receiver<Job>,
     replies: mpsc::Sender<Outgoing>,
 ) {
@@ -162,7 +163,7 @@ async fn work<X: Export>(
     while open || !under_way.is_empty() {
         tokio::select! {
             job = jobs.recv(), if open => match job {
-                Some(job) => under_way.push(carry_out(&**export, session, job)),
+                Some(job) => under_way.push(carry_out(&**export, terms, job)),
                 None => open = false,
             },
             Some(done) = under_way.next(), if !under_way.is_empty() => {
@@ -173,11 +174,11 @@ async fn work<X: Export>(
     }
 }
 
-async fn carry_out<X: Export>(export: &X, session: Session, job: Job) -> Outgoing {
+async fn carry_out<X: Export>(export: &X, terms: &Terms, job: Job) -> Outgoing {
     let Job { request, checked, data, room } = job;
-    let to = To { headers: session.headers, cookie: request.cookie, offset: request.offset };
+    let to = To { headers: terms.session.headers, cookie: request.cookie, offset: request.offset };
     let reply = match checked {
-        Ok(command) => answer(export, command, &request, to, data).await,
+        Ok(command) => answer(export, command, &request, (to, terms), data).await,
         Err(error) => Err(error),
     };
     let in_chunks = matches!(request.command, command::READ | command::BLOCK_STATUS);
@@ -189,13 +190,13 @@ async fn answer<X: Export>(
     export: &X,
     command: Command,
     request: &Request,
-    to: To,
+    (to, terms): (To, &Terms),
     data: Bytes,
 ) -> Result<Reply, NbdError> {
     let (offset, len) = (request.offset, request.len);
     match command {
         Command::Read { whole } => return Ok(to.read(export.read(offset, len).await?, whole)),
-        Command::Status { one } => return Ok(to.status(&export.extents(offset, len, one).await?)),
+        Command::Status { one } => return Ok(to.status(&status(export, terms, (offset, len), one).await?)),
         Command::Write => export.write(offset, data).await?,
         Command::Trim => export.zero(offset, len, ZeroMode::Punch).await?,
         Command::Zero { allocate } => {
@@ -207,6 +208,25 @@ async fn answer<X: Export>(
         Command::Cache | Command::Disconnect => {}
     }
     Ok(to.done())
+}
+
+/// What the contexts that were chosen tell of a range.
+async fn status<X: Export>(
+    export: &X,
+    terms: &Terms,
+    (offset, len): (u64, u64),
+    one: bool,
+) -> Result<Vec<Status>, NbdError> {
+    let mut all = Vec::with_capacity(2);
+    if terms.session.allocation {
+        all.push(Status::allocation(&export.extents(offset, len, one).await?));
+    }
+    if let Some(since) = &terms.since {
+        let mut spans = export.changes(since, offset, len).await?;
+        spans.truncate(if one { 1 } else { spans.len() });
+        all.push(Status::difference(&spans));
+    }
+    Ok(all)
 }
 
 /// Sends replies as they come; small ones that wait leave together.

@@ -1,6 +1,8 @@
 //! `nacre image`: block images.
 
 use super::answer::failure;
+use super::image_copy;
+use super::image_diff;
 use super::image_keep;
 use super::image_pools;
 use super::image_snap;
@@ -90,6 +92,10 @@ pub(crate) async fn run(global: &Global, command: &ImageCommand) -> Result<(), F
         ImageCommand::Trash(command) => image_keep::trash(global, &client, command, &owner()?).await,
         ImageCommand::Meta(command) => image_keep::meta(global, &client, command).await,
         ImageCommand::Qos(args) => image_keep::qos(global, &client, args).await,
+        ImageCommand::Export(args) => image_copy::export(global, &client, args).await,
+        ImageCommand::Import(args) => image_copy::import(global, &client, args).await,
+        ImageCommand::ExportDiff(args) => image_diff::export(global, &client, args).await,
+        ImageCommand::ImportDiff(args) => image_diff::import(global, &client, args).await,
         ImageCommand::Map { image } => map(global, &client, image).await,
     }
 }
@@ -136,22 +142,23 @@ async fn create(
     let images = images.with_data_pool(data_pool.map(str::to_owned));
     // A name that is refused must not leave a pool behind.
     gateway_block::check_name(name).map_err(answer)?;
-    if images.pool() == POOL_DEFAULT && client.map().pool_id(POOL_DEFAULT).is_none() {
-        let pool = PoolCreate {
-            name: POOL_DEFAULT.into(),
-            application: POOL_DEFAULT.into(),
-            ..PoolCreate::default()
-        };
-        match client.command(Command::PoolCreate(pool)).await {
-            Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Exists => {}
-            other => {
-                other.map_err(failure)?;
-            }
-        }
-    }
+    make_default_pool(client, images.pool()).await?;
     images.create(name, size, striping).await.map_err(answer)?;
     done(global, &format!("{}/{name} made, {}", images.pool(), size::show(size)));
     Ok(())
+}
+
+/// The first image of the default pool brings that pool along.
+pub(super) async fn make_default_pool(client: &Client, pool: &str) -> Result<(), Failure> {
+    if pool != POOL_DEFAULT || client.map().pool_id(POOL_DEFAULT).is_some() {
+        return Ok(());
+    }
+    let pool =
+        PoolCreate { name: POOL_DEFAULT.into(), application: POOL_DEFAULT.into(), ..PoolCreate::default() };
+    match client.command(Command::PoolCreate(pool)).await {
+        Err(ClientError::Refused(refusal)) if refusal.kind == RefusalKind::Exists => Ok(()),
+        other => other.map(drop).map_err(failure),
+    }
 }
 
 async fn list(global: &Global, client: &Client, pool: &str) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ pub mod daemons;
 pub mod damage;
 pub mod flushes;
 pub mod garbage;
+pub mod guest;
 pub mod health;
 pub mod ledger;
 pub mod load;

@@ -1,5 +1,5 @@
-//! Hostile input for the decoders of CRUSH and cluster maps, of what lies on an OSD's device and of S3 requests, made from
-//! sound input by seeded mutation.
+//! Hostile input for the decoders of CRUSH and cluster maps, of what lies on an OSD's device, of NBD and of S3 requests,
+//! made from sound input by seeded mutation.
 //!
 //! A case is right when nothing panics, when decoding allocates no more than its target's bound for an input of that
 //! length, and when whatever was accepted survives a round through its own encoder. The same target, seed and number
@@ -8,6 +8,7 @@
 pub mod allocated;
 mod maps;
 mod mutate;
+mod nbd;
 mod s3;
 mod store;
 mod targets;

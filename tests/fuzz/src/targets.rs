@@ -3,7 +3,7 @@
 //! A decoder more is an entry more in [`TARGETS`].
 
 use crate::allocated::most_at_once;
-use crate::{maps, mutate, s3, store, text};
+use crate::{maps, mutate, nbd, s3, store, text};
 use crush::{BUCKETS_MAX, CrushMap, WEIGHT_ONE};
 use gateway_s3::fuzz;
 use placement_map::balance::{Limits, plan};
@@ -78,6 +78,24 @@ pub const TARGETS: &[Target] = &[
         sound: maps::osdmap,
         mutate: mutate::bytes,
         run: osdmap,
+    },
+    Target {
+        name: "nbd-handshake",
+        bytes_per_byte: 16,
+        // What one option is answered with.
+        bytes_fixed: 32 << 10,
+        sound: nbd::sound_handshake,
+        mutate: mutate::bytes,
+        run: nbd::handshake,
+    },
+    Target {
+        name: "nbd-requests",
+        // A request of 28 bytes is answered twice, with its reply's parts.
+        bytes_per_byte: 24,
+        bytes_fixed: 512,
+        sound: nbd::sound_requests,
+        mutate: mutate::bytes,
+        run: nbd::requests,
     },
     Target {
         name: "store-log",

@@ -1,6 +1,7 @@
 //! What building and testing need from the machine: found, or installed after saying so.
 
 mod apt;
+mod guest;
 mod libclang;
 mod python;
 mod toolchain;
@@ -35,6 +36,8 @@ const TOOLS: &[Tool] = &[
     tool("fusermount3", "fuse3", Some("--version")),
     tool("nbdcopy", "libnbd-bin", Some("--version")),
     tool("qemu-img", "qemu-utils", Some("--version")),
+    // Boots a VM from an image; its guest is unpacked by `guest`.
+    tool("qemu-system-x86_64", "qemu-system-x86", Some("--version")),
     // The thrasher cuts links with it.
     tool("ip", "iproute2", Some("-V")),
     tool("nbdkit", "nbdkit", Some("--version")),
@@ -61,6 +64,7 @@ pub(crate) fn ensure_for_testing(places: &Places) -> Result<(), Failure> {
     apt::ensure(&missing, "to build RocksDB, and to test with real clients and against Ceph's own tools")?;
     toolchain::ensure(places)?;
     python::ensure(places)?;
+    guest::ensure(places)?;
     print_versions(places);
     Ok(())
 }

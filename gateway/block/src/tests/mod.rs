@@ -1,6 +1,9 @@
 //! Images over a cluster in memory: against a model, with crashes at every step, and with two who want the same one.
 
+mod chains;
 mod crashes;
+mod diffs;
+mod groups;
 mod keeping;
 mod locks;
 mod model;

@@ -2,8 +2,8 @@
 
 use super::option_bytes::{context_request, error, info_request, invalid, reply};
 use super::words::{
-    BASE_ALLOCATION, BASE_ALLOCATION_ID, FIXED_NEWSTYLE, GREETING, NO_ZEROES, OPTION_MAGIC,
-    REQUEST_BYTES_MAX, STRING_BYTES_MAX, can, info, option, option_reply,
+    BASE_ALLOCATION, BASE_ALLOCATION_ID, DIFFERENCE, DIFFERENCE_ID, FIXED_NEWSTYLE, GREETING, NO_ZEROES,
+    OPTION_MAGIC, OWN_CONTEXTS, REQUEST_BYTES_MAX, STRING_BYTES_MAX, can, info, option, option_reply,
 };
 use crate::export::{ExportError, Facts};
 
@@ -54,6 +54,15 @@ pub enum Step {
         /// Whether it is to be used.
         go: bool,
     },
+    /// The same: which snapshots an export can be compared with.
+    Contexts {
+        /// The option that asks.
+        option: u32,
+        /// The export's name.
+        name: String,
+        /// What is asked for.
+        queries: Vec<String>,
+    },
     /// The same: use it; there is no way to refuse but to end.
     ExportName {
         /// Its name.
@@ -80,6 +89,18 @@ pub struct Session {
     pub headers: Headers,
     /// base:allocation was chosen for the export.
     pub allocation: bool,
+    /// What changed since a snapshot was chosen for the export.
+    pub difference: bool,
+}
+
+/// The contexts that were chosen.
+#[derive(Debug)]
+struct Chosen {
+    /// For this export.
+    export: String,
+    allocation: bool,
+    /// What changed since this snapshot.
+    since: Option<String>,
 }
 
 /// What a connection may do as far as encryption goes.
@@ -102,8 +123,7 @@ pub struct Handshake {
     no_zeroes: bool,
     tls: Tls,
     headers: Headers,
-    /// The export for which base:allocation was chosen.
-    context: Option<String>,
+    chosen: Option<Chosen>,
 }
 
 impl Handshake {
@@ -155,7 +175,7 @@ impl Handshake {
             option::STRUCTURED_REPLY | option::EXTENDED_HEADERS if data.is_empty() => {
                 Step::Send(self.choose_headers(option))
             }
-            option::LIST_META_CONTEXT | option::SET_META_CONTEXT => Step::Send(self.contexts(option, data)),
+            option::LIST_META_CONTEXT | option::SET_META_CONTEXT => self.contexts(option, data),
             option::LIST | option::STRUCTURED_REPLY | option::EXTENDED_HEADERS => Step::Send(invalid(option)),
             _ => Step::Send(error(option, option_reply::ERR_UNSUP, "this server does not have that option")),
         }
@@ -185,28 +205,63 @@ impl Handshake {
         reply(option, option_reply::ACK, &[])
     }
 
-    fn contexts(&mut self, option: u32, data: &[u8]) -> Vec<u8> {
+    fn contexts(&mut self, option: u32, data: &[u8]) -> Step {
         let set = option == option::SET_META_CONTEXT;
         if set {
             // Each choice replaces the one before, also when it is refused.
-            self.context = None;
+            self.chosen = None;
             if self.headers == Headers::Simple {
-                return error(option, option_reply::ERR_INVALID, "block status needs structured replies");
+                let text = "block status needs structured replies";
+                return Step::Send(error(option, option_reply::ERR_INVALID, text));
             }
         }
-        let Some((name, queries)) = context_request(data) else { return invalid(option) };
-        let chosen = match set {
-            true => queries.contains(&BASE_ALLOCATION),
-            false => queries.is_empty() || queries.iter().any(|q| ["base:", BASE_ALLOCATION].contains(q)),
+        let Some((name, queries)) = context_request(data) else { return Step::Send(invalid(option)) };
+        let queries: Vec<String> = queries.into_iter().map(str::to_string).collect();
+        // Only our own need to be asked about.
+        if queries.iter().any(|q| q.starts_with(OWN_CONTEXTS)) || (!set && queries.is_empty()) {
+            return Step::Contexts { option, name, queries };
+        }
+        Step::Send(self.answer_contexts(option, &name, &queries, &Ok(Vec::new())))
+    }
+
+    /// Which contexts there are, or which are chosen, for an export that can be compared with these snapshots.
+    pub fn answer_contexts(
+        &mut self,
+        option: u32,
+        name: &str,
+        queries: &[String],
+        snapshots: &Result<Vec<String>, ExportError>,
+    ) -> Vec<u8> {
+        let set = option == option::SET_META_CONTEXT;
+        let snapshots = match snapshots {
+            Ok(snapshots) => snapshots,
+            Err(e) => return error(option, refusal(e), &e.to_string()),
         };
+        let asked = |context: &str| queries.iter().any(|q| q == context);
+        let listed = |context: &str, folders: &[&str]| {
+            !set && (queries.is_empty()
+                || queries.iter().any(|q| folders.contains(&q.as_str()) && context.starts_with(q)))
+        };
+        let allocation = asked(BASE_ALLOCATION) || listed(BASE_ALLOCATION, &["base:"]);
+        let differences = snapshots.iter().map(|snap| (format!("{DIFFERENCE}{snap}"), snap));
+        let differences: Vec<(String, &String)> = differences
+            .filter(|(context, _)| context.len() <= STRING_BYTES_MAX)
+            .filter(|(context, _)| asked(context) || listed(context, &[OWN_CONTEXTS, DIFFERENCE]))
+            .take(if set { 1 } else { usize::MAX })
+            .collect();
         let mut out = Vec::new();
-        if chosen {
-            let id = if set { BASE_ALLOCATION_ID } else { 0 };
-            let body = [&id.to_be_bytes()[..], BASE_ALLOCATION.as_bytes()].concat();
-            out = reply(option, option_reply::META_CONTEXT, &body);
-            if set {
-                self.context = Some(name);
-            }
+        let mut tell = |id: u32, context: &str| {
+            let id = if set { id } else { 0 };
+            let body = [&id.to_be_bytes()[..], context.as_bytes()].concat();
+            out.extend(reply(option, option_reply::META_CONTEXT, &body));
+        };
+        if allocation {
+            tell(BASE_ALLOCATION_ID, BASE_ALLOCATION);
+        }
+        differences.iter().for_each(|(context, _)| tell(DIFFERENCE_ID, context));
+        if set {
+            let since = differences.first().map(|(_, snap)| (*snap).clone());
+            self.chosen = Some(Chosen { export: name.to_string(), allocation, since });
         }
         out.extend(reply(option, option_reply::ACK, &[]));
         out
@@ -262,7 +317,17 @@ impl Handshake {
 
     /// What holds from here on, for the export that is used.
     pub fn session(&self, name: &str) -> Session {
-        Session { headers: self.headers, allocation: self.context.as_deref() == Some(name) }
+        let chosen = self.chosen.as_ref().filter(|c| c.export == name);
+        Session {
+            headers: self.headers,
+            allocation: chosen.is_some_and(|c| c.allocation),
+            difference: chosen.is_some_and(|c| c.since.is_some()),
+        }
+    }
+
+    /// The snapshot since which changes are told, for the export that is used.
+    pub fn since(&self, name: &str) -> Option<String> {
+        self.chosen.as_ref().filter(|c| c.export == name)?.since.clone()
     }
 
     fn flags(&self, facts: &Facts) -> u16 {

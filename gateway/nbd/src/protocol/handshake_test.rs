@@ -114,14 +114,49 @@ fn block_status_is_for_the_export_it_was_chosen_for() {
     let set = sent(h.option(option::SET_META_CONTEXT, &all));
     assert_eq!(set[0], (10, 4, b"\0\0\0\x01base:allocation".to_vec()));
     assert_eq!(set[1].1, 1);
-    assert_eq!(h.session("a"), Session { headers: Headers::Structured, allocation: true });
-    assert_eq!(h.session("b"), Session { headers: Headers::Structured, allocation: false });
-    assert_eq!(kinds(h.option(option::LIST_META_CONTEXT, &contexts("a", &[]))), [4, 1]);
+    assert_eq!(h.session("a"), Session { headers: Headers::Structured, allocation: true, difference: false });
+    assert_eq!(
+        h.session("b"),
+        Session { headers: Headers::Structured, allocation: false, difference: false }
+    );
     assert_eq!(kinds(h.option(option::LIST_META_CONTEXT, &contexts("a", &["base:"]))), [4, 1]);
     assert_eq!(kinds(h.option(option::LIST_META_CONTEXT, &contexts("a", &["qemu:"]))), [1]);
     assert!(h.session("a").allocation, "listing chooses nothing");
     assert_eq!(kinds(h.option(option::SET_META_CONTEXT, &contexts("a", &["qemu:dirty-bitmap:x"]))), [1]);
     assert!(!h.session("a").allocation, "each choice replaces the one before");
+}
+
+#[test]
+fn differences_from_snapshots_are_contexts() {
+    let mut h = begin();
+    h.option(option::STRUCTURED_REPLY, b"");
+    let snapshots = Ok(vec!["mon".to_string(), "tue".to_string()]);
+    let mut ask = |option: u32, queries: &[&str]| {
+        let Step::Contexts { option, name, queries } = h.option(option, &contexts("a", queries)) else {
+            panic!("{queries:?} needs no answer of the exports");
+        };
+        let told = replies(&h.answer_contexts(option, &name, &queries, &snapshots));
+        let names: Vec<String> = told
+            .iter()
+            .filter(|(_, kind, _)| *kind == 4)
+            .map(|(_, _, body)| format!("{} {}", body[3], String::from_utf8_lossy(&body[4..])))
+            .collect();
+        (names, h.session("a"), h.since("a"))
+    };
+    let all = ["0 base:allocation", "0 nacre:diff:mon", "0 nacre:diff:tue"];
+    assert_eq!(ask(option::LIST_META_CONTEXT, &[]).0, all);
+    assert_eq!(ask(option::LIST_META_CONTEXT, &["nacre:"]).0, all[1..]);
+    assert_eq!(ask(option::LIST_META_CONTEXT, &["nacre:diff:"]).0, all[1..]);
+    assert_eq!(ask(option::LIST_META_CONTEXT, &["nacre:diff:tue"]).0, all[2..]);
+    let (names, session, since) = ask(option::SET_META_CONTEXT, &["base:allocation", "nacre:diff:tue"]);
+    assert_eq!(names, ["1 base:allocation", "2 nacre:diff:tue"]);
+    assert_eq!((session.allocation, session.difference, since.as_deref()), (true, true, Some("tue")));
+    let (names, session, since) = ask(option::SET_META_CONTEXT, &["nacre:diff:none", "nacre:"]);
+    assert_eq!((names.len(), session.difference, since), (0, false, None), "there is none of that name");
+    let query = ["nacre:diff:x".to_string()];
+    let refused = h.answer_contexts(10, "a", &query, &Err(ExportError::Unknown("no".into())));
+    assert_eq!(replies(&refused)[0].1, UNKNOWN);
+    assert_eq!(h.since("b"), None);
 }
 
 #[test]
@@ -169,7 +204,7 @@ fn extended_headers_take_precedence_and_the_old_way_in_is_closed() {
     assert_eq!(kinds(h.option(option::EXTENDED_HEADERS, b"")), [1]);
     assert_eq!(kinds(h.option(option::STRUCTURED_REPLY, b"")), [0x8000_000a]);
     assert_eq!(kinds(h.option(option::SET_META_CONTEXT, &contexts("a", &["base:allocation"]))), [4, 1]);
-    assert_eq!(h.session("a"), Session { headers: Headers::Extended, allocation: true });
+    assert_eq!(h.session("a"), Session { headers: Headers::Extended, allocation: true, difference: false });
     assert_eq!(h.option(option::EXPORT_NAME, b"a"), Step::Close(Vec::new()));
 }
 

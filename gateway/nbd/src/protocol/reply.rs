@@ -2,11 +2,12 @@
 
 use super::handshake::Headers;
 use super::words::{
-    BASE_ALLOCATION_ID, CHUNK_MAGIC, EXTENDED_CHUNK_MAGIC, SIMPLE_REPLY_MAGIC, allocation, chunk,
+    BASE_ALLOCATION_ID, CHUNK_MAGIC, DIFFERENCE_ID, EXTENDED_CHUNK_MAGIC, SIMPLE_REPLY_MAGIC, allocation,
+    chunk, difference,
 };
 use crate::export::NbdError;
 use bytes::{Bytes, BytesMut};
-use gateway_block::{Extent, ReadExtent};
+use gateway_block::{Extent, ReadExtent, Span};
 
 /// A reply's bytes, in order.
 pub type Reply = Vec<Bytes>;
@@ -20,6 +21,28 @@ pub struct To {
     pub cookie: u64,
     /// The request's first byte.
     pub offset: u64,
+}
+
+/// What one context tells of a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The number it goes by.
+    pub context: u32,
+    /// Lengths and flags.
+    pub extents: Vec<(u64, u32)>,
+}
+
+impl Status {
+    /// base:allocation.
+    pub fn allocation(extents: &[Extent]) -> Status {
+        let flags = |e: &Extent| if e.hole { allocation::HOLE | allocation::ZERO } else { 0 };
+        Status { context: BASE_ALLOCATION_ID, extents: extents.iter().map(|e| (e.len, flags(e))).collect() }
+    }
+    /// nacre:diff:SNAPSHOT.
+    pub fn difference(spans: &[Span]) -> Status {
+        let flags = |s: &Span| if s.changed { difference::CHANGED } else { 0 };
+        Status { context: DIFFERENCE_ID, extents: spans.iter().map(|s| (s.len, flags(s))).collect() }
+    }
 }
 
 impl To {
@@ -79,26 +102,29 @@ impl To {
         out
     }
 
-    /// Extents of base:allocation, not none.
-    pub fn status(self, extents: &[Extent]) -> Reply {
+    /// The status of a range in some contexts, not none: of each what it tells, not nothing.
+    pub fn status(self, contexts: &[Status]) -> Reply {
         let wide = self.headers == Headers::Extended;
-        let mut fixed = BASE_ALLOCATION_ID.to_be_bytes().to_vec();
-        if wide {
-            fixed.extend((extents.len() as u32).to_be_bytes());
-        }
-        for extent in extents {
-            let flags = if extent.hole { allocation::HOLE | allocation::ZERO } else { 0 };
-            if wide {
-                fixed.extend(extent.len.to_be_bytes());
-                fixed.extend(u64::from(flags).to_be_bytes());
-            } else {
-                let len = u32::try_from(extent.len).expect("an extent is bounded by its request");
-                fixed.extend(len.to_be_bytes());
-                fixed.extend(flags.to_be_bytes());
-            }
-        }
         let kind = if wide { chunk::BLOCK_STATUS_EXT } else { chunk::BLOCK_STATUS };
-        vec![self.chunk(kind, true, 0, &fixed)]
+        let mut out = Vec::with_capacity(contexts.len());
+        for (i, status) in contexts.iter().enumerate() {
+            let mut fixed = status.context.to_be_bytes().to_vec();
+            if wide {
+                fixed.extend((status.extents.len() as u32).to_be_bytes());
+            }
+            for (len, flags) in &status.extents {
+                if wide {
+                    fixed.extend(len.to_be_bytes());
+                    fixed.extend(u64::from(*flags).to_be_bytes());
+                } else {
+                    let len = u32::try_from(*len).expect("an extent is bounded by its request");
+                    fixed.extend(len.to_be_bytes());
+                    fixed.extend(flags.to_be_bytes());
+                }
+            }
+            out.push(self.chunk(kind, i + 1 == contexts.len(), 0, &fixed));
+        }
+        out
     }
 
     fn simple(self, error: Option<NbdError>) -> Bytes {

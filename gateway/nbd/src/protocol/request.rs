@@ -117,7 +117,7 @@ impl Request {
                 let allocate = self.flags & flag::NO_HOLE != 0;
                 (Command::Zero { allocate }, flag::NO_HOLE | flag::FAST_ZERO)
             }
-            command::BLOCK_STATUS if session.allocation => {
+            command::BLOCK_STATUS if session.allocation || session.difference => {
                 (Command::Status { one: self.flags & flag::REQ_ONE != 0 }, flag::REQ_ONE)
             }
             _ => return Err(NbdError::Invalid),

@@ -1,19 +1,19 @@
 //! Requests that make sense and those that do not.
 
 use super::handshake::{Headers, Session};
-use super::reply::To;
+use super::reply::{Status, To};
 use super::request::{Command, Request, head_bytes};
 use super::words::{REQUEST_BYTES_MAX, command, flag};
 use crate::export::{Facts, NbdError};
 use bytes::Bytes;
-use gateway_block::{Extent, ReadExtent};
+use gateway_block::{Extent, ReadExtent, Span};
 use stdx::Rng;
 
 const SIZE: u64 = 1 << 30;
 const FACTS: Facts = Facts { size: SIZE, read_only: false, block_min: 1, block_preferred: 4096 };
-const ALL: Session = Session { headers: Headers::Structured, allocation: true };
-const WIDE: Session = Session { headers: Headers::Extended, allocation: true };
-const PLAIN: Session = Session { headers: Headers::Simple, allocation: false };
+const ALL: Session = Session { headers: Headers::Structured, allocation: true, difference: false };
+const WIDE: Session = Session { headers: Headers::Extended, allocation: true, difference: false };
+const PLAIN: Session = Session { headers: Headers::Simple, allocation: false, difference: false };
 
 fn request(command: u16, flags: u16, offset: u64, len: u32) -> Request {
     let len = u64::from(len);
@@ -129,7 +129,7 @@ fn whatever_comes_costs_bounded_memory_and_never_panics() {
         let magic = if i % 2 == 0 { [0x25, 0x60, 0x95, 0x13] } else { [0x21, 0xe4, 0x1c, 0x71] };
         head[..4].copy_from_slice(&magic);
         let request = Request::parse(&head, headers).unwrap();
-        let _ = request.check(&FACTS, &Session { headers, allocation: true });
+        let _ = request.check(&FACTS, &Session { headers, allocation: i % 3 == 0, difference: i % 5 == 0 });
         assert!(request.memory_bytes() <= REQUEST_BYTES_MAX);
     }
 }
@@ -149,7 +149,7 @@ fn replies_are_laid_out_as_the_protocol_draws_them() {
     assert_eq!(chunks[31 + 4..31 + 8], [0, 1, 0, 2], "a hole, the last");
     assert_eq!(chunks[31 + 20..], [&5u64.to_be_bytes()[..], &5u32.to_be_bytes()].concat());
     let seen = [Extent { len: 9, hole: true }, Extent { len: 1, hole: false }];
-    let status = structured.status(&seen).concat();
+    let status = structured.status(&[Status::allocation(&seen)]).concat();
     assert_eq!(status[20..], [[0, 0, 0, 1], [0, 0, 0, 9], [0, 0, 0, 3], [0, 0, 0, 1], [0; 4]].concat());
     let failed = structured.failed(NbdError::Io, true).concat();
     assert_eq!(failed[4..8], [0, 1, 0x80, 1]);
@@ -164,7 +164,12 @@ fn replies_are_laid_out_as_the_protocol_draws_them() {
     assert_eq!(extended.done().concat(), head(1, [0, 0], 0), "nothing is simple");
     let failed = extended.failed(NbdError::Io, false).concat();
     assert_eq!(failed, [head(1, [0x80, 1], 6), vec![0, 0, 0, 5, 0, 0]].concat());
-    let status = extended.status(&seen).concat();
+    let changed = [Span { len: 7, changed: true }];
+    let both = structured.status(&[Status::allocation(&seen), Status::difference(&changed)]);
+    assert_eq!(both[0][4..8], [0, 0, 0, 5], "more to come");
+    assert_eq!(both[1][4..8], [0, 1, 0, 5]);
+    assert_eq!(both[1][20..], [[0, 0, 0, 2], [0, 0, 0, 7], [0, 0, 0, 1]].concat());
+    let status = extended.status(&[Status::allocation(&seen)]).concat();
     let rows = [9u64, 3, 1, 0].map(u64::to_be_bytes).concat();
     assert_eq!(status, [head(1, [0, 6], 40), vec![0, 0, 0, 1, 0, 0, 0, 2], rows].concat());
     let data = extended.read(vec![ReadExtent::Data(Bytes::from_static(b"abc"))], false).concat();

@@ -172,10 +172,22 @@ pub mod allocation {
     pub const ZERO: u32 = 2;
 }
 
-/// The one kind of block status here.
+/// Flags of extents in the contexts of differences; those of QEMU's dirty bitmaps.
+pub mod difference {
+    /// May have been changed since the snapshot.
+    pub const CHANGED: u32 = 1;
+}
+
+/// The block status of every export: what is stored and what is not.
 pub const BASE_ALLOCATION: &str = "base:allocation";
 /// The number it goes by.
 pub const BASE_ALLOCATION_ID: u32 = 1;
+/// What begins the names of our own contexts.
+pub const OWN_CONTEXTS: &str = "nacre:";
+/// With a snapshot's name behind it: what was changed since that snapshot of the image.
+pub const DIFFERENCE: &str = "nacre:diff:";
+/// The number that goes by; one can be chosen at a time.
+pub const DIFFERENCE_ID: u32 = 2;
 
 /// The most bytes of a read or write, and so of a payload.
 pub const REQUEST_BYTES_MAX: u32 = 32 << 20;

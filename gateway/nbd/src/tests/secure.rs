@@ -203,3 +203,56 @@ async fn nbdinfo_and_nbdcopy_speak_tls_with_certificates() {
 fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
+
+#[tokio::test]
+async fn renewed_certificates_are_served_without_a_restart() {
+    let (old, new) = (Papers::new(), Papers::new());
+    let tls = old.tls(true);
+    let met = async |papers: &Papers| {
+        let (here, there) = tokio::io::duplex(64 << 10);
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = papers.connector(Some("vm1")).connect(name, here);
+        // The client is let in once it has read something.
+        let (served, used) = tokio::join!(
+            async {
+                let mut served = tls.accept(there).await?;
+                served.write_all(b"x").await?;
+                served.flush().await
+            },
+            async { connector.await?.read_u8().await }
+        );
+        served.is_ok() && used.is_ok()
+    };
+    // "client" is the name of vm1's files.
+    for papers in [&old, &new] {
+        for kind in ["cert", "key"] {
+            let from = papers.path(&format!("client-{kind}.pem"));
+            std::fs::copy(from, papers.path(&format!("vm1-{kind}.pem"))).unwrap();
+        }
+    }
+    assert!(met(&old).await && !met(&new).await);
+    let later = |seconds| std::time::SystemTime::now() + std::time::Duration::from_secs(seconds);
+    let put = |file: &str, text: &[u8], seconds| {
+        std::fs::write(old.path(file), text).unwrap();
+        // Coarse clocks: the change must show.
+        let file = std::fs::File::options().write(true).open(old.path(file)).unwrap();
+        file.set_modified(later(seconds)).unwrap();
+    };
+    let kept = CertificateDer::from_pem_file(old.path("ca-cert.pem")).unwrap();
+    let was = Papers(tempfile::tempdir().unwrap());
+    for file in ["ca-cert.pem", "vm1-cert.pem", "vm1-key.pem"] {
+        std::fs::copy(old.path(file), was.path(file)).unwrap();
+    }
+    put("server-cert.pem", b"nonsense", 5);
+    tls.look();
+    assert!(met(&was).await, "what cannot be read changes nothing");
+    put("server-cert.pem", &std::fs::read(new.path("server-cert.pem")).unwrap(), 10);
+    tls.look();
+    assert!(met(&was).await, "a certificate without its key is not taken");
+    for file in ["server-key.pem", "ca-cert.pem"] {
+        put(file, &std::fs::read(new.path(file)).unwrap(), 15);
+    }
+    tls.look();
+    assert!(met(&new).await && !met(&was).await);
+    assert_ne!(kept, CertificateDer::from_pem_file(old.path("ca-cert.pem")).unwrap());
+}
