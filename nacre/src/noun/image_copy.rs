@@ -269,8 +269,23 @@ async fn pour(
     let mut at: u64 = 0;
     let mut failed: Option<Failure> = None;
     loop {
-        let mut data = Vec::with_capacity(PART_BYTES);
-        match (&mut from).take(PART_BYTES as u64).read_to_end(&mut data).await {
+        let mut data: Vec<u8> = Vec::with_capacity(PART_BYTES);
+        let read = {
+            let mut part = (&mut from).take(PART_BYTES as u64);
+            let mut read = std::pin::pin!(part.read_to_end(&mut data));
+            // A slow source must not keep what was read before from being written.
+            loop {
+                tokio::select! {
+                    done = &mut read => break done,
+                    Some(done) = under_way.next(), if failed.is_none() => {
+                        let done: Result<(), gateway_block::BlockError> = done;
+                        failed = done.err().map(answer);
+                    }
+                }
+            }
+        };
+        match read {
+            _ if failed.is_some() => break,
             Ok(0) => break,
             Ok(_) => {}
             Err(e) => {

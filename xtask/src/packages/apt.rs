@@ -25,13 +25,39 @@ pub(crate) fn ensure(packages: &[String], why: &str) -> Result<(), Failure> {
     if !all_known(packages) {
         apt(&["update", "-qq"], &[])?;
     }
-    if let Err(first) = apt(INSTALL, packages) {
+    let release = backports_of_qemu(packages);
+    let install: Vec<&str> =
+        INSTALL.iter().copied().chain(release.iter().flat_map(|r| ["-t", r.as_str()])).collect();
+    let install = &install[..];
+    if let Err(first) = apt(install, packages) {
         // Old lists name versions that the mirror no longer has.
         println!("{first}; trying again with fresh package lists...");
         apt(&["update", "-qq"], &[])?;
-        apt(INSTALL, packages)?;
+        apt(install, packages)?;
     }
     Ok(())
+}
+
+/// The release that QEMU's programs are installed from already, if that is not the usual one and more of them are
+/// wanted: all must be of one version, and apt would remove those that are there.
+fn backports_of_qemu(packages: &[String]) -> Option<String> {
+    if !packages.iter().any(|p| p.starts_with("qemu-")) {
+        return None;
+    }
+    let there = ["qemu-utils", "qemu-system-x86"];
+    let version = |package| process::probe(Command::new("dpkg-query").args(["-W", "-f=${Version}", package]));
+    there.into_iter().filter_map(version).find_map(|version| backports_in(&version))
+}
+
+/// `bookworm-backports` for a version such as `1:10.0.2+ds-2+deb13u1~bpo12+1`.
+fn backports_in(version: &str) -> Option<String> {
+    let release = version.split_once("~bpo")?.1;
+    let codename = match release.split('+').next()? {
+        "12" => "bookworm",
+        "13" => "trixie",
+        _ => return None,
+    };
+    Some(format!("{codename}-backports"))
 }
 
 const INSTALL: &[&str] = &["install", "-y", "-qq", "--no-install-recommends"];
@@ -81,6 +107,13 @@ mod tests {
         assert_eq!(clang_version_in("libclang1\n  Depends: libclang1-14\n"), Some(14));
         assert_eq!(clang_version_in("libclang1\n |Depends: other\n  Depends: libclang1-19\n"), Some(19));
         assert_eq!(clang_version_in(""), None);
+    }
+
+    #[test]
+    fn programs_of_one_source_come_from_one_release() {
+        assert_eq!(backports_in("1:10.0.2+ds-2+deb13u1~bpo12+1").as_deref(), Some("bookworm-backports"));
+        assert_eq!(backports_in("1:7.2+dfsg-7+deb12u18"), None);
+        assert_eq!(backports_of_qemu(&["rclone".to_owned()]), None);
     }
 
     #[test]

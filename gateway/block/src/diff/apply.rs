@@ -169,7 +169,18 @@ async fn records<R: Rados>(
         if failed.is_some() {
             break Ok(0);
         }
-        let record = match input.next().await {
+        let next = {
+            let mut next = std::pin::pin!(input.next());
+            // A slow source must not keep what came before from being written.
+            loop {
+                tokio::select! {
+                    record = &mut next => break record,
+                    Some(done) = under_way.next(), if failed.is_none() => failed = done.err(),
+                }
+            }
+        };
+        let record = match next {
+            _ if failed.is_some() => break Ok(0),
             Ok(record) => record,
             Err(error) => break Err(error),
         };
