@@ -122,8 +122,8 @@ pub(super) async fn make(global: &Global, args: &TokenArgs) -> Result<(), Failur
         Credential::load(&dir, &session::ADMIN.parse().or_unusable("name")?).or_unusable(dir.display())?;
     let authority = admin.authority_pem;
     keys.push(Key { name: session::ADMIN.into(), certificate: admin.certificate_pem, key: admin.key_pem });
-    let monitors =
-        client.map().monitors.iter().map(|(name, addr)| Monitor { name: name.clone(), addr: *addr });
+    let map = client.map();
+    let monitors = map.monitors.iter().map(|(name, addr)| Monitor { name: name.clone(), addr: *addr });
     let token = Token {
         fsid: settings.fsid.clone(),
         link: settings.link,
