@@ -3,8 +3,10 @@
 use crate::cluster::settings::Link;
 use crate::noun::account::AccountCommand;
 use crate::noun::bucket::words::BucketCommand;
+use crate::noun::cluster::{ClusterCommand, JoinArgs};
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
+use crate::noun::gateway_add::GatewayAddArgs;
 use crate::noun::group::GroupCommand;
 use crate::noun::image_copy::{ExportArgs, ImportArgs};
 use crate::noun::image_diff::{ExportDiffArgs, ImportDiffArgs};
@@ -60,6 +62,11 @@ pub(crate) enum Command {
     /// Start or stop one daemon of the cluster.
     #[command(subcommand)]
     Daemon(DaemonCommand),
+    /// A cluster over several hosts: its first host, tokens for others, this host's daemons.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Join this host to a cluster over several hosts.
+    Join(JoinArgs),
     /// What the cluster is doing and whether the data is safe.
     Status,
     /// What each daemon runs, and which feature level the cluster is at.
@@ -478,6 +485,8 @@ pub(crate) struct NbdServeArgs {
 pub(crate) enum GatewayCommand {
     /// Run one gateway in the foreground.
     Run(RunArgs),
+    /// Serve S3, NBD and the admin API from this host, in a cluster over several hosts.
+    Add(GatewayAddArgs),
 }
 
 #[derive(Subcommand)]

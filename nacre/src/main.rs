@@ -50,6 +50,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Up(args) => threads()?.block_on(up::up(global, args)),
         Command::Daemon(command) => one_thread()?.block_on(noun::daemon::run(global, command)),
+        Command::Cluster(command) => one_thread()?.block_on(noun::cluster::run(global, command)),
+        Command::Join(args) => one_thread()?.block_on(noun::cluster::join(global, args)),
+        Command::Gateway(GatewayCommand::Add(args)) => {
+            one_thread()?.block_on(noun::gateway_add::add(global, args))
+        }
         Command::Fsck(args) => noun::fsck::run(global, args),
         Command::Osd(OsdCommand::Inspect(args)) => noun::osd_inspect::run(global, args),
         Command::Osd(OsdCommand::Mkfs(args)) => noun::osd::mkfs(&settings(args)?),

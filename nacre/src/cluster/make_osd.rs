@@ -50,14 +50,15 @@ pub(crate) fn make(
     size_bytes: u64,
 ) -> Result<(), Failure> {
     let name = format!("osd.{n}");
+    let host = settings.here.as_ref().and_then(|here| here.host.as_ref());
     let osd = OsdSettings {
         path: name.clone().into(),
         device: None,
         size: size_bytes,
         memory_target: MEMORY_TARGET,
         write_cache: "auto".into(),
-        addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        crush_location: String::new(),
+        addr: SocketAddr::new(settings.here.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |here| here.addr), 0),
+        crush_location: host.map_or_else(String::new, |host| format!("host={host}")),
     };
     DaemonSettings { osd: Some(osd), ..common(settings, &name) }.save(layout)?;
     println!("  making the store of {name}, {}", size::show(size_bytes));

@@ -5,7 +5,7 @@ use super::layout::Layout;
 use crate::exit::{Context, Failure};
 use crate::noun::nbd_door::NbdDoor;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// How links between daemons are protected. Both kinds authenticate both ends.
@@ -48,6 +48,22 @@ pub(crate) struct ClusterSettings {
     pub monitors: Vec<Monitor>,
     /// The gateway's doors.
     pub gateway: GatewaySettings,
+    /// What of a cluster over several hosts is here; none: `nacre up` made it, and all of it is.
+    #[serde(default)]
+    pub here: Option<Here>,
+}
+
+/// One host's part of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Here {
+    /// Where the other hosts reach this one.
+    pub addr: IpAddr,
+    /// Its name in CRUSH's tree; none: the system's.
+    pub host: Option<String>,
+    /// Monitors here.
+    pub monitors: Vec<String>,
+    /// Gateways here.
+    pub gateways: Vec<String>,
 }
 
 /// Where a gateway listens.
@@ -75,6 +91,19 @@ pub(crate) struct GatewaySettings {
 }
 
 impl GatewaySettings {
+    /// Of a host that has none.
+    pub(crate) fn on_loopback() -> GatewaySettings {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        GatewaySettings {
+            s3: at(9000),
+            admin: at(9001),
+            s3_domains: Vec::new(),
+            s3_cert: None,
+            s3_key: None,
+            nbd: None,
+            nbd_door: NbdDoor::default(),
+        }
+    }
     /// The URL of S3.
     pub(crate) fn s3_url(&self) -> String {
         format!("{}://{}", if self.s3_cert.is_some() { "https" } else { "http" }, self.s3)
@@ -158,8 +187,11 @@ impl ClusterSettings {
     }
     /// Every daemon on this host, in the order in which they start.
     pub(crate) fn daemons(&self) -> Vec<String> {
-        let mons = self.monitors.iter().map(|m| m.name.clone());
-        mons.chain(self.osds.iter().map(|n| format!("osd.{n}"))).chain(["gateway.0".to_string()]).collect()
+        let (mons, gateways) = match &self.here {
+            Some(here) => (here.monitors.clone(), here.gateways.clone()),
+            None => (self.monitors.iter().map(|m| m.name.clone()).collect(), vec!["gateway.0".to_string()]),
+        };
+        mons.into_iter().chain(self.osds.iter().map(|n| format!("osd.{n}"))).chain(gateways).collect()
     }
 }
 

@@ -94,7 +94,12 @@ async fn rotate(global: &Global, client: &Client, layout: &Layout, name: &str) -
 
 /// Has only the key that was just made for a daemon admitted: one of that name may have been here before.
 pub(super) async fn admit(client: &Client, layout: &Layout, name: &str) -> Result<(), Failure> {
-    let keys = vec![on_disk(layout, name)?.to_string()];
+    admit_key(client, name, on_disk(layout, name)?.to_string()).await
+}
+
+/// The same of a key that does not lie on this host.
+pub(super) async fn admit_key(client: &Client, name: &str, key: String) -> Result<(), Failure> {
+    let keys = vec![key];
     let set = Command::KeysSet { name: name.to_owned(), keys };
     client.command(set).await.map(drop).map_err(super::answer::failure)
 }

@@ -7,7 +7,7 @@ use crate::cli::{Format, Global};
 use crate::cluster::advert;
 use crate::cluster::files::gone;
 use crate::cluster::layout::Layout;
-use crate::cluster::ports::free_ports;
+use crate::cluster::ports::{free_port, free_ports};
 use crate::cluster::settings::{ClusterSettings, DaemonSettings, MonSettings, Monitor};
 use crate::cluster::{make_osd, process};
 use crate::exit::{Context, Failure};
@@ -28,7 +28,10 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
     };
     let n = (0..u32::MAX).find(is_free).expect("a disk does not hold so many stores");
     let name = format!("mon.{n}");
-    let addr = free_ports(1)?[0];
+    let addr = match &settings.here {
+        Some(here) => free_port(here.addr)?,
+        None => free_ports(1)?[0],
+    };
     let rule_before = client.map().keys.get(&name).cloned();
     make_osd::issue_key(&layout, &name)?;
     auth::admit(&client, &layout, &name).await?;
@@ -41,7 +44,11 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
     mon::mkfs_joining(&DaemonSettings::load(&layout.conf(&name))?)?;
     // Before it can have a vote: whatever happens to this command then, the next `up` starts a monitor whose vote a
     // majority may need. One without a vote does no harm.
-    let before = std::mem::replace(&mut settings.monitors, with_me);
+    let before = settings.clone();
+    settings.monitors = with_me;
+    if let Some(here) = &mut settings.here {
+        here.monitors.push(name.clone());
+    }
     announce(&layout, &settings)?;
     // Reaped by nobody: this command ends before the daemon does.
     drop(process::start(&layout, &name)?);
@@ -51,7 +58,7 @@ pub(crate) async fn add(global: &Global) -> Result<(), Failure> {
         && failure.code == 1
     {
         // Refused, so it has no vote, and nothing depends on it.
-        settings.monitors = before;
+        settings = before;
         announce(&layout, &settings)?;
         forget(&layout, &name)?;
         // Its key is gone, so the rule that admits it goes too; one that kept a former monitor of this name out is back.
@@ -93,6 +100,9 @@ pub(crate) async fn rm(global: &Global, name: &str) -> Result<(), Failure> {
     auth::shut_out(&client, name).await?;
     let before = settings.monitors.len();
     settings.monitors.retain(|monitor| monitor.name != name);
+    if let Some(here) = &mut settings.here {
+        here.monitors.retain(|monitor| monitor != name);
+    }
     if settings.monitors.len() < before {
         announce(&layout, &settings)?;
         forget(&layout, name)?;

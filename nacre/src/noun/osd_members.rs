@@ -119,6 +119,15 @@ pub(crate) async fn rm(global: &Global, args: &RmArgs) -> Result<(), Failure> {
 fn free_number(client: &Client, layout: &Layout, settings: &ClusterSettings) -> u32 {
     let mut taken: BTreeSet<u32> = client.map().osds.keys().map(|osd| osd.0).collect();
     taken.extend(&settings.osds);
+    // Promised to other hosts by tokens.
+    let promised = client
+        .map()
+        .keys
+        .iter()
+        .filter(|(_, keys)| !keys.is_empty())
+        .map(|(name, _)| name.clone())
+        .collect::<Vec<_>>();
+    taken.extend(promised.iter().filter_map(|name| name.strip_prefix("osd.")?.parse::<u32>().ok()));
     let is_free = |n: &u32| !taken.contains(n) && !layout.store(&format!("osd.{n}")).exists();
     (0..u32::MAX).find(is_free).expect("a disk does not hold so many stores")
 }

@@ -29,20 +29,13 @@ const POOLS: [(&str, u32, &str); 4] =
 
 /// Makes directories, keys, stores and settings of a new cluster.
 pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings, Failure> {
-    for folder in layout.folders() {
-        std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
-    }
-    let fsid = keys::draw_fsid()?;
-    let fsid_text = keys::show_fsid(&fsid);
-    println!("making a new cluster {fsid_text}");
-    let dir = layout.keys();
     let monitors: Vec<Monitor> = free_ports(args.mons)?
         .into_iter()
         .enumerate()
         .map(|(i, addr)| Monitor { name: format!("mon.{i}"), addr })
         .collect();
     let settings = ClusterSettings {
-        fsid: fsid_text.clone(),
+        fsid: String::new(),
         link: args.link,
         pool_size: args.pool_size,
         complete: false,
@@ -50,8 +43,31 @@ pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings,
         osds: (0..args.osds).collect(),
         monitors,
         gateway: gateway(args),
+        here: None,
     };
-    remake_authority(&dir, &fsid_text)?;
+    let settings = make_parts(settings, layout)?;
+    save_gateway(&settings, layout)?;
+    first_user(args, layout)?.save(layout)?;
+    settings.save(layout)?;
+    Ok(settings)
+}
+
+/// Makes a new cluster's first host, without gateway and pools.
+pub(crate) fn make_cluster(settings: ClusterSettings, layout: &Layout) -> Result<ClusterSettings, Failure> {
+    let settings = make_parts(settings, layout)?;
+    settings.save(layout)?;
+    Ok(settings)
+}
+
+/// Names the cluster, and makes authority, keys and stores: all but `cluster.toml`.
+fn make_parts(mut settings: ClusterSettings, layout: &Layout) -> Result<ClusterSettings, Failure> {
+    for folder in layout.folders() {
+        std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
+    }
+    settings.fsid = keys::show_fsid(&keys::draw_fsid()?);
+    println!("making a new cluster {}", settings.fsid);
+    let dir = layout.keys();
+    remake_authority(&dir, &settings.fsid)?;
     for name in settings.daemons().into_iter().chain([session::ADMIN.to_string()]) {
         make_osd::issue_key(layout, &name)?;
     }
@@ -67,11 +83,8 @@ pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings,
     }
     for n in &settings.osds {
         discard(layout.store(&format!("osd.{n}")))?;
-        make_osd::make(&settings, layout, *n, args.osd_size)?;
+        make_osd::make(&settings, layout, *n, settings.osd_size)?;
     }
-    save_gateway(&settings, layout)?;
-    first_user(args, layout)?.save(layout)?;
-    settings.save(layout)?;
     Ok(settings)
 }
 
@@ -108,11 +121,37 @@ pub(super) async fn complete(
     if settings.complete {
         return Ok(user);
     }
+    make_first(client, settings.pool_size, &user).await?;
+    settings.complete = true;
+    settings.save(layout)?;
+    Ok(user)
+}
+
+/// Makes the first pools and the first user of a cluster, with a key pair of its own, unless they are there.
+pub(crate) async fn first_pools_and_user(
+    client: &Client,
+    settings: &ClusterSettings,
+    layout: &Layout,
+) -> Result<FirstUser, Failure> {
+    let user = match FirstUser::load(layout) {
+        Some(user) => user,
+        None => {
+            let (access_key, secret_key) = keys::draw()?;
+            let user = FirstUser { access_key, secret_key };
+            user.save(layout)?;
+            user
+        }
+    };
+    make_first(client, settings.pool_size, &user).await?;
+    Ok(user)
+}
+
+async fn make_first(client: &Client, pool_size: u32, user: &FirstUser) -> Result<(), Failure> {
     for (name, pg_num, application) in POOLS {
         println!("  making the pool {name}");
         let create = PoolCreate {
             name: name.into(),
-            size: Some(settings.pool_size),
+            size: Some(pool_size),
             pg_num: Some(pg_num),
             application: application.into(),
             ..PoolCreate::default()
@@ -134,9 +173,7 @@ pub(super) async fn complete(
         new.key = NewKey::Given(user.access_key.clone(), Secret::new(&user.secret_key));
         storage.user_make(new).await.map_err(Failure::unusable)?;
     }
-    settings.complete = true;
-    settings.save(layout)?;
-    Ok(user)
+    Ok(())
 }
 
 /// The first user's id.
@@ -190,6 +227,6 @@ fn remake_authority(dir: &std::path::Path, fsid: &str) -> Result<(), Failure> {
 }
 
 /// Removes what a killed `prepare` left: nothing in it was ever used, for there was no cluster.toml.
-fn discard(path: PathBuf) -> Result<(), Failure> {
+pub(crate) fn discard(path: PathBuf) -> Result<(), Failure> {
     gone(std::fs::remove_dir_all(&path)).or_unusable(path.display())
 }

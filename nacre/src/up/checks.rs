@@ -14,7 +14,7 @@ use std::path::Path;
 const SPARE_BYTES: u64 = 256 << 20;
 
 /// The cluster that DIR holds; `None` for an absent or empty DIR. Refuses a DIR of anything else.
-pub(super) fn existing_cluster(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
+pub(crate) fn existing_cluster(layout: &Layout) -> Result<Option<ClusterSettings>, Failure> {
     if let Some(settings) = ClusterSettings::load(layout)? {
         return Ok(Some(settings));
     }
@@ -92,21 +92,26 @@ pub(super) fn new_cluster(args: &UpArgs, root: &Path) -> Result<(), Failure> {
             args.pool_size, args.osds
         )));
     }
-    if args.osd_size < 256 << 20 {
+    osds_fit(root, args.osds, args.osd_size)
+}
+
+/// Whether so many stores of this size fit on the disk of `root`.
+pub(crate) fn osds_fit(root: &Path, osds: u32, osd_size: u64) -> Result<(), Failure> {
+    if osd_size < 256 << 20 {
         return Err(Failure::unusable(format!(
             "--osd-size {}: an OSD has at least 256 MiB",
-            size::show(args.osd_size)
+            size::show(osd_size)
         )));
     }
     let there = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
     let disk = rustix::fs::statvfs(there).or_unusable(there.display())?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let wanted = args.osd_size.saturating_mul(u64::from(args.osds)).saturating_add(SPARE_BYTES);
+    let wanted = osd_size.saturating_mul(u64::from(osds)).saturating_add(SPARE_BYTES);
     if free < wanted {
         return Err(Failure::unusable(format!(
             "{} OSDs of {} want {} on the disk of {}, which has {} free; lower --osd-size or --osds",
-            args.osds,
-            size::show(args.osd_size),
+            osds,
+            size::show(osd_size),
             size::show(wanted),
             there.display(),
             size::show(free)

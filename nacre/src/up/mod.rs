@@ -5,6 +5,9 @@ mod checks;
 mod hints;
 mod supervise;
 
+pub(crate) use bootstrap::{discard, first_pools_and_user, make_cluster};
+pub(crate) use checks::{existing_cluster, osds_fit};
+
 use crate::cli::{Global, UpArgs};
 use crate::cluster::advert::{self, FirstUser};
 use crate::cluster::files::try_lock;
@@ -23,6 +26,12 @@ pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
 
     // Everything that can be refused is refused before anything is changed.
     let existing = checks::existing_cluster(&layout)?;
+    if existing.as_ref().is_some_and(|settings| settings.here.is_some()) {
+        return Err(Failure::unusable(format!(
+            "{} is one host's part of a cluster; `nacre cluster start` starts its daemons",
+            root.display()
+        )));
+    }
     checks::key_pair(args, FirstUser::load(&layout).filter(|_| existing.is_some()).as_ref())?;
     let _lock = match &existing {
         Some(_) => Some(lock(&layout)?),
@@ -94,6 +103,11 @@ async fn start_all(
     advert::write(layout, settings, &user)?;
     hints::print(layout, settings, &user);
     Ok(())
+}
+
+/// Stops daemons of this host in order.
+pub(crate) async fn stop_all(layout: &Layout, daemons: &[String]) {
+    supervise::Crew::new(layout.clone(), false).stop_all(daemons).await;
 }
 
 /// Daemons that a killed `up` left behind would hold their stores and ports: they are stopped first.
