@@ -138,3 +138,13 @@ fn numbers_that_make_no_sense_are_refused() {
     ok(&mut state, &Command::PoolRm { name: "p".to_owned() });
     assert_eq!(kinds(&mut state, "pg_num", "64"), RefusalKind::NotFound);
 }
+
+#[test]
+fn a_pool_with_snapshots_keeps_its_pgs() {
+    let mut state = cluster(4);
+    ok(&mut state, &Command::SnapCreate { pool: POOL });
+    let (kind, text) = refused(&mut state, &set("pg_num", 8));
+    assert_eq!(kind, RefusalKind::Impossible);
+    assert!(text.contains("snapshots"), "{text}");
+    assert_eq!(state.map().pool(POOL).expect("there").pg_num, 4);
+}
