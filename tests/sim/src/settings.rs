@@ -152,6 +152,9 @@ impl Settings {
             // With none to spare CRUSH does not find eleven of eleven.
             self.osds = self.osds.max(k + m + 1);
         }
+        // The other pools keep their sizes.
+        self.osds =
+            self.pools.iter().map(|pool| pool.size).max().map_or(self.osds, |most| self.osds.max(most));
         self.osds_max = self.osds + pick(&[0, 1]) as u32;
         let pool = &mut self.pools[0];
         pool.shards = Some((k, m));
