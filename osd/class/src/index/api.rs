@@ -573,8 +573,11 @@ pub struct SplitDelta {
     pub max: u32,
     /// About so many bytes.
     pub bytes_max: u32,
+    /// The last row of the page before in this pass, empty at its beginning: what was acknowledged lies there as so many
+    /// removed rows, and walking over them for each page would cost the more the longer a split takes.
+    pub after: Bytes,
 }
-stdx::codec_plain!(SplitDelta { driver, max, bytes_max });
+stdx::codec_plain!(SplitDelta { driver, max, bytes_max, after });
 
 /// A row as it is now, with the stamp of its last change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,7 +59,7 @@ fn activate(driver: u64) -> MergeActivate {
 }
 
 fn catch_up(s: &mut Shards, driver: u64) -> usize {
-    let ask = SplitDelta { driver, max: 100, bytes_max: 1 << 20 };
+    let ask = SplitDelta { driver, max: 100, bytes_max: 1 << 20, after: Bytes::new() };
     let page: DeltaPage = s.call(5, "split_delta", &ask).expect("changes");
     let absorbed = page.changes.iter().map(|c| (c.row.clone(), c.stamp)).collect::<Vec<_>>();
     let n = absorbed.len();

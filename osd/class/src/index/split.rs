@@ -175,7 +175,11 @@ pub(super) fn delta(ctx: &mut MethodContext<'_, '_>, input: SplitDelta) -> Resul
     driven(&shard, input.driver)?;
     let mut page = DeltaPage::default();
     let mut bytes = 0usize;
-    let mut scan = shard.scan_prefix(vec![key::CHANGED]);
+    let start = match input.after.is_empty() {
+        true => Bound::Included(Bytes::from(vec![key::CHANGED])),
+        false => Bound::Excluded(key::changed_row(&input.after)),
+    };
+    let mut scan = Scan::new(shard.draft(), start, key::section_end(key::CHANGED));
     while let Some((noted, stamp)) = scan.next()? {
         if page.changes.len() as u64 >= u64::from(input.max) || bytes >= input.bytes_max as usize {
             page.more = true;

@@ -235,7 +235,7 @@ fn a_split_changes_hands_at_one_transaction() {
         Err(Refusal::NotYet { parent: 0 }),
         "the last changes are missing yet"
     );
-    let ask = || SplitDelta { driver: 2, max: 100, bytes_max: 1 << 20 };
+    let ask = || SplitDelta { driver: 2, max: 100, bytes_max: 1 << 20, after: Bytes::new() };
     let deltas: DeltaPage = s.call(0, "split_delta", &ask()).unwrap();
     assert!(!deltas.changes.is_empty());
     let acks = deltas.changes.iter().map(|d| (d.row.clone(), d.stamp)).collect();

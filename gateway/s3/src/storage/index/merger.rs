@@ -1,6 +1,7 @@
 //! Drives merges of shards that shrank, one step after the other; any gateway can take over at any step
 //! (docs/formats/bucket-index.md, "Merge").
 
+use super::deltas::{FEW_DELTAS, Pass};
 use super::{SplitJob, is_absent, refusal};
 use crate::error::S3Error;
 use crate::storage::types::{Bucket, BucketId};
@@ -22,8 +23,6 @@ pub(super) const SMALL: u64 = 4;
 const TOGETHER: u64 = 2;
 /// Bytes of rows per step of copying.
 const PAGE_BYTES: u32 = 512 << 10;
-/// Changes per step of catching up.
-const DELTAS_MAX: u32 = 256;
 /// How often handing over is tried before the merge is given up.
 const COMMITS_MAX: usize = 100;
 
@@ -146,10 +145,9 @@ impl<R: Rados> Storage<R> {
         if !split.handed {
             self.write_merge_note(bucket, right.shard, &Note { left: split.child, nonce }).await?;
             let mut tries = 0;
+            let mut pass = Pass::default();
             loop {
-                while self.follow(bucket, right.shard, split.child, driver).await? as u64
-                    >= u64::from(DELTAS_MAX / 4)
-                {}
+                while self.follow(bucket, right.shard, split.child, driver, &mut pass).await? >= FEW_DELTAS {}
                 let step = to_bytes(&SplitStep { driver });
                 match self.call_shard::<Done>(bucket, right.shard, "merge_commit", step).await {
                     Ok(Done) => break,
@@ -162,7 +160,8 @@ impl<R: Rados> Storage<R> {
             generation += 1;
         }
         // Nothing of it changes any more: these are the last changes.
-        while self.follow(bucket, right.shard, split.child, driver).await? > 0 {}
+        let mut pass = Pass::default();
+        while self.follow(bucket, right.shard, split.child, driver, &mut pass).await? > 0 {}
         let (to, neighbour) = (right.to.clone(), right.right);
         let activate = MergeActivate { nonce, driver, to, right: neighbour, generation };
         self.call_shard::<Done>(bucket, split.child, "merge_activate", to_bytes(&activate)).await.map(drop)
@@ -205,7 +204,7 @@ impl<R: Rados> Storage<R> {
     ) -> Result<bool, OpError> {
         let (nonce, left) = (split.merge.unwrap_or_default(), split.child);
         // Who was overtaken leaves the left one alone: this call, a read, is refused to him.
-        let ask = SplitDelta { driver, max: 1, bytes_max: 1 };
+        let ask = SplitDelta { driver, max: 1, bytes_max: 1, after: Bytes::new() };
         match self.call_shard::<DeltaPage>(bucket, right.shard, "split_delta", to_bytes(&ask)).await {
             Ok(_) => {}
             Err(e) if is_absent(&e) || refusal(&e) == Some(Refusal::NotDriver) => return Ok(false),
@@ -239,9 +238,15 @@ impl<R: Rados> Storage<R> {
     }
 
     /// Gives the left one some changes. How many there were.
-    async fn follow(&self, bucket: BucketId, right: u64, left: u64, driver: u64) -> Result<usize, OpError> {
-        let ask = SplitDelta { driver, max: DELTAS_MAX, bytes_max: PAGE_BYTES };
-        let page: DeltaPage = self.call_shard(bucket, right, "split_delta", to_bytes(&ask)).await?;
+    async fn follow(
+        &self,
+        bucket: BucketId,
+        right: u64,
+        left: u64,
+        driver: u64,
+        pass: &mut Pass,
+    ) -> Result<usize, OpError> {
+        let page = pass.page(self, bucket, right, driver).await?;
         let n = page.changes.len();
         if n > 0 {
             let absorbed = page.changes.iter().map(|c| (c.row.clone(), c.stamp)).collect();

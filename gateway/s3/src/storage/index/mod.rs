@@ -1,6 +1,7 @@
 //! Calls to a bucket's index: aimed at the shard of a key, aimed again when the shard says that it moved.
 
 mod bulk;
+mod deltas;
 mod map;
 mod merger;
 mod reshard;

@@ -1,6 +1,7 @@
 //! Drives splits of shards, one step after the other; any gateway can take over at any step
 //! (docs/formats/bucket-index.md, "Split").
 
+use super::deltas::{FEW_DELTAS, Pass};
 use super::{FIRST_GENERATION, refusal};
 use crate::error::S3Error;
 use crate::storage::Storage;
@@ -9,8 +10,8 @@ use crate::storage::types::BucketId;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{
-    Absorb, DeltaPage, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitAck, SplitDelta,
-    SplitMark, SplitPage, SplitStep, SplitTake, State,
+    Absorb, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitAck, SplitMark, SplitPage,
+    SplitStep, SplitTake, State,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,8 +22,6 @@ use tokio::sync::Notify;
 
 /// Bytes of rows per step of copying.
 const PAGE_BYTES: u32 = 512 << 10;
-/// Changes per step of catching up.
-const DELTAS_MAX: u32 = 256;
 /// How often a commit is tried before the split is left to a calmer time.
 const COMMITS_MAX: usize = 1000;
 /// Shards waiting for their split; more are offered again by their next write.
@@ -277,7 +276,8 @@ impl<R: Rados> Storage<R> {
                 self.commit(bucket, parent.shard, split.child, driver, &step).await?;
             }
             // Nothing of the range changes any more: these are the last changes.
-            while self.catch_up(bucket, parent.shard, split.child, driver).await? > 0 {}
+            let mut pass = Pass::default();
+            while self.catch_up(bucket, parent.shard, split.child, driver, &mut pass).await? > 0 {}
             let _: Done = self.call_shard(bucket, split.child, "activate", step.clone()).await?;
         }
         self.write_hint(bucket, split.at.clone(), split.child).await;
@@ -332,9 +332,9 @@ impl<R: Rados> Storage<R> {
         parent: u64,
         child: u64,
         driver: u64,
+        pass: &mut Pass,
     ) -> Result<usize, OpError> {
-        let ask = SplitDelta { driver, max: DELTAS_MAX, bytes_max: PAGE_BYTES };
-        let page: DeltaPage = self.call_shard(bucket, parent, "split_delta", to_bytes(&ask)).await?;
+        let page = pass.page(self, bucket, parent, driver).await?;
         let n = page.changes.len();
         if n > 0 {
             let absorbed = page.changes.iter().map(|c| (c.row.clone(), c.stamp)).collect();
@@ -355,8 +355,9 @@ impl<R: Rados> Storage<R> {
         step: &Bytes,
     ) -> Result<(), OpError> {
         let mut tries = 0;
+        let mut pass = Pass::default();
         loop {
-            while self.catch_up(bucket, parent, child, driver).await? as u64 >= u64::from(DELTAS_MAX / 4) {}
+            while self.catch_up(bucket, parent, child, driver, &mut pass).await? >= FEW_DELTAS {}
             match self.call_shard::<Done>(bucket, parent, "split_commit", step.clone()).await {
                 Ok(Done) => return Ok(()),
                 Err(e) if e.code == Errno::EAGAIN && refusal(&e).is_none() && tries < COMMITS_MAX => {
