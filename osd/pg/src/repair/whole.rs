@@ -2,8 +2,8 @@
 //! whose effects are the whole object. So it is replicated, recovered and replayed as any other write, and nobody needs
 //! to leave the in-sync set for it.
 //!
-//! It is made from the primary's copy. Where that is the one that missed the write, or the object does not fit one
-//! message, the object stays reported.
+//! It is made from the primary's copy. Where that is the one that missed the write, or the object has more data or rows
+//! than one transaction takes, it stays reported.
 
 use crate::effect::{Effect, Ticket};
 use crate::machine::{Pg, ReadFor};
@@ -14,8 +14,6 @@ use stdx::Errno;
 
 /// Data of an object that is written anew in one piece, bytes; S3's and images' data objects have 4 MiB.
 const DATA_BYTES_MAX: u64 = 8 << 20;
-/// Its rows, bytes.
-const ROWS_BYTES_MAX: u32 = 4 << 20;
 
 /// An object that is being read.
 #[derive(Debug)]
@@ -47,7 +45,9 @@ impl Pg {
         if meta.version != version || meta.size > DATA_BYTES_MAX {
             return None;
         }
-        let all = OmapRange { rows_max: u32::MAX, bytes_max: ROWS_BYTES_MAX, ..OmapRange::all() };
+        // Rows travel through the stores' logs: as many as recovery puts into one transaction, no more. A store that
+        // refuses a transaction stops its OSD, and this one goes to all members.
+        let all = OmapRange { rows_max: u32::MAX, bytes_max: self.config.push_bytes_max, ..OmapRange::all() };
         let rows = view.omap_range(object, &all).ok().filter(|page| !page.more)?.rows;
         let attributes = view.xattrs(object).ok()?.into_iter().collect();
         Some(Portable { meta, attributes, rows })
