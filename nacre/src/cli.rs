@@ -7,6 +7,7 @@ use crate::noun::cluster::{ClusterCommand, JoinArgs};
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
 use crate::noun::gateway_add::GatewayAddArgs;
+use crate::noun::gateway_doors::GatewayDoors;
 use crate::noun::group::GroupCommand;
 use crate::noun::image_copy::{ExportArgs, ImportArgs};
 use crate::noun::image_diff::{ExportDiffArgs, ImportDiffArgs};
@@ -149,18 +150,9 @@ pub(crate) struct UpArgs {
     /// Size of each OSD's store, taken from the disk at once.
     #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size::parse)]
     pub osd_size: u64,
-    /// Where S3 is served.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
-    pub s3: SocketAddr,
-    /// Where the admin API is served.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    pub admin: SocketAddr,
-    /// Where block images are served over NBD: without client certificates, an address that only this host reaches.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10809")]
-    pub nbd: SocketAddr,
-    /// How it is guarded.
+    /// What this host's gateway serves.
     #[command(flatten)]
-    pub nbd_door: NbdDoor,
+    pub doors: GatewayDoors,
     /// Access key of the first S3 user; drawn at random if absent.
     #[arg(long, value_name = "K", requires = "secret_key")]
     pub access_key: Option<String>,
@@ -173,15 +165,6 @@ pub(crate) struct UpArgs {
     /// Protection of the links between daemons.
     #[arg(long, value_enum, default_value_t = Link::Secure)]
     pub link: Link,
-    /// Host name under which buckets are addressed as BUCKET.NAME (repeatable).
-    #[arg(long, value_name = "NAME")]
-    pub s3_domain: Vec<String>,
-    /// Serve S3 by HTTPS: the certificate chain (PEM). Read again when the file changes.
-    #[arg(long, value_name = "FILE", requires = "s3_key")]
-    pub s3_cert: Option<std::path::PathBuf>,
-    /// The key of that certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "s3_cert")]
-    pub s3_key: Option<std::path::PathBuf>,
     /// Start a daemon that dies again.
     #[arg(long)]
     pub respawn: bool,

@@ -2,16 +2,14 @@
 //! first user.
 
 use super::answer::nonsense;
-use super::nbd_door::NbdDoor;
+use super::gateway_doors::GatewayDoors;
 use crate::cli::Global;
-use crate::cluster::settings::{DaemonSettings, GatewaySettings};
+use crate::cluster::settings::DaemonSettings;
 use crate::cluster::{advert, make_osd, process};
 use crate::exit::{Context, Failure};
 use crate::{session, up};
 use clap::Args;
 use placement_map::status::{Answer, Query};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long the gateway may take to open its doors.
@@ -21,27 +19,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Args)]
 pub(crate) struct GatewayAddArgs {
-    /// Where S3 is served.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
-    pub s3: SocketAddr,
-    /// Where the admin API is served.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    pub admin: SocketAddr,
-    /// Where block images are served over NBD: without client certificates, an address that only this host reaches.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10809")]
-    pub nbd: SocketAddr,
-    /// How it is guarded.
+    /// What it serves.
     #[command(flatten)]
-    pub nbd_door: NbdDoor,
-    /// Host name under which buckets are addressed as BUCKET.NAME (repeatable).
-    #[arg(long, value_name = "NAME")]
-    pub s3_domain: Vec<String>,
-    /// Serve S3 by HTTPS: the certificate chain (PEM). Read again when the file changes.
-    #[arg(long, value_name = "FILE", requires = "s3_key")]
-    pub s3_cert: Option<PathBuf>,
-    /// The key of that certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "s3_cert")]
-    pub s3_key: Option<PathBuf>,
+    pub doors: GatewayDoors,
 }
 
 /// Makes a gateway on this host and starts it.
@@ -62,17 +42,8 @@ pub(crate) async fn add(global: &Global, args: &GatewayAddArgs) -> Result<(), Fa
         false => promised(&layout.keys())?,
     };
     here.gateways.push(name.clone());
-    args.nbd_door.check(args.nbd)?;
-    settings.gateway = GatewaySettings {
-        s3: args.s3,
-        admin: args.admin,
-        s3_domains: args.s3_domain.clone(),
-        s3_cert: args.s3_cert.clone(),
-        s3_key: args.s3_key.clone(),
-        nbd: Some(args.nbd),
-        nbd_door: args.nbd_door.absolute(),
-    };
-    settings.gateway.s3_tls()?;
+    args.doors.check()?;
+    settings.gateway = args.doors.settings();
     let client = session::connect(&layout, &settings).await?;
     let up_now = client.map().up_osds().count();
     if up_now < settings.pool_size as usize {

@@ -14,6 +14,7 @@ pub(crate) mod ec;
 pub(crate) mod fsck;
 pub(crate) mod gateway;
 pub(crate) mod gateway_add;
+pub(crate) mod gateway_doors;
 mod gateway_vault;
 pub(crate) mod group;
 pub(crate) mod health;

@@ -10,7 +10,7 @@ use crate::cluster::files::gone;
 use crate::cluster::layout::Layout;
 use crate::cluster::make_osd;
 use crate::cluster::ports::free_ports;
-use crate::cluster::settings::{ClusterSettings, DaemonSettings, GatewaySettings, MonSettings, Monitor};
+use crate::cluster::settings::{ClusterSettings, DaemonSettings, MonSettings, Monitor};
 use crate::exit::{Context, Failure};
 use crate::{keys, noun, session};
 use gateway_client::{Client, ClientError};
@@ -42,7 +42,7 @@ pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings,
         osd_size: args.osd_size,
         osds: (0..args.osds).collect(),
         monitors,
-        gateway: gateway(args),
+        gateway: args.doors.settings(),
         here: None,
     };
     let settings = make_parts(settings, layout)?;
@@ -94,7 +94,7 @@ pub(super) fn adopt(
     args: &UpArgs,
     layout: &Layout,
 ) -> Result<ClusterSettings, Failure> {
-    settings.gateway = gateway(args);
+    settings.gateway = args.doors.settings();
     save_gateway(&settings, layout)?;
     settings.save(layout)?;
     Ok(settings)
@@ -195,23 +195,6 @@ pub(super) async fn healthy(client: &Client, settings: &ClusterSettings) -> Resu
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// A daemon may be started from elsewhere.
-fn absolute(path: &std::path::Path) -> std::path::PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-fn gateway(args: &UpArgs) -> GatewaySettings {
-    GatewaySettings {
-        s3: args.s3,
-        admin: args.admin,
-        s3_domains: args.s3_domain.clone(),
-        s3_cert: args.s3_cert.as_deref().map(absolute),
-        s3_key: args.s3_key.as_deref().map(absolute),
-        nbd: Some(args.nbd),
-        nbd_door: args.nbd_door.absolute(),
     }
 }
 

@@ -7,7 +7,6 @@ use crate::cluster::settings::ClusterSettings;
 use crate::exit::{Context, Failure};
 use crate::size;
 use gateway_s3::storage::{Secret, check_key_pair};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 /// Space that must stay free on the disk besides the stores: logs, indexes, monitors.
@@ -39,29 +38,6 @@ fn ours(name: &std::ffi::OsStr) -> bool {
     ["conf", "keys", "log", "run", "up.lock"].contains(&&*name)
         || name.starts_with("mon.")
         || name.starts_with("osd.")
-}
-
-/// Whether each door can be opened.
-pub(super) fn ports_free(args: &UpArgs) -> Result<(), Failure> {
-    args.nbd_door.check(args.nbd)?;
-    if let Some((cert, key)) = args.s3_cert.as_ref().zip(args.s3_key.as_ref()) {
-        gateway_s3::S3Tls::open(cert, key).or_unusable("--s3-cert and --s3-key")?;
-    }
-    for (what, flag, addr) in
-        [("S3", "--s3", args.s3), ("the admin API", "--admin", args.admin), ("NBD", "--nbd", args.nbd)]
-    {
-        port_free(addr).map_err(|e| {
-            Failure::unusable(format!(
-                "{addr}, where {what} is to be served, cannot be used ({e}); choose another with {flag}"
-            ))
-        })?;
-    }
-    Ok(())
-}
-
-fn port_free(addr: SocketAddr) -> std::io::Result<()> {
-    // std sets SO_REUSEADDR, so connections in TIME_WAIT of a cluster just stopped are no obstacle.
-    TcpListener::bind(addr).map(drop)
 }
 
 /// Whether the key pair that was given is one that the first user can have, or has.
@@ -162,15 +138,5 @@ mod tests {
         assert!(key_pair(&given("akakakak", "sksksksk"), Some(&kept)).is_ok());
         let failure = key_pair(&given("akakakak", "another-secret"), Some(&kept)).unwrap_err();
         assert!(failure.code == 2 && failure.sentence.contains("user key create"), "{failure}");
-    }
-
-    #[test]
-    fn a_taken_port_is_named() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = taken.local_addr().unwrap().to_string();
-        let failure = ports_free(&args(&["--s3", &addr])).unwrap_err();
-        assert!(failure.sentence.contains(&addr) && failure.sentence.contains("--s3"), "{failure}");
-        let failure = ports_free(&args(&["--nbd", "0.0.0.0:10809"])).unwrap_err();
-        assert!(failure.code == 2 && failure.sentence.contains("--nbd-insecure"), "{failure}");
     }
 }

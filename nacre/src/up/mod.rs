@@ -40,7 +40,7 @@ pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
     if existing.is_some() {
         stop_leftovers(&layout, existing.as_ref().map(ClusterSettings::daemons).unwrap_or_default());
     }
-    checks::ports_free(args)?;
+    args.doors.check()?;
     let mut settings = match existing {
         Some(settings) => bootstrap::adopt(settings, args, &layout)?,
         None => {
