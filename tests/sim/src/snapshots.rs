@@ -34,7 +34,9 @@ pub(crate) struct LoggedWrites(BTreeMap<(PgId, Version), Logged>);
 
 impl LoggedWrites {
     pub(crate) fn note(&mut self, pg: PgId, logged: Logged) {
-        self.0.entry((pg, logged.entry.version)).or_insert(logged);
+        let known = self.0.entry((pg, logged.entry.version)).or_insert_with(|| logged.clone());
+        // Who was given its log from there on does not know what came before; others do.
+        known.prev = known.prev.or(logged.prev);
     }
     /// What who issued a write knew to be gone.
     pub(crate) fn removed(&self, line: &[(PgId, u64)], version: Version) -> SnapRuns {

@@ -42,6 +42,13 @@ impl Pg {
                     let head = *head;
                     self.everybody_has(head) && self.ask_members(view)
                 }
+                Step::Asked { revision, .. } if *revision != self.row.revision => {
+                    // Who left the in-sync set may have let go of its copy since: that would look as if it had missed
+                    // writes. Who joined is to be compared as well.
+                    self.unlock_scrubbed();
+                    self.scrub.as_mut().expect("just seen").step = Step::Begin;
+                    true
+                }
                 Step::Asked { maps, .. } if maps.values().all(Option::is_some) => self.round_answered(view),
                 Step::Asked { again_at, .. } if *again_at <= now => {
                     self.ask_again();
@@ -64,9 +71,7 @@ impl Pg {
     /// The round is void; the range is begun again when everybody is there.
     pub(super) fn interrupt_scrub(&mut self) {
         let Some(s) = self.scrub.as_mut() else { return };
-        // Parity that was not looked at yet is, when the range is begun again.
-        s.parity.clear();
-        s.step = Step::Begin;
+        s.begin_range_again();
         self.unlock_scrubbed();
         self.gathers.retain(|_, g| !g.is_parity());
     }
@@ -120,8 +125,9 @@ impl Pg {
         }
         self.scrubs_numbered += 1;
         let (number, again_at) = (self.scrubs_numbered, self.now + self.config.scrub_resend);
+        let revision = self.row.revision;
         let maps = self.row.in_sync.iter().map(|osd| (*osd, None)).collect();
-        self.scrub.as_mut().expect("just seen").step = Step::Asked { number, maps, again_at };
+        self.scrub.as_mut().expect("just seen").step = Step::Asked { number, revision, maps, again_at };
         self.ask_again();
         false
     }
@@ -131,7 +137,7 @@ impl Pg {
         let (interval, again_at) = (self.interval, self.now + self.config.scrub_resend);
         let committed_to = self.primary.as_ref().map_or(0, |p| p.certain_to);
         let Some(s) = self.scrub.as_mut() else { return };
-        let Step::Asked { number, maps, again_at: at } = &mut s.step else { return };
+        let Step::Asked { number, maps, again_at: at, .. } = &mut s.step else { return };
         *at = again_at;
         let silent: Vec<OsdId> = maps.iter().filter(|(_, map)| map.is_none()).map(|(osd, _)| *osd).collect();
         let (scrub, deep, after) = (*number, s.order.deep, s.after.clone());
@@ -219,6 +225,7 @@ impl Pg {
         }
         let end = s.end.take().flatten();
         (s.round, s.bad_before) = (0, u64::MAX);
+        s.errors += std::mem::take(&mut s.range_errors);
         match end {
             Some(end) => {
                 s.after = Some(end);

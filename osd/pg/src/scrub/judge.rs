@@ -85,7 +85,7 @@ impl Pg {
         }
         let left = failed.keys().filter(|object| !again.contains(*object)).count() as u64;
         let s = self.scrub.as_mut().expect("under way");
-        s.errors += left;
+        s.range_errors += left;
         s.bad_before = if failed.is_empty() { u64::MAX } else { bad_units };
         s.only = again;
         repairs > 0

@@ -61,8 +61,10 @@ pub(crate) struct Scrub {
     locked: BTreeSet<ObjectId>,
     /// Objects that are made what the log says they are once the round's locks are gone.
     wholes: Vec<(ObjectId, Option<Version>)>,
-    /// Objects left inconsistent so far.
+    /// Objects left inconsistent so far, in the ranges before this one.
     errors: u64,
+    /// And in this one.
+    range_errors: u64,
     /// Of an erasure-coded PG: what comes after the range was compared.
     parity: Parity,
 }
@@ -81,6 +83,8 @@ enum Step {
     Asked {
         /// Names the round: answers of others are void.
         number: u64,
+        /// The row's revision by which members were chosen: who left it since has let go of its copy.
+        revision: u64,
         /// What they said.
         maps: BTreeMap<OsdId, Option<MemberMap>>,
         /// When those who did not answer are asked again.
@@ -125,6 +129,7 @@ impl Scrub {
             locked: BTreeSet::new(),
             wholes: Vec::new(),
             errors: 0,
+            range_errors: 0,
             parity: Parity::default(),
         }
     }
@@ -144,7 +149,13 @@ impl Scrub {
     pub(crate) fn unlocked(&mut self) {
         self.locked.clear();
         self.wholes.clear();
+        self.begin_range_again();
+    }
+    /// Nothing of what the range's rounds showed counts any more.
+    fn begin_range_again(&mut self) {
         self.parity.clear();
+        self.only.clear();
+        (self.round, self.bad_before, self.range_errors) = (0, u64::MAX, 0);
         self.step = Step::Begin;
     }
 }

@@ -113,7 +113,7 @@ impl Pg {
                 }
             }
             None => {
-                s.errors += 1;
+                s.range_errors += 1;
                 s.parity.next_object();
                 let errors = vec![ScrubError::ParityMismatch];
                 self.name_inconsistent(Inconsistent { object, errors, copies: Vec::new() });

@@ -4,15 +4,24 @@
 
 use crate::world::World;
 use placement_map::PgId;
+use stdx::Time;
+use stdx::time::WallTime;
 
 impl World {
-    /// Has every PG read through.
-    pub(crate) fn order_scrubs(&mut self) {
-        let now = self.now;
-        let ids: Vec<_> = self.osds.keys().copied().collect();
-        for id in ids {
-            self.with_osd(id, |o, _| o.scrub_all(now));
+    /// Has every PG read through that was not since `since`; whether there was one. Orders are not for ever: one that a
+    /// change of primaries ended is given again, as a schedule would.
+    pub(crate) fn order_scrubs(&mut self, since: Time) -> bool {
+        let (now, mut ordered) = (self.now, false);
+        for pg in self.pgs() {
+            let row = self.monitors.state().row(pg).expect("a row");
+            let Some(primary) = row.primary else { continue };
+            let done = self.osds[&primary].status(pg).is_some_and(|s| s.stamps.deep >= WallTime(since.0));
+            if !done {
+                ordered = true;
+                self.with_osd(primary, |o, _| o.scrub_deep(pg, now));
+            }
         }
+        ordered
     }
 
     /// Looks for what a scrub left.

@@ -25,6 +25,24 @@ impl World {
             && self.strays_are_gone()
     }
 
+    /// Whether all that is not settled is what no machine can decide: a PG whose members' logs differ beyond what was
+    /// acknowledged, and of which each of two members cannot read an object that the other needs to be brought level.
+    /// Whichever leads, an object would be given up (docs/TESTING.md).
+    pub(crate) fn waits_for_a_person(&self) -> bool {
+        let state = self.monitors.state();
+        let open = self.pgs().into_iter().filter(|pg| {
+            let row = state.row(*pg).expect("a row for each PG");
+            let primary = row.primary.and_then(|osd| self.osds[&osd].status(*pg));
+            primary.is_none_or(|s| s.state != "active+clean")
+        });
+        open.into_iter().all(|pg| {
+            let row = state.row(pg).expect("a row for each PG");
+            let of_pg = |o: &&osd_object::ObjectId| state.map().pg_of(o.pool, o.hash) == Some(pg);
+            let spoilt = |osd: &&OsdId| self.osds[*osd].disk.spoilt().any(|o| of_pg(&o));
+            !row.activated && row.shards.is_empty() && row.in_sync.iter().filter(spoilt).count() >= 2
+        })
+    }
+
     fn strays_are_gone(&self) -> bool {
         let state = self.monitors.state();
         self.osds.values().all(|osd| {

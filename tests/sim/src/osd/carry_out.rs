@@ -34,10 +34,8 @@ impl Osd {
             Effect::Store { ticket, transaction } => {
                 let ticket = self.ticket(pg, ticket);
                 let snaps = self.view.map().pool(pg.pool).map(|pool| pool.snaps.clone()).unwrap_or_default();
-                if snaps.seq > 0 {
-                    for logged in logged_by(pg, &transaction, &self.disk.view, &snaps) {
-                        io.out.push(Out::Logged { pg, logged: Box::new(logged) });
-                    }
+                for logged in logged_by(pg, &transaction, &self.disk.view, &snaps) {
+                    io.out.push(Out::Logged { pg, logged: Box::new(logged) });
                 }
                 self.disk.submit(ticket, transaction);
                 if let Some(left) = self.ends_after.as_mut() {

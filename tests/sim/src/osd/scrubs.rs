@@ -74,10 +74,10 @@ impl Osd {
         }
     }
 
-    /// Everything that is served from here is read through.
-    pub(crate) fn scrub_all(&mut self, now: stdx::Time) {
+    /// A PG is read through.
+    pub(crate) fn scrub_deep(&mut self, pg: PgId, now: stdx::Time) {
         let order = ScrubOrder { deep: true, at: WallTime(now.0) };
-        self.events.extend(self.pgs.keys().map(|pg| (*pg, Event::Scrub(order))));
+        self.events.push_back((pg, Event::Scrub(order)));
     }
 }
 
