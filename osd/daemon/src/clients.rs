@@ -65,7 +65,13 @@ impl Clients {
                         answers.caught_up().await;
                         let share = share_of(&op).min(room_kib);
                         let Ok(room) = room.clone().acquire_many_owned(share).await else { return };
-                        Inbound::Op { session, op, room }
+                        if answers.is_closed() {
+                            // The link ended while this waited, so its client has asked again over another one, perhaps
+                            // long ago: carried out now it might undo what came after.
+                            Inbound::ClientGone { session }
+                        } else {
+                            Inbound::Op { session, op, room }
+                        }
                     }
                     Ok(Message::Ping { stamp }) => Inbound::ClientPing { session, stamp },
                     Ok(_) => {

@@ -77,6 +77,11 @@ impl Outbox {
         !self.waiting.frames.borrow().is_empty()
     }
 
+    /// Whether the link has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Waits until not too much waits. For one task only.
     pub(crate) async fn caught_up(&self) {
         while self.waiting.bytes.get() > BACKLOG_BYTES_MAX {

@@ -364,8 +364,12 @@ impl Pg {
 
     fn on_peer(&mut self, from: OsdId, message: PgMessage, view: &dyn ObjectRead) {
         if let PgMessage::Stale { interval } = message {
-            // Somebody replaced us: be silent until the map says who.
-            self.interval = self.interval.max(interval);
+            // Somebody replaced us: be silent until the map says who. The tenure ends now, not with that map: reads and
+            // writes that still wait for the disk would be answered and sent in the name of an interval that is not ours.
+            if interval > self.interval {
+                self.interval = interval;
+                self.end_tenure();
+            }
             return;
         }
         if let PgMessage::LastWords { head, .. } = message {
@@ -410,6 +414,9 @@ impl Pg {
             PgMessage::Replicate {
                 entry, prev, trim_to, committed_to, stamp, lease, transaction, ..
             } => {
+                if !self.follows(from) {
+                    return;
+                }
                 self.granted.grant(self.now, from, lease);
                 let write =
                     crate::replicated::replica::Write { entry, prev, trim_to, committed_to, transaction };
@@ -435,8 +442,10 @@ impl Pg {
             PgMessage::ScrubEnd { stamps, .. } => self.on_scrub_end(stamps),
             PgMessage::Replicated { durable_to, stamp, .. } => self.on_replicated(from, durable_to, stamp),
             PgMessage::LeaseRequest { interval, stamp, lease } => {
-                self.granted.grant(self.now, from, lease);
-                self.send(from, PgMessage::LeaseGrant { interval, stamp });
+                if self.follows(from) {
+                    self.granted.grant(self.now, from, lease);
+                    self.send(from, PgMessage::LeaseGrant { interval, stamp });
+                }
             }
             PgMessage::Resigned { .. } => self.granted.stopped(from),
             PgMessage::LeaseGrant { stamp, .. } => self.lease_granted(from, stamp),

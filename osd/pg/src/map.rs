@@ -66,13 +66,15 @@ impl Pg {
         self.consider_removal();
     }
 
-    /// Somebody gave up what the PG held when all its in-sync stores were lost. What is left here, whole or
-    /// not, is as good as anything, and the primary's becomes everybody's.
+    /// Somebody gave up what the PG held when all its in-sync stores were lost. What is left at the primary, whole or
+    /// not, is as good as anything, and becomes everybody's: others may have other objects under the same log, so each of
+    /// theirs is compared.
     fn start_over(&mut self) {
         let mut t = osd_object::Transaction::new();
         self.dirty.clear();
         self.meta.clear_dirty(&mut t);
-        self.info.condition = Condition::Complete;
+        let leads = self.row.primary == Some(self.me) || self.row.in_sync.contains(&self.me);
+        self.info.condition = if leads { Condition::Complete } else { Condition::Backfilling };
         self.meta.info(&mut t, &self.info);
         self.store(t);
     }

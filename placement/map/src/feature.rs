@@ -38,6 +38,8 @@ pub enum Feature {
     Watch,
     /// Erasure-coded pools: snapshots, companions, no parity at all, PGs that begin anew.
     ErasureSnapshots,
+    /// A PG of copies that begins anew has one member, and the others join it.
+    RecreateByOne,
 }
 
 impl Feature {
@@ -51,7 +53,8 @@ impl Feature {
             | Feature::Yield
             | Feature::Split
             | Feature::Watch
-            | Feature::ErasureSnapshots => 2,
+            | Feature::ErasureSnapshots
+            | Feature::RecreateByOne => 2,
         }
     }
 }

@@ -162,6 +162,13 @@ impl Reactor {
 
     fn add_pg(&mut self, pg: PgId, promise: Option<Promise>) -> bool {
         let (me, now) = (self.config.id, self.clock.now());
+        // The map by which all were distrusted may have been older than this PG.
+        if self.store.is_damaged()
+            && let Err(error) = self.distrust_pg(pg)
+        {
+            self.fatal = Some(error);
+            return false;
+        }
         match Pg::new(pg, me, now, &self.store, PgConfig::default(), Registry::standard()) {
             Ok(mut machine) => {
                 if let Some(promise) = promise {
@@ -198,15 +205,20 @@ impl Reactor {
         let osd = self.config.id;
         let pgs: Vec<PgId> = self.view.map().pgs().collect();
         for pg in pgs {
-            let t = osd_pg::distrust(&self.store, pg).map_err(|source| OsdError::Damaged { osd, source })?;
-            let Some(t) = t else { continue };
-            let ticket = self.pgs.lone_ticket();
-            self.store.submit(ticket, t).map_err(|source| OsdError::Store { osd, source })?;
+            self.distrust_pg(pg)?;
         }
         self.store.flush_index().map_err(|source| OsdError::Store { osd, source })?;
         self.distrusted = true;
         tracing::warn!(%osd, "the store lost acknowledged writes: this OSD leaves every in-sync set and is refilled");
         Ok(())
+    }
+
+    fn distrust_pg(&mut self, pg: PgId) -> Result<(), OsdError> {
+        let osd = self.config.id;
+        let t = osd_pg::distrust(&self.store, pg).map_err(|source| OsdError::Damaged { osd, source })?;
+        let Some(t) = t else { return Ok(()) };
+        let ticket = self.pgs.lone_ticket();
+        self.store.submit(ticket, t).map_err(|source| OsdError::Store { osd, source })
     }
 
     /// The map shows this process as up, so the monitors have taken it out of every in-sync set, and what the store
@@ -215,7 +227,7 @@ impl Reactor {
         if self.store.is_damaged() {
             assert!(self.distrusted, "a damaged store boots only once its PGs are distrusted");
             let osd = self.config.id;
-            match self.store.clear_damaged() {
+            match self.store.flush_index().and_then(|()| self.store.clear_damaged()) {
                 Ok(()) => tracing::info!(%osd, "the cluster knows what this store lost"),
                 Err(source) => self.fatal = Some(OsdError::Store { osd, source }),
             }

@@ -21,7 +21,7 @@ impl Pg {
     /// Asks the members whose leases end before half a lease from now, unless asked lately.
     pub(crate) fn renew_leases(&mut self) {
         let (now, lease, resend, interval) = (self.now, self.config.lease, self.config.resend, self.interval);
-        let Some(p) = self.primary.as_mut() else { return };
+        let Some(p) = self.primary.as_mut().filter(|p| p.interval == interval) else { return };
         let mut ask = Vec::new();
         for (osd, peer) in &mut p.peers {
             let asked_lately = peer.lease_asked.is_some_and(|at| now.since(at) < resend.min(lease / 4));

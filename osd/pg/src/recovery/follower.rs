@@ -3,6 +3,7 @@
 
 use crate::machine::Pg;
 use crate::names::{is_internal, is_sidecar, is_temp, start_of};
+use crate::sabotage::Bug;
 use osd_object::{Mutation, ObjectId, ObjectRead, Transaction};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,14 @@ impl Pg {
     pub(crate) fn begin_session(&mut self, from: OsdId, interval: u64, attempt: u64) {
         self.forget_follower();
         self.follower.session = Some((from, interval, attempt));
+    }
+
+    /// Whether this OSD is the primary that queried us in this interval: nobody else's writes and leases are taken, so
+    /// that a mistake of one OSD about whose interval it is does not spread.
+    pub(crate) fn follows(&self, primary: OsdId) -> bool {
+        let session = self.follower.session;
+        let stale = self.breaks(Bug::ObeyStaleInterval);
+        stale || session.is_some_and(|(osd, interval, _)| osd == primary && interval == self.interval)
     }
 
     pub(crate) fn forget_follower(&mut self) {

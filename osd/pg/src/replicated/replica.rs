@@ -33,6 +33,15 @@ impl Pg {
             // Of a newer daemon. It is never acknowledged, and the primary gets us out of the set.
             return;
         }
+        let (entry, alone) = (&write.entry, write.transaction.mutations.is_empty());
+        if !joining && alone && entry.changed && !self.log.contains(entry.version) {
+            // An entry alone is for a joiner that has yet to get the object: we missed that we are one. Logged here it
+            // would say that we have what we have not.
+            if let Some((_, interval, attempt)) = self.follower.session {
+                self.send(from, PgMessage::Rejoin { interval, attempt });
+            }
+            return;
+        }
         // First what became certain: this write may be onto it.
         let mut effects = Transaction::new();
         self.take_committed(write.committed_to, &mut effects);

@@ -156,6 +156,8 @@ impl Pg {
 
     /// The version of the next write.
     pub(crate) fn next_version(&self) -> Version {
+        let tenure = self.primary.as_ref().map(|p| p.interval);
+        assert!(tenure == Some(self.interval), "versions are given out in the tenure's own interval");
         Version { interval: self.interval, seq: self.log.head().seq + 1 }
     }
 

@@ -1,5 +1,6 @@
 //! Three OSDs, their stores, and hands on everything: links, disks, clock and monitors.
 
+use bytes::Bytes;
 use erasure::Profile;
 use osd_class::Registry;
 use osd_object::model::{Model, ModelObject};
@@ -52,6 +53,8 @@ pub(crate) struct Node {
     cut: bool,
     deaf: bool,
     rotten: BTreeSet<ObjectId>,
+    /// Its store answers no reads for now; those that wait.
+    reads_held: Option<Vec<(Ticket, Result<Bytes, Errno>)>>,
     /// It takes part in enough scrubs.
     pub(crate) scrubs_elsewhere: bool,
     /// Questions of scrubs that its store answered.
@@ -125,6 +128,7 @@ impl Bench {
             cut: false,
             deaf: false,
             rotten: BTreeSet::new(),
+            reads_held: None,
             scrubs_elsewhere: false,
             scrubs: 0,
         };
@@ -238,7 +242,10 @@ impl Bench {
                     let node = &self.nodes[n];
                     let rotten = node.rotten.contains(&object);
                     let result = if rotten { Err(Errno::EIO) } else { node.view.read(&object, offset, len) };
-                    self.feed(n, Event::ReadDone { ticket, result });
+                    match self.nodes[n].reads_held.as_mut() {
+                        Some(held) => held.push((ticket, result)),
+                        None => self.feed(n, Event::ReadDone { ticket, result }),
+                    }
                 }
                 Effect::Scrub { ticket, objects, deep } => {
                     let node = &self.nodes[n];
@@ -394,6 +401,22 @@ impl Bench {
     }
     pub(crate) fn release_disk(&mut self, n: usize) {
         self.nodes[n].disk_held = false;
+    }
+    pub(crate) fn hold_reads(&mut self, n: usize) {
+        self.nodes[n].reads_held = Some(Vec::new());
+    }
+    pub(crate) fn release_reads(&mut self, n: usize) {
+        for (ticket, result) in self.nodes[n].reads_held.take().unwrap_or_default() {
+            self.feed(n, Event::ReadDone { ticket, result });
+        }
+    }
+    /// A message that the machines here did not send.
+    pub(crate) fn say(&mut self, from: u32, to: usize, message: PgMessage) {
+        self.feed(to, Event::Peer { from: OsdId(from), message });
+    }
+    /// What is on its way to node `n`.
+    pub(crate) fn mail_to(&self, n: u32) -> Vec<PgMessage> {
+        self.mail.iter().filter(|(_, to, _)| to.0 == n).map(|(_, _, message)| message.clone()).collect()
     }
     pub(crate) fn cut(&mut self, n: usize) {
         self.nodes[n].cut = true;

@@ -4,6 +4,7 @@
 mod bench;
 mod family;
 mod repair;
+mod replaced;
 mod resting;
 mod scrub;
 mod shards;
@@ -226,7 +227,8 @@ fn an_old_primary_that_missed_everything_can_neither_write_nor_read() {
     b.settle();
     b.pass(Duration::from_secs(10));
     assert!(b.answer(fresh).is_some());
-    assert_eq!([b.answer(stale_write), b.answer(stale_read)], [None, None]);
+    let aim_anew = Some(OsdOutcome::NotPrimary);
+    assert_eq!([b.answer(stale_write), b.answer(stale_read)], [aim_anew.clone(), aim_anew]);
     assert_eq!(&b.node(2).view.read(&object("o"), 0, 0).unwrap()[..], b"xy");
 }
 

@@ -279,6 +279,24 @@ fn an_osd_that_data_depends_on_is_not_removed_without_force() {
 }
 
 #[test]
+fn of_copies_that_may_differ_one_begins_anew_and_the_others_join_it() {
+    let mut state = cluster(3);
+    ok(&mut state, &Command::PoolCreate(PoolCreate { size: Some(3), ..pool("a") }));
+    activate_all(&mut state);
+    for id in 0..3 {
+        ok(&mut state, &Command::MarkDown { osds: vec![(OsdId(id), None)] });
+        ok(&mut state, &Command::OsdRm { osd: OsdId(id), force: true });
+    }
+    for id in 0..3 {
+        ok(&mut state, &boot(id, 5));
+    }
+    assert!(state.row(PG).expect("made").lost);
+    ok(&mut state, &Command::PgRecreate { pg: PG });
+    let row = state.row(PG).expect("made");
+    assert_eq!((row.in_sync.len(), row.primary), (1, row.in_sync.first().copied()), "{row:?}");
+}
+
+#[test]
 fn pools_take_the_widest_domain_and_refuse_what_the_map_cannot_give() {
     let mut state = cluster(6); // three hosts of two
     ok(&mut state, &Command::PoolCreate(pool("a")));

@@ -88,6 +88,12 @@ pub(super) fn recreate(draft: &mut Draft<'_>, pg: PgId) -> Result<Answer, Refusa
         );
         return Err(Refusal::new(RefusalKind::Impossible, text));
     }
+    // Of copies each may hold another part of the objects: one of them is the PG from now on, and the others are compared
+    // with it, object by object, as whoever joins is.
+    let in_sync = match (fewest, up.primary) {
+        (None, Some(primary)) if draft.next.has(Feature::RecreateByOne) => vec![primary],
+        _ => in_sync,
+    };
     let interval = row.interval + 1;
     let mut fresh = PgRow {
         interval,
