@@ -44,6 +44,8 @@ const HARD: &[Sabotage] = &[
     Sabotage::Machine(Bug::ObeyStaleInterval),
     Sabotage::Machine(Bug::ForgetTouched),
     Sabotage::Machine(Bug::RepairByMajority),
+    Sabotage::Machine(Bug::DivideWithoutPromise),
+    Sabotage::Machine(Bug::AckWhileResting),
     Sabotage::World(WorldBug::DriveBeforeBoot),
 ];
 
