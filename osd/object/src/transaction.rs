@@ -180,9 +180,21 @@ impl Transaction {
     }
     /// No less than what it takes encoded, bytes, and little more: for keeping within what a message may hold.
     pub fn encoded_bytes_most(&self) -> u64 {
+        self.bytes_most(|data| data.len())
+    }
+    /// No less than what a store's log takes of it, bytes: data of `fresh_bytes_min` or more goes to its place at once and only
+    /// its ends through the log; of less, every unit of 4 KiB that it touches.
+    pub fn logged_bytes_most(&self, fresh_bytes_min: u64) -> u64 {
+        const ENDS_BYTES: usize = 2 * 4096;
+        self.bytes_most(|data| {
+            let fresh = data.len() as u64 >= fresh_bytes_min;
+            ENDS_BYTES + if fresh { data.len() / 512 } else { data.len() }
+        })
+    }
+    fn bytes_most(&self, of_data: impl Fn(&Bytes) -> usize) -> u64 {
         let name = |o: &ObjectId| 64 + o.name.name.len() + o.name.namespace.len() + o.name.locator.len();
         let own = |m: &Mutation| match m {
-            Mutation::Write { data, .. } => data.len(),
+            Mutation::Write { data, .. } => of_data(data),
             Mutation::SetXattr { name, value, .. } => name.len() + value.len(),
             Mutation::RmXattr { name, .. } => name.len(),
             Mutation::OmapSet { rows, .. } => rows.iter().map(|(k, v)| 16 + k.len() + v.len()).sum(),

@@ -26,6 +26,9 @@ pub struct PgConfig {
     pub in_flight_bytes_max: u64,
     /// Results that a write may give, bytes; kept in the log for replays.
     pub write_results_max: usize,
+    /// What of one write may go through a store's log, bytes: a store that refuses a transaction stops its OSD, so what is
+    /// too much for it is refused here. Of this OSD's store; its peers' should not be much smaller.
+    pub logged_bytes_max: u64,
     /// Objects being pushed to one member at once.
     pub pushes_max: usize,
     /// Data and rows in one piece of a push, bytes.
@@ -56,6 +59,7 @@ impl Default for PgConfig {
             in_flight_max: 512,
             in_flight_bytes_max: 32 << 20,
             write_results_max: 64 << 10,
+            logged_bytes_max: u64::MAX,
             pushes_max: 3,
             push_bytes_max: 512 << 10,
             push_window: 2,

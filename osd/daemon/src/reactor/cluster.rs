@@ -169,7 +169,8 @@ impl Reactor {
             self.fatal = Some(error);
             return false;
         }
-        match Pg::new(pg, me, now, &self.store, PgConfig::default(), Registry::standard()) {
+        let config = PgConfig { logged_bytes_max: self.store.logged_bytes_max(), ..PgConfig::default() };
+        match Pg::new(pg, me, now, &self.store, config, Registry::standard()) {
             Ok(mut machine) => {
                 if let Some(promise) = promise {
                     machine.inherit(promise);

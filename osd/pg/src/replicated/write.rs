@@ -25,6 +25,8 @@ const RESEND_MAX: usize = 64;
 /// The most that the effects of one write may take, bytes. They travel in one message of at most 17 MiB with their
 /// log entry, whose names and results stay below the rest.
 const TRANSACTION_BYTES_MAX: u64 = (16 << 20) + (256 << 10);
+/// Data of this length goes to its place at once instead of through a store's log, bytes; no store's is higher.
+const FRESH_BYTES_MIN: u64 = 32 << 10;
 
 /// A write that somebody may still have to be sent.
 #[derive(Debug)]
@@ -113,7 +115,11 @@ impl Pg {
             // A replay could not be answered alike, since the log keeps no more.
             executed = Executed::refused(Errno::EOVERFLOW, executed.before);
         }
-        if executed.transaction.encoded_bytes_most() > TRANSACTION_BYTES_MAX {
+        // Of shards each takes a part of the data.
+        let fresh_bytes_min = FRESH_BYTES_MIN * self.shape.as_ref().map_or(1, |shape| shape.fewest() as u64);
+        if executed.transaction.encoded_bytes_most() > TRANSACTION_BYTES_MAX
+            || executed.transaction.logged_bytes_most(fresh_bytes_min) > self.config.logged_bytes_max
+        {
             executed = Executed::refused(Errno::E2BIG, executed.before);
         }
         let version = self.next_version();

@@ -98,8 +98,13 @@ fn entry(view: &Model, id: &ObjectId, rotten: bool) -> Option<ScrubEntry> {
 }
 
 fn machine(n: u32, now: Time, view: &Model) -> Pg {
-    let config =
-        PgConfig { push_bytes_max: 100, scrub_objects: 2, scrub_deep_objects: 2, ..PgConfig::default() };
+    let config = PgConfig {
+        push_bytes_max: 100,
+        scrub_objects: 2,
+        scrub_deep_objects: 2,
+        logged_bytes_max: 256 << 10,
+        ..PgConfig::default()
+    };
     Pg::new(PG, OsdId(n), now, view, config, Registry::new(&[])).expect("a model's rows are never damaged")
 }
 

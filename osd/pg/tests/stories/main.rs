@@ -654,3 +654,25 @@ fn long(name: &str) -> osd_object::ObjectId {
     id.name.locator = "l".repeat(2000);
     id
 }
+
+#[test]
+fn what_a_stores_log_would_not_take_is_refused_before_anything_is_logged() {
+    let mut b = Bench::active();
+    let rows = |n: usize| vec![(Bytes::from_static(b"k"), Bytes::from(vec![1; n << 10]))];
+    let w = b.op(0, "o", vec![Op::OmapSet { rows: rows(300) }]);
+    b.settle();
+    match b.answer(w) {
+        Some(OsdOutcome::Done { outcome: Err(failure), .. }) => assert_eq!(failure.code, Errno::E2BIG),
+        other => panic!("{other:?}"),
+    }
+    let w = b.op(0, "o", vec![Op::OmapSet { rows: rows(200) }]);
+    let large = b.op(0, "p", vec![Op::WriteFull { data: Bytes::from(vec![2; 1 << 20]) }]);
+    b.settle();
+    for session in [w, large] {
+        assert!(
+            matches!(b.answer(session), Some(OsdOutcome::Done { outcome: Ok(_), .. })),
+            "{:?}",
+            b.answer(session)
+        );
+    }
+}

@@ -443,3 +443,31 @@ fn the_overlap_of_a_clone_is_what_nobody_wrote_since() {
         assert_eq!(store.overlap(&object(1), &object(77)), Err(Errno::ENOENT));
     }
 }
+
+#[test]
+fn what_a_pg_lets_through_the_log_is_taken() {
+    let one =
+        |o: u64, len: usize, offset| Mutation::Write { object: object(o), offset, data: vec![7; len].into() };
+    let row = |n: u32, len: usize| (Bytes::from(format!("row {n:05}")), Bytes::from(vec![1; len]));
+    let shapes: [&dyn Fn(u32) -> Mutation; 5] = [
+        &|n| one(1, 1, u64::from(n) * 8192),
+        &|n| one(2, 5000, 3 + u64::from(n) * 20_000),
+        &|n| one(u64::from(n), 100, 4000),
+        &|n| Mutation::OmapSet { object: object(3), rows: vec![row(n, 3000)] },
+        &|n| one(5, 40_000, 5 + u64::from(n) * 50_000),
+    ];
+    for (number, shape) in shapes.into_iter().enumerate() {
+        let (_device, _disk, mut store) = fresh(64 << 20);
+        let most = store.logged_bytes_max();
+        let mut t = Transaction::new();
+        for n in 0.. {
+            t.push(shape(n));
+            if t.logged_bytes_most(32 << 10) > most || t.payload_bytes() > 16 << 20 {
+                t.mutations.pop();
+                break;
+            }
+        }
+        assert!(t.mutations.len() > 10, "shape {number}: {} fit {most} bytes", t.mutations.len());
+        store.submit(1, t).unwrap_or_else(|e| panic!("shape {number}: {e}"));
+    }
+}

@@ -19,6 +19,18 @@ const INDEX_DIRTY_TIMES_MAX: u64 = 2;
 const EARLY_FRESH_BYTES: usize = 256 << 10;
 
 impl Store {
+    /// The most that one transaction may take of the log, bytes; a larger one is refused.
+    fn record_bytes_max(&self) -> u64 {
+        self.ring.bytes / 8
+    }
+
+    /// What of one transaction may go through the log so that it is surely taken, bytes: the rest is for what the index
+    /// notes of it.
+    pub fn logged_bytes_max(&self) -> u64 {
+        let most = self.record_bytes_max();
+        most - (most / 4).min(256 << 10)
+    }
+
     /// Accepts a transaction. Its effects are visible at once and durable when its completion says so;
     /// transactions become durable in the order of `submit`. A refusal (`StoreError::is_refusal`) leaves
     /// everything as it was; any other error has stopped the store.
@@ -50,7 +62,7 @@ impl Store {
         };
         let fresh = plan.fresh.iter().map(|f| f.crcs.len());
         let bytes = record::encoded_len(plan.index.as_bytes(), plan.inline.len(), fresh) as u64;
-        let most_bytes = self.ring.bytes / 8;
+        let most_bytes = self.record_bytes_max();
         if bytes > most_bytes {
             plan.abandon(&mut self.space);
             return Err(StoreError::TooLarge { bytes, most_bytes });
