@@ -103,7 +103,7 @@ pub enum StoreError {
         /// Bytes that ordinary writes may still take.
         free_bytes: u64,
     },
-    /// A partial write needed bytes whose checksum does not match. Nothing was changed.
+    /// A partial write of a packed unit needed bytes whose checksum does not match. Nothing was changed.
     #[error("unit {unit} of {object} is damaged: repair the object from another replica")]
     DamagedUnit {
         /// The object.

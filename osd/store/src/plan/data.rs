@@ -53,27 +53,31 @@ impl<'a> Planner<'a> {
         data: &Bytes,
     ) -> Result<(), StoreError> {
         let units = range.start / UNIT..units_for(range.end);
+        // What is to be written of each: at its ends a part, and what was there else.
+        let mut contents = Vec::with_capacity((units.end - units.start) as usize);
+        for unit in units {
+            let (lo, hi) = (range.start.max(unit * UNIT), range.end.min((unit + 1) * UNIT));
+            let part = data.slice((lo - range.start) as usize..(hi - range.start) as usize);
+            if part.len() == UNIT_BYTES {
+                contents.push((unit, part));
+            } else if let Some(old) = self.content_or_spoil(object, row.number, unit)? {
+                let mut content = BytesMut::from(&old[..]);
+                let at = (lo % UNIT) as usize;
+                content[at..at + part.len()].copy_from_slice(&part);
+                contents.push((unit, content.freeze()));
+            }
+        }
         // Units that cannot be overwritten in place are taken together, so that they lie together.
-        let (mut wanted, mut first) = (0, units.start);
-        for unit in units.clone() {
-            if self.plain_place(row.number, unit)?.is_none() {
-                first = if wanted == 0 { unit } else { first };
+        let (mut wanted, mut first) = (0, range.start / UNIT);
+        for (unit, _) in &contents {
+            if self.plain_place(row.number, *unit)?.is_none() {
+                first = if wanted == 0 { *unit } else { first };
                 wanted += 1;
             }
         }
         let taken = if wanted > 0 { self.take_near(row, first, wanted)? } else { Vec::new() };
         let mut taken = taken.into_iter().flat_map(|r| r.start..r.end());
-        for unit in units {
-            let (lo, hi) = (range.start.max(unit * UNIT), range.end.min((unit + 1) * UNIT));
-            let part = data.slice((lo - range.start) as usize..(hi - range.start) as usize);
-            let content = if part.len() == UNIT_BYTES {
-                part
-            } else {
-                let mut content = BytesMut::from(&self.content(object, row.number, unit)?[..]);
-                let at = (lo % UNIT) as usize;
-                content[at..at + part.len()].copy_from_slice(&part);
-                content.freeze()
-            };
+        for (unit, content) in contents {
             let target = self.plain_place(row.number, unit)?.or_else(|| taken.next());
             let target = target.expect("a unit was taken for each that is not overwritten in place");
             self.put_inline(row.number, unit, target, content)?;
@@ -88,21 +92,37 @@ impl<'a> Planner<'a> {
         range: Range<u64>,
         data: &Bytes,
     ) -> Result<(), StoreError> {
+        let (mut range, mut data) = (range, data.clone());
+        // Old bytes of the units that it begins and ends within. What cannot be read of those is left out.
+        let (mut before, mut behind) = (Bytes::new(), Bytes::new());
+        let head = (range.start % UNIT) as usize;
+        if head != 0 {
+            match self.content_or_spoil(object, row.number, range.start / UNIT)? {
+                Some(old) => before = old.slice(..head),
+                None => {
+                    data = data.slice(UNIT_BYTES - head..);
+                    range.start = range.start.next_multiple_of(UNIT);
+                }
+            }
+        }
+        let tail = (range.end % UNIT) as usize;
+        if tail != 0 {
+            match self.content_or_spoil(object, row.number, range.end / UNIT)? {
+                Some(old) => behind = old.slice(tail..),
+                None => {
+                    data = data.slice(..data.len() - tail);
+                    range.end -= tail as u64;
+                }
+            }
+        }
         let (first, last) = (range.start / UNIT, units_for(range.end));
-        let whole = range.start % UNIT == 0 && range.end % UNIT == 0;
-        let content = if whole && is_direct(data) {
-            data.clone()
+        let content = if before.is_empty() && behind.is_empty() && is_direct(&data) {
+            data
         } else {
             let mut buf = AlignedBuf::with_capacity(((last - first) * UNIT) as usize);
-            let head = (range.start % UNIT) as usize;
-            if head != 0 {
-                buf.extend_from_slice(&self.content(object, row.number, first)?[..head]);
-            }
-            buf.extend_from_slice(data);
-            let tail = (range.end % UNIT) as usize;
-            if tail != 0 {
-                buf.extend_from_slice(&self.content(object, row.number, last - 1)?[tail..]);
-            }
+            buf.extend_from_slice(&before);
+            buf.extend_from_slice(&data);
+            buf.extend_from_slice(&behind);
             Bytes::from_owner(buf)
         };
         match self.from.compressions.get(&object.pool) {
@@ -190,7 +210,8 @@ impl<'a> Planner<'a> {
         part: Range<u64>,
     ) -> Result<(), StoreError> {
         let Some(slot) = self.slot(number, unit)? else { return Ok(()) };
-        let mut content = BytesMut::from(&self.content(object, number, unit)?[..]);
+        let Some(old) = self.content_or_spoil(object, number, unit)? else { return Ok(()) };
+        let mut content = BytesMut::from(&old[..]);
         content[part.start as usize..part.end as usize].fill(0);
         // Clearing may use the spare units: it is how deletes go on when the store is full.
         let target = match slot {
@@ -277,6 +298,27 @@ impl<'a> Planner<'a> {
         self.point(number, unit, target, crc32c(&content))?;
         self.plan.inline.insert(target, content);
         Ok(())
+    }
+
+    /// A unit's bytes, if a part of them is to be written anew. What cannot be read is no reason to refuse that, which would
+    /// stop the OSD for one bad place: the unit becomes one that reads as damaged whatever the device gives (it lacks
+    /// the part), until it is written as a whole or repaired from a peer that has it. A packed unit has no place of its own to
+    /// be marked, so there the refusal stands.
+    fn content_or_spoil(
+        &mut self,
+        object: &ObjectId,
+        number: u64,
+        unit: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
+        match (self.content(object, number, unit), self.slot(number, unit)?) {
+            (Err(StoreError::DamagedUnit { .. }), Some(Slot::Plain { unit: place, crc })) => {
+                tracing::warn!(%object, unit, "a unit that cannot be read is overwritten in part: it stays unreadable");
+                // Another one each time: none of them is what is there.
+                self.point(number, unit, place, crc.wrapping_add(1))?;
+                Ok(None)
+            }
+            (content, _) => content.map(Some),
+        }
     }
 
     /// A unit's bytes at this point of the transaction; zeros for a hole.

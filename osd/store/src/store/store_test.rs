@@ -160,7 +160,7 @@ fn acknowledgements_come_in_order_and_only_once() {
 
 #[test]
 fn damage_is_an_error_and_never_wrong_bytes() {
-    let (device, _, mut store) = fresh(16 << 20);
+    let (device, disk, mut store) = fresh(16 << 20);
     let write = |len| Mutation::Write { object: object(1), offset: 0, data: vec![7; len].into() };
     store.submit(0, Transaction { mutations: vec![write(40 << 10)] }).unwrap();
     store.flush_index().unwrap();
@@ -170,9 +170,27 @@ fn damage_is_an_error_and_never_wrong_bytes() {
     assert_eq!(read_now(&mut store, &object(1), 0, 0), Err(Errno::EIO));
     assert_eq!(read_now(&mut store, &object(1), 0, 4096), Ok(vec![7; 4096].into()));
     assert_eq!(read_now(&mut store, &object(2), 0, 4096), Err(Errno::ENOENT));
-    let part = Mutation::Write { object: object(1), offset: (40 << 10) - 10, data: vec![1; 5].into() };
-    let refused = store.submit(1, Transaction { mutations: vec![part] });
-    assert!(matches!(refused, Err(StoreError::DamagedUnit { unit: 9, .. })), "{refused:?}");
+    // What is written to other parts of the unit does not make it sound, however it is written, also not twice.
+    let part = |offset, len| Mutation::Write { object: object(1), offset, data: vec![1; len].into() };
+    let parts = [
+        part((40 << 10) - 10, 5),
+        part((40 << 10) - 10, 5),
+        part((40 << 10) - 100, 40 << 10),
+        Mutation::Zero { object: object(1), offset: 36 << 10, len: 9 },
+        Mutation::Truncate { object: object(1), size: (40 << 10) - 1 },
+    ];
+    for (n, m) in parts.into_iter().enumerate() {
+        store.submit(1 + n as u64, Transaction { mutations: vec![m] }).unwrap();
+        assert_eq!(read_now(&mut store, &object(1), 36 << 10, 10), Err(Errno::EIO), "after {n}");
+        assert_eq!(read_now(&mut store, &object(1), 0, 36 << 10), Ok(vec![7; 36 << 10].into()));
+    }
+    // Not even if the device gives back what was there: that lacks what was written since.
+    device.damage(at + 100, &[7]);
+    assert_eq!(read_now(&mut store, &object(1), 36 << 10, 10), Err(Errno::EIO));
+    store.drain().unwrap();
+    drop(store);
+    let mut store = open(&device, &disk);
+    assert_eq!(read_now(&mut store, &object(1), 36 << 10, 10), Err(Errno::EIO), "nor after a crash");
     assert_eq!(store.fsck().unwrap().problems.len(), 1);
     // Overwriting the whole unit repairs it.
     store.submit(2, Transaction { mutations: vec![write(40 << 10)] }).unwrap();

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) takes_discards: bool,
     /// The power fails after so many more effects; from then on everything fails.
     effects_left: Option<u64>,
+    /// It has failed, and something was told so.
+    power_is_gone: bool,
     effects: u64,
     /// Whether new operations tend to overtake old ones.
     pub(super) newest_first: bool,
@@ -113,6 +115,10 @@ impl State {
         assert!(!clash(&self.unflushed, offset), "two writes to the same place at once: either may win");
         self.steps.push(Step::WriteBegun { operation, offset, len });
         let mut write = Write { operation, offset, data, done: false, fails: false, astray: false };
+        if self.power_is_gone {
+            // Begun after the store saw an error of it: nothing of this can reach the disk.
+            write.data = Bytes::new();
+        }
         match self.injected(|i| i.hits_write(offset)) {
             Some(Fault::FailWrite) => write.fails = true,
             Some(Fault::MisdirectWrite { to }) => {
@@ -209,7 +215,10 @@ impl State {
     pub(super) fn effect(&mut self) -> Result<(), DeviceError> {
         self.effects += 1;
         match &mut self.effects_left {
-            Some(0) => Err(DeviceError::new("power", 0, 0, io::Error::other("the power failed"))),
+            Some(0) => {
+                self.power_is_gone = true;
+                Err(DeviceError::new("power", 0, 0, io::Error::other("the power failed")))
+            }
             Some(n) => {
                 *n -= 1;
                 Ok(())
@@ -246,6 +255,7 @@ impl FaultyDisk {
             write_through: false,
             takes_discards: false,
             effects_left: None,
+            power_is_gone: false,
             effects: 0,
             newest_first: false,
             held: 0..0,
@@ -273,6 +283,7 @@ impl FaultyDisk {
         state.steps.clear();
         state.injections.clear();
         state.effects_left = None;
+        state.power_is_gone = false;
         state.effects = 0;
         state.held = 0..0;
         state.newest_first = state.rng.chance(1, 2);
@@ -322,6 +333,7 @@ impl FaultyDisk {
     pub fn restart_count(&self) {
         let state = &mut *self.state.borrow_mut();
         (state.effects_left, state.effects) = (None, 0);
+        state.power_is_gone = false;
     }
     /// Whether the power has failed.
     pub fn power_failed(&self) -> bool {

@@ -78,6 +78,8 @@ struct World {
     model: Model,
     asked: Vec<Asked>,
     reads: u64,
+    /// Something could not be read when it was overwritten in part.
+    spoilt: bool,
     report: Report,
 }
 
@@ -103,6 +105,7 @@ pub fn run(case: &Case) -> Result<Report, String> {
         model: Model::new(),
         asked: Vec::new(),
         reads: 0,
+        spoilt: false,
         report: Report::default(),
     };
     let mut store = world.machine.open().map_err(|e| format!("a new store does not open: {e}"))?;
@@ -188,7 +191,11 @@ impl World {
 
     fn submit(&mut self, store: &mut Store, t: Transaction) -> Result<Result<(), StoreError>, String> {
         let ticket = self.last_issued() + 1;
-        match store.submit(ticket, t.clone()) {
+        let failures = self.machine.disk.failures();
+        let submitted = store.submit(ticket, t.clone());
+        // A unit that could not be read when it was overwritten in part stays what cannot be read.
+        self.spoilt |= self.machine.disk.failures() > failures;
+        match submitted {
             Ok(()) => {
                 self.model.apply(&t);
                 self.issued.push(t);
@@ -300,7 +307,7 @@ impl World {
         };
         self.count_recovery(first);
         self.settle(&store)?;
-        let eio = compare(&mut store, &self.model, self.is_damaged())?;
+        let eio = compare(&mut store, &self.model, self.is_damaged() || self.spoilt)?;
         self.report.eio += u64::from(eio);
         if life.fsck {
             self.check(&mut store, eio)?.map_err(|e| format!("fsck: {e}"))?;
