@@ -1,6 +1,10 @@
-//! PGs are split while clients write and an OSD is killed in the middle: everything is read back, the stores are sound,
-//! and the new PGs spread by themselves.
+//! PGs are split while clients write, images have snapshots, and an OSD is killed in the middle: everything is read back,
+//! as it is and as it was, the stores are sound, and the new PGs spread by themselves.
 
+#[path = "pg_split/images.rs"]
+mod images;
+
+use images::Images;
 use std::time::{Duration, Instant};
 use tests_cluster::ledger::Ledger;
 use tests_cluster::load::{Load, stalls};
@@ -63,6 +67,7 @@ fn pg_split() {
     let ec = ["--ec", "2+1", "--min-size", "2", "--pg-num", "4", "--failure-domain", "osd"];
     cluster.nacre(&[&["pool", "create", "coded"], &ec[..]].concat()).ok();
     let pools = ["raw", "coded"];
+    let mut images = Images::make(&cluster);
     let before = cluster.pgs().expect("PGs").len();
     whole(&cluster, before);
 
@@ -91,29 +96,31 @@ fn pg_split() {
     let load = Load::start(&s3, BUCKET, 6, &ledger, 0);
     load.wait_for(200, Duration::from_secs(120));
 
+    images.before_the_split(&cluster);
     let (begun, split) = (load.seconds(), Instant::now());
-    for (pool, pg_num) in
-        [("raw", "32"), ("coded", "8"), ("s3.data", "64"), ("s3.index", "64"), ("s3.meta", "16")]
-    {
-        cluster.nacre(&["pool", "set", pool, "pg_num", pg_num]).ok();
+    let plain = [("raw", 32), ("coded", 8), ("s3.data", 64), ("s3.index", 64), ("s3.meta", 16)];
+    let grown = || plain.into_iter().chain(images::POOLS.map(|(pool, _, after)| (pool, after)));
+    for (pool, pg_num) in grown() {
+        cluster.nacre(&["pool", "set", pool, "pg_num", &pg_num.to_string()]).ok();
     }
-    say!("  five pools split in {:.2} s; osd.1 is killed", split.elapsed().as_secs_f64());
+    say!("  seven pools split in {:.2} s; osd.1 is killed", split.elapsed().as_secs_f64());
     cluster.kill9("osd.1");
     load.wait_for(200, Duration::from_secs(90));
     for pool in pools {
         (0..OBJECTS / 2).for_each(|n| put(&cluster, pool, n, 2));
         (OBJECTS / 2..OBJECTS).for_each(|n| put(&cluster, pool, n, 2));
     }
+    images.after_the_split(&cluster);
     cluster.daemon_start("osd.1");
     load.wait_for(200, Duration::from_secs(90));
-    let pgs = before + 24 + 4 + 32 + 32 + 8;
+    let of_images: u32 = images::POOLS.iter().map(|(_, before, after)| after - before).sum();
+    let pgs = before + 24 + 4 + 32 + 32 + 8 + of_images as usize;
     whole(&cluster, pgs);
     say!("  active+clean {:.1} s after the split", split.elapsed().as_secs_f64());
     until("placement to follow", CLEAN, Duration::from_millis(300), || {
-        for (pool, pg_num) in [("raw", 32), ("coded", 8), ("s3.data", 64), ("s3.index", 64), ("s3.meta", 16)]
-        {
+        for (pool, pg_num) in grown() {
             let now = numbers(&cluster, pool)?;
-            if now != (pg_num, pg_num) {
+            if now != (pg_num.into(), pg_num.into()) {
                 return Err(format!("{pool}: {now:?}"));
             }
         }
@@ -143,6 +150,7 @@ fn pg_split() {
         (0..OBJECTS).for_each(|n| put(&cluster, pool, n, 3));
         check(&cluster, pool, 3);
     }
+    images.check(&cluster);
     let verdict = ledger.verify(&s3, BUCKET);
     say!("  {} keys, {} bytes: all as acknowledged", verdict.keys, verdict.bytes);
 
@@ -155,5 +163,7 @@ fn pg_split() {
     cluster.up();
     whole(&cluster, pgs + 1);
     pools.into_iter().for_each(|pool| check(&cluster, pool, 3));
-    cluster.stop();
+    images.check(&cluster);
+    images.remove(&cluster);
+    assert_eq!(cluster.stop(), 0);
 }

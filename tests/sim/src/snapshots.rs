@@ -42,10 +42,12 @@ impl LoggedWrites {
     pub(crate) fn removed(&self, line: &[(PgId, u64)], version: Version) -> SnapRuns {
         self.of(line, version).map(|logged| logged.removed.clone()).unwrap_or_default()
     }
-    /// A write of a PG, or of one that it was divided off: the nearest of them in `line` that had that version.
+    /// A write of a PG, or of the one of its `line` that issued it: of those that it came of, the one that was there in the
+    /// interval. Children store their parents' writes as well, when members are brought level, and then with the view
+    /// of a later time and without effects.
     fn of(&self, line: &[(PgId, u64)], version: Version) -> Option<&Logged> {
-        let mut meant = line.iter().filter(|(_, before)| version.interval < *before);
-        meant.find_map(|(pg, _)| self.0.get(&(*pg, version)))
+        let (issuer, _) = line.iter().rfind(|(_, before)| version.interval < *before)?;
+        self.0.get(&(*issuer, version))
     }
     /// What the PG did by itself, by sequence number, as far as the log that ends so says that it happened.
     pub(crate) fn own(
@@ -152,5 +154,44 @@ impl World {
     /// A pool's snapshots, as the monitors have them.
     pub(crate) fn snaps_of(&self, pool: placement_map::PoolId) -> PoolSnaps {
         self.monitors.state().map().pool(pool).map(|pool| pool.snaps.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_object::{ObjectName, RequestId};
+    use placement_map::PoolId;
+
+    #[test]
+    fn who_issued_a_write_is_asked_and_not_a_child_that_copied_it_later() {
+        let [parent, child] = [0, 1].map(|seed| PgId { pool: PoolId(1), seed });
+        let version = Version { interval: 2, seq: 7 };
+        let object = ObjectId::head(PoolId(1), 1, ObjectName::new("o"));
+        let effects = Transaction { mutations: vec![Mutation::Remove { object: object.clone() }] };
+        let request = RequestId { client: OWN_CLIENT, seq: version.seq };
+        let (told, outcome, clones) = (version, Ok(Vec::new()), Vec::new());
+        let entry = LogEntry { version, object, request, changed: true, told, outcome, clones };
+        let gone = |snap| {
+            let mut runs = SnapRuns::default();
+            runs.insert(snap);
+            runs
+        };
+        let issued = Logged { entry, prev: None, removed: gone(1), effects: effects.clone() };
+        let mut logged = LoggedWrites::default();
+        logged.note(parent, issued.clone());
+        // A member of the child that lacked it, brought level when another snapshot was gone as well.
+        logged.note(child, Logged { removed: gone(3), effects: Transaction::new(), ..issued.clone() });
+        let line = [(child, u64::MAX), (parent, 5)];
+        assert_eq!(logged.removed(&line, version), gone(1));
+        let own = logged.own(&line, version, |_| true);
+        assert_eq!(own.into_values().map(|own| &own.effects).collect::<Vec<_>>(), [&effects]);
+        // What the child wrote since is its own.
+        let since = Version { interval: 5, seq: 8 };
+        let entry = LogEntry { version: since, ..issued.entry.clone() };
+        logged.note(parent, Logged { entry: entry.clone(), removed: gone(4), ..issued.clone() });
+        logged.note(child, Logged { entry, removed: gone(6), prev: Some(version), ..issued });
+        assert_eq!(logged.removed(&line, since), gone(6));
+        assert_eq!(logged.own(&line, since, |_| true).len(), 2);
     }
 }

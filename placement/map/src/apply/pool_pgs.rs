@@ -19,7 +19,7 @@ pub(super) fn set_pg_num(draft: &mut Draft<'_>, id: PoolId, wanted: u32) -> Resu
     let impossible = |text: String| Refusal::new(RefusalKind::Impossible, text);
     let pool =
         draft.next.pools.get(&id).ok_or_else(|| Refusal::not_found(format!("pool {id} does not exist")))?;
-    let (name, from, keeps_snapshots) = (pool.name.clone(), pool.pg_num, pool.snaps.seq > 0);
+    let (name, from) = (pool.name.clone(), pool.pg_num);
     if !(1..=PG_NUM_MAX).contains(&wanted) {
         return Err(Refusal::invalid(format!("pg_num goes from 1 to {PG_NUM_MAX}, not {wanted}")));
     }
@@ -32,13 +32,6 @@ pub(super) fn set_pg_num(draft: &mut Draft<'_>, id: PoolId, wanted: u32) -> Resu
         )));
     }
     draft.next.too_new(Feature::Split.level())?;
-    // Trimming of snapshots across a division is not proven (docs/decisions/0034-pg-split.md).
-    if keeps_snapshots {
-        return Err(impossible(format!(
-            "pool {name} keeps or kept snapshots, and PGs of such pools are not split yet; make another pool with {wanted} PGs \
-             and copy what is in it"
-        )));
-    }
     let most = from.saturating_mul(GROWTH_MAX);
     if wanted > most {
         return Err(Refusal::invalid(format!(

@@ -140,11 +140,13 @@ fn numbers_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_pool_with_snapshots_keeps_its_pgs() {
+fn a_pool_with_snapshots_is_split_and_keeps_them() {
     let mut state = cluster(4);
     ok(&mut state, &Command::SnapCreate { pool: POOL });
-    let (kind, text) = refused(&mut state, &set("pg_num", 8));
-    assert_eq!(kind, RefusalKind::Impossible);
-    assert!(text.contains("snapshots"), "{text}");
-    assert_eq!(state.map().pool(POOL).expect("there").pg_num, 4);
+    ok(&mut state, &Command::SnapCreate { pool: POOL });
+    ok(&mut state, &Command::SnapRemove { pool: POOL, snap: 1 });
+    let before = state.map().pool(POOL).expect("there").snaps.clone();
+    ok(&mut state, &set("pg_num", 8));
+    let pool = state.map().pool(POOL).expect("there");
+    assert_eq!((pool.pg_num, &pool.snaps), (8, &before));
 }
