@@ -118,7 +118,8 @@ impl World {
         if known.seq > 0 && !list {
             snaps = snapshots::context(&mut self.rng, &known);
             if self.rng.chance(1, 4) {
-                (snap, ops) = snapshots::ops(&mut self.rng, &known, only_reads);
+                let shards = self.data_shards(pool).is_some();
+                (snap, ops) = snapshots::ops(&mut self.rng, &known, only_reads, shards);
             }
         }
         let object = (!list).then(|| ObjectId { snap, ..ObjectId::head(pool, hash, name.clone()) });

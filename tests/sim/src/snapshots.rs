@@ -4,6 +4,7 @@
 
 use crate::world::World;
 use bytes::Bytes;
+use osd_class::snapped::SNAPSET;
 use osd_object::{Mutation, ObjectId, ObjectRead, OmapRange, Op, SnapContext, SnapId, Transaction, Version};
 use osd_pg::OWN_CLIENT;
 use osd_pg::names::{is_internal, meta_object};
@@ -90,12 +91,41 @@ pub(crate) fn logged_by(
         let stored = row.map(|row| from_bytes::<LogEntry>(row).expect("a machine wrote it").version);
         let prev = before.filter(|v| v.seq + 1 == entry.version.seq).or(stored);
         before = Some(entry.version);
-        let own = entry.request.client == OWN_CLIENT;
-        let effects = transaction.mutations.iter().filter(|m| own && !is_internal(m.object()));
-        let effects = Transaction { mutations: effects.cloned().collect() };
+        let own = entry.request.client == OWN_CLIENT && entry.changed;
+        let aside = |m: &&Mutation| is_internal(m.object()) && *m.object() != meta;
+        let effects = if !own {
+            Transaction::new()
+        } else if transaction.mutations.iter().any(|m| aside(&m)) {
+            put_in_place(&entry, transaction.mutations.iter().filter(aside))
+        } else {
+            let on_objects = transaction.mutations.iter().filter(|m| !is_internal(m.object()));
+            Transaction { mutations: on_objects.cloned().collect() }
+        };
         all.push(Logged { entry, prev, removed: snaps.removed.clone(), effects });
     }
     all
+}
+
+/// What letting go of snapshots comes to, of an object in shards, where it is put `aside` first: clones go, and the object
+/// tells of those that are left, or goes too.
+fn put_in_place<'a>(entry: &LogEntry, aside: impl Iterator<Item = &'a Mutation>) -> Transaction {
+    let object = || entry.object.clone();
+    let clones = entry.clones.iter().map(|snap| ObjectId { snap: *snap, ..object() });
+    let mut mutations: Vec<Mutation> = clones.map(|object| Mutation::Remove { object }).collect();
+    let before = mutations.len();
+    mutations.extend(aside.filter_map(|m| match m {
+        Mutation::SetXattr { name, value, .. } if name == SNAPSET => {
+            Some(Mutation::SetXattr { object: object(), name: name.clone(), value: value.clone() })
+        }
+        Mutation::Stamp { version, mtime, .. } => {
+            Some(Mutation::Stamp { object: object(), version: *version, mtime: *mtime })
+        }
+        _ => None,
+    }));
+    if mutations.len() == before {
+        mutations.push(Mutation::Remove { object: object() });
+    }
+    Transaction { mutations }
 }
 
 /// What a client that goes by this map says with a write: mostly all snapshots that are there; now and then those of
@@ -110,11 +140,12 @@ pub(crate) fn context(rng: &mut Rng, snaps: &PoolSnaps) -> SnapContext {
     SnapContext { seq, snaps: live.map(SnapId).collect() }
 }
 
-/// Something about a snapshot: it is read, listed, or gone back to.
-pub(crate) fn ops(rng: &mut Rng, snaps: &PoolSnaps, only_reads: bool) -> (SnapId, Vec<Op>) {
+/// Something about a snapshot: it is read, listed, or gone back to. Objects in shards have no omap.
+pub(crate) fn ops(rng: &mut Rng, snaps: &PoolSnaps, only_reads: bool, shards: bool) -> (SnapId, Vec<Op>) {
     let snap = SnapId(1 + rng.below(snaps.seq));
     match rng.below(if only_reads { 4 } else { 7 }) {
         0 => (SnapId::HEAD, vec![Op::ListSnaps]),
+        1 if shards => (snap, vec![Op::Stat]),
         1 => (snap, vec![Op::Stat, Op::OmapGetRange { range: OmapRange::all() }]),
         2 | 3 => (snap, vec![Op::Read { offset: 0, len: 0 }, Op::GetXattrs]),
         4 | 5 => (SnapId::HEAD, vec![Op::Rollback { snap }]),
@@ -137,10 +168,6 @@ impl World {
             return;
         }
         let pool = self.pools[self.rng.below(self.pools.len() as u64) as usize].0;
-        if self.data_shards(pool).is_some() {
-            // They have none yet.
-            return;
-        }
         let snaps = self.snaps_of(pool);
         let live: Vec<u64> = (1..=snaps.seq).filter(|snap| snaps.is_live(*snap)).collect();
         let remove = live.len() >= LIVE_MAX || (!live.is_empty() && self.rng.chance(2, 5));
