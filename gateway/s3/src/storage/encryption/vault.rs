@@ -210,11 +210,10 @@ impl Vault {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
         // It ends with `sender` and the answer's body, or with the other side.
         let carried = tokio::spawn(connection);
-        let host = format!("{}:{}", self.host, self.port);
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
-            .header("host", host)
+            .header("host", self.authority())
             .header("content-type", "application/json")
             .header("x-vault-request", "true")
             .header("x-vault-token", token.as_str());
@@ -228,6 +227,12 @@ impl Vault {
         let bytes = read.map_err(|_| away("an answer was cut short, or too long"))?.to_bytes();
         carried.abort();
         Ok((status, Zeroizing::new(bytes.to_vec())))
+    }
+
+    /// Host and port, as requests name them: an IPv6 address in brackets (RFC 3986, 3.2.2).
+    fn authority(&self) -> String {
+        let Vault { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     async fn connect(&self) -> std::io::Result<Box<dyn Io>> {
@@ -334,6 +339,10 @@ mod tests {
         let open = |address: &str| Vault::open(settings(address)).map(|v| (v.host, v.port));
         assert_eq!(open("http://vault:8200"), Ok(("vault".into(), 8200)));
         assert_eq!(open("http://[::1]"), Ok(("::1".into(), 80)));
+        let named = |address: &str| Vault::open(settings(address)).map(|v| v.authority());
+        assert_eq!(named("http://vault:8200"), Ok("vault:8200".into()));
+        assert_eq!(named("http://10.0.0.1"), Ok("10.0.0.1:80".into()));
+        assert_eq!(named("http://[2001:db8::1]:8200"), Ok("[2001:db8::1]:8200".into()));
         for bad in ["", "vault:8200", "ftp://vault", "http://vault/v1", "http:// vault"] {
             assert!(open(bad).is_err(), "{bad}");
         }
