@@ -40,6 +40,9 @@ pub enum Feature {
     ErasureSnapshots,
     /// A PG of copies that begins anew has one member, and the others join it.
     RecreateByOne,
+    /// What was carried out before is refused: another store in the place of an OSD that is up, settings that nothing
+    /// can work with, and an `out` that leaves a pool too few OSDs to write to.
+    Guards,
 }
 
 impl Feature {
@@ -54,7 +57,8 @@ impl Feature {
             | Feature::Split
             | Feature::Watch
             | Feature::ErasureSnapshots
-            | Feature::RecreateByOne => 2,
+            | Feature::RecreateByOne
+            | Feature::Guards => 2,
         }
     }
 }
@@ -119,6 +123,8 @@ mod tests {
             Feature::Split,
             Feature::Watch,
             Feature::ErasureSnapshots,
+            Feature::RecreateByOne,
+            Feature::Guards,
         ] {
             assert!((FEATURE_LEVEL_BASE..=FEATURE_LEVEL).contains(&feature.level()), "{feature:?}");
         }

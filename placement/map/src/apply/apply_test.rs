@@ -199,6 +199,9 @@ fn another_store_under_an_old_number_leaves_every_in_sync_set() {
     activate_all(&mut state);
     let mut wiped = boot_of(1, 9);
     wiped.uuid = Uuid([99; 16]);
+    let (kind, text) = refused(&mut state, &Command::OsdBoot(wiped.clone()));
+    assert!(kind == RefusalKind::Exists && text.contains("a token of its own"), "{text}");
+    ok(&mut state, &Command::MarkDown { osds: vec![(OsdId(1), None)] });
     ok(&mut state, &Command::OsdBoot(wiped));
     for (pg, row) in state.rows() {
         assert!(!row.in_sync.contains(&OsdId(1)) && row.in_sync.len() == 2, "{pg}: {row:?}");

@@ -4,6 +4,7 @@ use super::cluster::ROOT;
 use super::draft::{Draft, no_osd};
 use super::{Answer, feature_level, keys};
 use crate::command::OsdBoot;
+use crate::feature::Feature;
 use crate::flags::Flag;
 use crate::ids::OsdId;
 use crate::location::{self, LEVELS_MAX};
@@ -62,6 +63,15 @@ pub(super) fn osd_boot(draft: &mut Draft<'_>, boot: &OsdBoot) -> Result<Answer, 
     };
     if known.is_some_and(repeated) {
         return Ok(Answer::Done);
+    }
+    let displaces = |osd: &OsdInfo| osd.up && osd.uuid != boot.uuid;
+    if known.is_some_and(displaces) && draft.next.has(Feature::Guards) {
+        // Two hosts with one token would take the number from each other for ever, each time voiding what the other
+        // holds. A store that was really replaced gets in once its predecessor's silence was noticed.
+        let text = format!(
+            "{id} is up with another store; stop that one, or give this host a token of its own (`nacre cluster token`)"
+        );
+        return Err(Refusal::new(RefusalKind::Exists, text));
     }
     // Stop first, so that everything the old incarnation promised is void; then lose what is lost; then start.
     draft.take_down(id);
