@@ -1,6 +1,11 @@
 //! Central settings: one definition a key, with type, default and meaning; values live in the map.
 
+mod bounds;
+
+pub use bounds::{check_bounds, check_section, ratios_in_order};
+
 use crate::feature::FEATURE_LEVEL_BASE;
+use crate::pool::{PG_NUM_MAX, SIZE_MAX};
 use std::collections::BTreeMap;
 
 /// What a value must look like.
@@ -20,6 +25,14 @@ pub enum Kind {
     Switch,
     /// Any text.
     Text,
+    /// An absolute path, or nothing.
+    Path,
+    /// An absolute path, `-` for standard output, or nothing.
+    Output,
+    /// `http://` or `https://` with a host, or nothing.
+    Url,
+    /// One word of letters, digits and `-`.
+    Word,
     /// `auto`, `on` or `off`.
     Auto,
     /// A place in CRUSH's tree; see [`crate::location`].
@@ -29,7 +42,7 @@ pub enum Kind {
 }
 
 /// One setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setting {
     /// Its name.
     pub key: &'static str,
@@ -41,16 +54,32 @@ pub struct Setting {
     pub help: &'static str,
     /// The feature level from which on it may be set: an older monitor would refuse it in the log.
     pub level: u32,
+    /// The least number that it may be, in its kind's unit.
+    pub least: f64,
+    /// The greatest.
+    pub most: f64,
+}
+
+impl Setting {
+    /// The same, from `least` to `most`.
+    const fn within(self, least: f64, most: f64) -> Setting {
+        Setting { least, most, ..self }
+    }
 }
 
 const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, kind, default, help, level: FEATURE_LEVEL_BASE }
+    Setting { key, kind, default, help, level: FEATURE_LEVEL_BASE, least: 0.0, most: f64::INFINITY }
 }
 
 /// The same, from feature level 2 on.
 const fn setting_2(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
     Setting { level: 2, ..setting(key, kind, default, help) }
 }
+
+const DAY: f64 = 86_400.0;
+const YEAR: f64 = 365.0 * DAY;
+const MIB: f64 = 1_048_576.0;
+const TIB: f64 = MIB * MIB;
 
 /// All settings, by name.
 pub const SETTINGS: &[Setting] = &[
@@ -77,33 +106,38 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Count,
         "250",
         "pg_num of a pool does not grow beyond where OSDs that are in would hold more copies of PGs than this; 0: no bound",
-    ),
+    )
+    .within(0.0, 1e6),
     setting(
         "mon_osd_beacon_grace",
         Kind::Seconds,
         "6",
         "an OSD whose beacons stop is marked down after this",
-    ),
+    )
+    .within(4.0, 3600.0),
     setting(
         "mon_osd_down_out_interval",
         Kind::Seconds,
         "600",
         "a down OSD is marked out after this; 0: never",
-    ),
-    setting("mon_osd_full_ratio", Kind::Ratio, "0.95", "an OSD fuller than this stops writes to its PGs"),
+    )
+    .within(0.0, YEAR),
+    setting("mon_osd_full_ratio", Kind::Ratio, "0.95", "an OSD fuller than this stops writes to its PGs").within(0.1, 1.0),
     setting(
         "mon_osd_min_down_reporters",
         Kind::Count,
         "2",
         "peers that must report an OSD before it is marked down",
-    ),
-    setting("mon_osd_nearfull_ratio", Kind::Ratio, "0.85", "an OSD fuller than this raises a warning"),
+    )
+    .within(1.0, 100.0),
+    setting("mon_osd_nearfull_ratio", Kind::Ratio, "0.85", "an OSD fuller than this raises a warning").within(0.1, 1.0),
     setting(
         "osd_deep_scrub_interval",
         Kind::Seconds,
         "604800",
         "all data of a PG is read and held against its checksums after this, and by up to a sixth of it later",
-    ),
+    )
+    .within(1.0, 10.0 * YEAR),
     setting(
         "osd_discard",
         Kind::Auto,
@@ -115,59 +149,68 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Seconds,
         "4",
         "a peer that does not answer for this long is reported",
-    ),
-    setting("osd_max_backfills", Kind::Count, "2", "PGs that one OSD backfills at once, as their primary"),
-    setting("osd_max_scrubs", Kind::Count, "1", "scrubs that one OSD takes part in at once; 0: none"),
+    )
+    .within(2.0, 3600.0),
+    setting("osd_max_backfills", Kind::Count, "2", "PGs that one OSD backfills at once, as their primary").within(0.0, 1000.0),
+    setting("osd_max_scrubs", Kind::Count, "1", "scrubs that one OSD takes part in at once; 0: none").within(0.0, 100.0),
     setting(
         "osd_memory_target",
         Kind::Size,
         "1G",
         "memory an OSD's caches aim to stay within, 128M at least; until it is set, what the OSD's own settings file says",
-    ),
+    )
+    .within(128.0 * MIB, 16.0 * TIB),
     setting(
         "osd_pg_max_concurrent_snap_trims",
         Kind::Count,
         "2",
         "objects of one PG that let go of removed snapshots at once; 0: none",
-    ),
-    setting("osd_pool_default_pg_num", Kind::Count, "32", "PGs of a new pool"),
-    setting("osd_pool_default_size", Kind::Count, "3", "copies in a new pool"),
+    )
+    .within(0.0, 1000.0),
+    setting("osd_pool_default_pg_num", Kind::Count, "32", "PGs of a new pool").within(1.0, PG_NUM_MAX as f64),
+    setting("osd_pool_default_size", Kind::Count, "3", "copies in a new pool").within(1.0, SIZE_MAX as f64),
     setting(
         "osd_recovery_max_active",
         Kind::Count,
         "8",
         "PGs that one OSD recovers or backfills at once, as their primary; 0: none",
-    ),
+    )
+    .within(0.0, 1000.0),
     setting(
         "osd_scrub_begin_hour",
         Kind::Count,
         "0",
         "hour of the day (UTC) from which scrubs begin by themselves; the same as the end: at any",
-    ),
+    )
+    .within(0.0, 23.0),
     setting(
         "osd_scrub_bytes_per_second",
         Kind::Size,
         "64M",
         "what an OSD reads for scrubs, at most; a quarter of it while clients are served",
-    ),
+    )
+    .within(MIB / 16.0, TIB),
     setting(
         "osd_scrub_end_hour",
         Kind::Count,
         "0",
         "hour of the day (UTC) from which no scrub begins by itself",
-    ),
+    )
+    .within(0.0, 23.0),
     setting(
         "osd_scrub_max_interval",
         Kind::Seconds,
         "604800",
         "a PG that was not compared for half as long again raises a warning",
-    ),
+    )
+    .within(1.0, 10.0 * YEAR),
     setting(
         "osd_scrub_min_interval",
         Kind::Seconds,
         "86400",
         "the copies of a PG are compared by their index after this, and by up to half of it later",
-    ),
+    )
+    .within(1.0, 10.0 * YEAR),
     setting(
         "osd_snap_trim_sleep",
         Kind::FineSeconds,
@@ -188,7 +231,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting_2(
         "rgw_crypt_vault_addr",
-        Kind::Text,
+        Kind::Url,
         "",
         "where Vault is: http://HOST:PORT or https://HOST:PORT; needed as long as it holds the key of any object",
     ),
@@ -196,13 +239,13 @@ pub const SETTINGS: &[Setting] = &[
     setting_2("rgw_crypt_vault_prefix", Kind::Text, "/v1/transit", "where Vault's transit engine is mounted"),
     setting_2(
         "rgw_crypt_vault_ssl_cacert",
-        Kind::Text,
+        Kind::Path,
         "",
         "a PEM file on the gateways' hosts: the certificates that Vault's must come from; empty: the system's",
     ),
     setting_2(
         "rgw_crypt_vault_token_file",
-        Kind::Text,
+        Kind::Path,
         "",
         "the file on the gateways' hosts that holds Vault's token; nobody but its owner may read it",
     ),
@@ -223,26 +266,29 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Seconds,
         "3600",
         "what deleted S3 objects held is freed after this, longer than a GET may take; 30 at most while writes find no space",
-    ),
+    )
+    .within(0.0, YEAR),
     setting(
         "rgw_gc_processor_period",
         Kind::Seconds,
         "300",
         "how often a gateway looks for what it may free; 5 at most while writes find no space",
-    ),
+    )
+    .within(1.0, DAY),
     setting(
         "rgw_lc_debug_interval",
         Kind::Seconds,
         "0",
         "for trying out S3 lifecycle rules: a day of theirs lasts so long; 0: a day",
-    ),
+    )
+    .within(0.0, DAY),
     setting(
         "rgw_ops_log_file_path",
-        Kind::Text,
+        Kind::Output,
         "",
         "where gateways write a line for each S3 request: an absolute path, in which $name is the gateway's name; -: standard output; empty: nowhere",
     ),
-    setting("rgw_region", Kind::Text, "us-east-1", "the S3 region of the gateways"),
+    setting("rgw_region", Kind::Word, "us-east-1", "the S3 region of the gateways"),
     setting(
         "rgw_s3_auth_use_sigv2",
         Kind::Switch,
@@ -256,7 +302,8 @@ pub fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|s| s.key == key)
 }
 
-/// Whether `value` fits the key's kind; the sentence says what would.
+/// Whether `value` fits the key's kind as every monitor understands it; the sentence says what would. What more is asked
+/// of it: [`check_bounds`].
 pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
     let wanted = match setting.kind {
         Kind::Seconds if value.parse::<u32>().is_err() => "a whole number of seconds",
@@ -274,7 +321,9 @@ pub fn check(setting: &Setting, value: &str) -> Result<(), String> {
             "TYPE=NAME pairs such as \"datacenter=dc1 rack=r1 host=h1\""
         }
         Kind::KeyKeeper if !matches!(value, "local" | "vault") => "local or vault",
-        Kind::Text if value.len() > 4096 => "a text of at most 4096 bytes",
+        Kind::Text | Kind::Path | Kind::Output | Kind::Url | Kind::Word if value.len() > 4096 => {
+            "a text of at most 4096 bytes"
+        }
         _ => return Ok(()),
     };
     Err(format!("{value:?} does not fit {}: write {wanted}", setting.key))
@@ -328,6 +377,7 @@ mod tests {
     fn defaults_fit_their_kinds_and_keys_are_sorted() {
         for s in SETTINGS {
             assert_eq!(check(s, s.default), Ok(()), "{}", s.key);
+            assert_eq!(check_bounds(s, s.default), Ok(()), "{}", s.key);
         }
         assert!(SETTINGS.windows(2).all(|w| w[0].key < w[1].key));
     }

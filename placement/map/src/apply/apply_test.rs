@@ -378,6 +378,16 @@ fn settings_and_flags_are_checked() {
     assert_eq!(refused(&mut state, &set("osd.0", "osd_max_backfill", "5")).0, RefusalKind::NotFound);
     assert_eq!(refused(&mut state, &set("osd.0", "osd_max_backfills", "many")).0, RefusalKind::Invalid);
     assert_eq!(refused(&mut state, &set("disk", "osd_max_backfills", "1")).0, RefusalKind::Invalid);
+    assert_eq!(refused(&mut state, &set("osd.9", "osd_max_backfills", "1")).0, RefusalKind::Invalid);
+    assert_eq!(refused(&mut state, &set("gateway", "osd_max_backfills", "1")).0, RefusalKind::Invalid);
+    let (_, text) = refused(&mut state, &set("mon", "mon_osd_beacon_grace", "0"));
+    assert!(text.contains("4 to 3600"), "{text}");
+    let (_, text) = refused(&mut state, &set("mon", "mon_osd_nearfull_ratio", "0.99"));
+    assert!(text.contains("above mon_osd_full_ratio"), "{text}");
+    ok(&mut state, &set("mon", "mon_osd_full_ratio", "0.99"));
+    ok(&mut state, &set("mon", "mon_osd_nearfull_ratio", "0.97"));
+    let rm = Command::ConfigRm { section: "mon".to_owned(), key: "mon_osd_full_ratio".to_owned() };
+    assert_eq!(refused(&mut state, &rm).0, RefusalKind::Invalid);
     ok(&mut state, &Command::SetFlag { flag: "noup".to_owned(), on: true });
     assert_eq!(refused(&mut state, &boot(0, 2)).0, RefusalKind::Unsafe);
     assert_eq!(

@@ -2,7 +2,8 @@
 
 use super::Answer;
 use super::draft::Draft;
-use crate::config::{check, find, section_ok};
+use crate::config::{check, check_bounds, check_section, find, ratios_in_order, section_ok};
+use crate::feature::Feature;
 use crate::flags::Flag;
 use crate::refusal::{Refusal, RefusalKind};
 
@@ -21,6 +22,10 @@ pub(super) fn set(draft: &mut Draft<'_>, section: &str, key: &str, value: &str) 
     })?;
     draft.next.too_new(setting.level)?;
     check(setting, value).map_err(Refusal::invalid)?;
+    if draft.next.has(Feature::Guards) {
+        check_section(&draft.next, section, setting).map_err(Refusal::invalid)?;
+        check_bounds(setting, value).map_err(Refusal::invalid)?;
+    }
     draft.next.config.insert((section.to_owned(), key.to_owned()), value.to_owned());
     Ok(Answer::Done)
 }
@@ -28,6 +33,16 @@ pub(super) fn set(draft: &mut Draft<'_>, section: &str, key: &str, value: &str) 
 pub(super) fn remove(draft: &mut Draft<'_>, section: &str, key: &str) -> Result<Answer, Refusal> {
     draft.next.config.remove(&(section.to_owned(), key.to_owned()));
     Ok(Answer::Done)
+}
+
+/// What settings must be beside each other. Whoever finds them wrong already may still mend them one by one.
+pub(super) fn fits(draft: &Draft<'_>) -> Result<(), Refusal> {
+    let (before, after) = (&draft.state.map().config, &draft.next.config);
+    if !draft.next.has(Feature::Guards) || ratios_in_order(after) || !ratios_in_order(before) {
+        return Ok(());
+    }
+    let text = "mon_osd_nearfull_ratio would be above mon_osd_full_ratio: OSDs would be full before anybody was warned";
+    Err(Refusal::invalid(text))
 }
 
 /// Several at once, all or none, in somebody's name.
@@ -45,6 +60,7 @@ pub(super) fn change(
             None => remove(draft, section, key)?,
         };
     }
+    fits(draft)?;
     draft.configured_by = Some(who.to_owned());
     Ok(Answer::Done)
 }

@@ -126,8 +126,14 @@ fn dispatch(draft: &mut Draft<'_>, command: &Command) -> Result<Answer, Refusal>
         Command::PgRecreate { pg } => reports::recreate(draft, *pg),
         Command::PgUpmapItems { pg, items } => weights::upmap_items(draft, *pg, items),
         Command::Upmaps { planned_for, items } => weights::upmaps(draft, *planned_for, items),
-        Command::ConfigSet { section, key, value } => config::set(draft, section, key, value),
-        Command::ConfigRm { section, key } => config::remove(draft, section, key),
+        Command::ConfigSet { section, key, value } => {
+            config::set(draft, section, key, value)?;
+            config::fits(draft).map(|()| Answer::Done)
+        }
+        Command::ConfigRm { section, key } => {
+            config::remove(draft, section, key)?;
+            config::fits(draft).map(|()| Answer::Done)
+        }
         Command::EcProfileSet { name, profile } => ec::set(draft, name, profile),
         Command::MonAdd { name, addr } => monitors::add(draft, name, *addr),
         Command::MonRm { name } => monitors::remove(draft, name),
