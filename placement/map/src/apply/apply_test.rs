@@ -261,6 +261,19 @@ fn out_for_being_down_is_undone_by_a_boot_and_an_operator_s_out_is_not() {
 }
 
 #[test]
+fn the_last_osds_that_a_pool_needs_are_not_marked_out_by_mistake() {
+    let mut state = cluster(3);
+    let out = |id: u32| Command::MarkOut { osds: vec![OsdId(id)], automatic: false };
+    ok(&mut state, &Command::PoolCreate(pool("a")));
+    ok(&mut state, &out(0));
+    let (kind, text) = refused(&mut state, &out(1));
+    assert!(kind == RefusalKind::Unsafe && text.contains("pool a needs 2 copies"), "{text}");
+    ok(&mut state, &Command::OsdReweight { osd: OsdId(1), weight: 0 });
+    ok(&mut state, &out(2)); // nothing is left to be protected
+    ok(&mut state, &Command::PoolRm { name: "a".to_owned() });
+}
+
+#[test]
 fn an_osd_that_data_depends_on_is_not_removed_without_force() {
     let mut state = cluster(1);
     ok(&mut state, &Command::PoolCreate(PoolCreate { size: Some(1), ..pool("a") }));

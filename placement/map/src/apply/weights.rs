@@ -2,6 +2,8 @@
 
 use super::Answer;
 use super::draft::{Draft, no_osd};
+use crate::cluster_map::ClusterMap;
+use crate::feature::Feature;
 use crate::ids::{Epoch, OsdId, PgId};
 use crate::osd::WEIGHT_ONE;
 use crate::refusal::{Refusal, RefusalKind};
@@ -22,7 +24,28 @@ pub(super) fn mark_out(draft: &mut Draft<'_>, osds: &[OsdId], automatic: bool) -
         }
         osd.weight = 0;
     }
+    // Those that are down for long are out whatever follows; only a person is asked whether that is meant.
+    if !automatic && draft.next.has(Feature::Guards) {
+        enough_left(draft.state.map(), &draft.next)?;
+    }
     Ok(Answer::Done)
+}
+
+/// Whether each pool that found OSDs enough before for its `min_size` still does.
+fn enough_left(before: &ClusterMap, after: &ClusterMap) -> Result<(), Refusal> {
+    let count = |map: &ClusterMap| map.osds.values().filter(|osd| osd.is_in()).count();
+    let (had, left) = (count(before), count(after));
+    let short = after.pools.values().find(|pool| {
+        let fewest = pool.min_size as usize;
+        left < fewest && had >= fewest
+    });
+    let Some(pool) = short else { return Ok(()) };
+    let text = format!(
+        "{left} OSDs would be in, and pool {} needs {} copies to take writes (min_size); let another OSD in first, or take \
+         the weight away nevertheless with `nacre osd reweight N 0`",
+        pool.name, pool.min_size
+    );
+    Err(Refusal::new(RefusalKind::Unsafe, text))
 }
 
 pub(super) fn mark_in(draft: &mut Draft<'_>, osds: &[OsdId]) -> Result<Answer, Refusal> {
