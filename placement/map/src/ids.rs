@@ -34,9 +34,16 @@ pub struct PgId {
 }
 codec_plain!(PgId { pool, seed });
 
+impl OsdId {
+    /// The number alone, as sets of a PG show it; `NONE` for a hole.
+    pub fn short(&self) -> String {
+        if *self == OsdId::NONE { "NONE".to_owned() } else { self.0.to_string() }
+    }
+}
+
 impl fmt::Display for OsdId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "osd.{}", self.0)
+        if *self == OsdId::NONE { f.write_str("NONE") } else { write!(f, "osd.{}", self.0) }
     }
 }
 impl fmt::Debug for OsdId {

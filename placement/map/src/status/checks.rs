@@ -109,7 +109,17 @@ fn osds_full(map: &ClusterMap, seen: &Volatile) -> Vec<Check> {
     let is_full = |s: &crate::stats::OsdStats| s.full || used(s) >= full;
     let named = |wanted: &dyn Fn(&crate::stats::OsdStats) -> bool| -> Vec<String> {
         let hit = seen.osds.iter().filter(|(id, s)| map.is_up(**id) && wanted(s));
-        hit.map(|(id, s)| format!("{id} is {:.0}% full", used(s) * 100.0)).collect()
+        let early = |s: &crate::stats::OsdStats| s.full && used(s) < full;
+        let line = |(id, s): (&OsdId, &crate::stats::OsdStats)| {
+            let why = match early(s) {
+                true => {
+                    ", and takes no more: it is small, or no room is left for its index; its log says which"
+                }
+                false => "",
+            };
+            format!("{id} is {:.0}% full{why}", used(s) * 100.0)
+        };
+        hit.map(line).collect()
     };
     let (nearly, fully) = (named(&|s| !is_full(s) && used(s) >= near), named(&is_full));
     let mut checks = Vec::new();
@@ -138,7 +148,7 @@ fn osds_full(map: &ClusterMap, seen: &Volatile) -> Vec<Check> {
 
 fn lines<'a>(pgs: &'a [&PgRowView]) -> impl Iterator<Item = String> + 'a {
     pgs.iter().map(|view| {
-        let acting: Vec<String> = view.acting.iter().map(|osd| osd.0.to_string()).collect();
+        let acting: Vec<String> = view.acting.iter().map(OsdId::short).collect();
         format!("pg {} is {}, acting [{}]", view.pgid, view.state, acting.join(","))
     })
 }
