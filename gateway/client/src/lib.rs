@@ -21,7 +21,7 @@ mod fake_cluster;
 
 pub use client::{Client, ClientConfig};
 pub use error::ClientError;
-pub use memory::{Fault, MemoryRados};
+pub use memory::{Fault, Hold, MemoryRados};
 pub use rados::{ListCursor, ListPage, OpError, Rados, Reply};
 pub use room::OpCounts;
 pub use watch::{Heard, Watch, notify_timeout};

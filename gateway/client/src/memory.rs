@@ -1,5 +1,9 @@
 //! `Rados` over a map in memory, with faults to order: what front ends are tested against.
 
+mod hold;
+
+pub use hold::Hold;
+
 use crate::rados::{ListCursor, ListPage, OpError, Rados, Reply};
 use osd_class::Registry;
 use osd_class::memory::{apply_op_in, trim_all};
@@ -40,6 +44,7 @@ struct State {
     /// Operations so far, listings not counted.
     operations: u64,
     faults: Vec<Planned>,
+    holds: Vec<hold::Planned>,
 }
 
 struct Planned {
@@ -66,6 +71,7 @@ impl MemoryRados {
             clock: None,
             operations: 0,
             faults: Vec::new(),
+            holds: Vec::new(),
         };
         MemoryRados { shared: Arc::new(Mutex::new(state)) }
     }
@@ -109,6 +115,13 @@ impl State {
         })
     }
 
+    /// Counts an operation. What goes wrong with it.
+    fn fault(&mut self) -> Option<Fault> {
+        let n = self.operations;
+        self.operations += 1;
+        self.faults.iter().find(|f| (f.from..f.until).contains(&n)).map(|f| f.fault)
+    }
+
     fn operate(
         &mut self,
         pool: &str,
@@ -118,12 +131,9 @@ impl State {
         snaps: &SnapContext,
     ) -> Result<Reply, OpError> {
         let id = *self.pools.get(pool).ok_or_else(|| OpError::no_pool(pool))?;
-        let n = self.operations;
-        self.operations += 1;
-        let fault = self.faults.iter().find(|f| (f.from..f.until).contains(&n)).map(|f| f.fault);
-        let injected = |code| Err(OpError::new(code).with_context("injected fault"));
+        let fault = self.fault();
         if let Some(Fault::Refuse(code)) = fault {
-            return injected(code);
+            return Err(injected(code));
         }
         let mtime = self.now();
         let object = ObjectId { snap, ..ObjectId::head(id, hash_of(&name), name) };
@@ -144,7 +154,7 @@ impl State {
         let at = (&mut self.seq, &context);
         let (version, outcome) = apply_op_in(&mut self.model, &object, ops, mtime, &self.registry, at);
         if let Some(Fault::LoseReply(code)) = fault {
-            return injected(code);
+            return Err(injected(code));
         }
         match outcome {
             Ok(results) => Ok(Reply { version, results }),
@@ -180,6 +190,10 @@ impl State {
     }
 }
 
+fn injected(code: Errno) -> OpError {
+    OpError::new(code).with_context("injected fault")
+}
+
 /// The fake's own placement hash: spread enough that listings come back in no useful order, as in life.
 fn hash_of(name: &ObjectName) -> u32 {
     stdx::checksum::crc32c_of([name.namespace.as_bytes(), &[0], name.hashed().as_bytes()])
@@ -187,8 +201,7 @@ fn hash_of(name: &ObjectName) -> u32 {
 
 impl Rados for MemoryRados {
     async fn operate(&self, pool: &str, object: ObjectName, ops: Vec<Op>) -> Result<Reply, OpError> {
-        // Lets other tasks in between, as a network would.
-        tokio::task::yield_now().await;
+        self.arrive(&object.name).await;
         self.lock().operate(pool, object, SnapId::HEAD, &ops, &SnapContext::default())
     }
 
@@ -199,7 +212,7 @@ impl Rados for MemoryRados {
         ops: Vec<Op>,
         snaps: SnapContext,
     ) -> Result<Reply, OpError> {
-        tokio::task::yield_now().await;
+        self.arrive(&object.name).await;
         self.lock().operate(pool, object, SnapId::HEAD, &ops, &snaps)
     }
 
@@ -230,7 +243,10 @@ impl Rados for MemoryRados {
 
     async fn snap_settle(&self, _: &str) -> Result<(), OpError> {
         tokio::task::yield_now().await;
-        Ok(())
+        match self.lock().fault() {
+            Some(Fault::Refuse(code) | Fault::LoseReply(code)) => Err(injected(code)),
+            None => Ok(()),
+        }
     }
 
     async fn snap_remove(&self, pool: &str, snap: SnapId) -> Result<(), OpError> {
