@@ -98,7 +98,7 @@ impl<R: Rados> Image<R> {
 
     async fn snapshot_named(&self, snap: &str) -> Result<Snapshot, BlockError> {
         let o = self.objects();
-        let rows = rows_of(&o.rados, &o.pool, &o.header).await?;
+        let rows = rows_of(&o.rados, &o.header_pool, &o.header).await?;
         let (all, _) = snapshot::from_rows(&o.header, &rows)?;
         let found = all.into_iter().find(|s| s.name == snap && !s.removing);
         found.ok_or_else(|| self.no_snapshot(snap))
@@ -128,6 +128,7 @@ impl<R: Rados> Image<R> {
             return Ok(vec![Span { len: piece.len, changed: true }]);
         }
         let shown = more.saturating_sub(start).min(bytes);
+        self.settle(piece.object).await?;
         let (set, head_bytes) = self.objects().clones(piece.object).await?;
         let to = self.objects().snap.unwrap_or(SnapId::HEAD);
         let changed = between(&set, head_bytes, (since.id, to), shown);

@@ -118,6 +118,22 @@ impl<R: Rados> Directory<'_, R> {
         }
     }
 
+    /// An image that is being made never will be: it cannot be entered from here on, and what there is of it is to be
+    /// removed. False: it was entered, or somebody else was quicker.
+    pub(crate) async fn abandon(&self, id: &str, name: &str) -> Result<bool, BlockError> {
+        let note = Note { name: name.to_string(), since_ms: self.rados.now().millis() };
+        let ops = vec![
+            present(&row(MAKING, id)),
+            rm(vec![row(MAKING, id)]),
+            set(vec![(row(REMOVING, id), to_bytes(&note))]),
+        ];
+        match self.run(ops).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.code == Errno::ECANCELED => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
     /// The id of an image.
     pub(crate) async fn id(&self, name: &str) -> Result<String, BlockError> {
         let by_name = row(BY_NAME, name);

@@ -4,6 +4,7 @@ use crate::below::Below;
 use crate::error::BlockError;
 use crate::layout::{Layout, OP_BYTES_MAX, Piece};
 use crate::object::Objects;
+use crate::settle::SETTLED_AT_ONCE;
 use crate::tenure::LockObject;
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
@@ -11,6 +12,7 @@ use gateway_client::Rados;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 
 /// Objects that one request works on at a time. The client bounds the bytes of all requests together.
 pub(crate) const AT_ONCE: usize = 32;
@@ -66,6 +68,7 @@ pub struct Image<R: Rados> {
     layout: Layout,
     size: AtomicU64,
     below: Option<Below<R>>,
+    pub(crate) settling: Semaphore,
 }
 
 impl<R: Rados> Image<R> {
@@ -75,7 +78,8 @@ impl<R: Rados> Image<R> {
         (layout, size): (Layout, u64),
         below: Option<Below<R>>,
     ) -> Image<R> {
-        Image { objects, lock, layout, size: AtomicU64::new(size), below }
+        let settling = Semaphore::new(SETTLED_AT_ONCE);
+        Image { objects, lock, layout, size: AtomicU64::new(size), below, settling }
     }
 
     /// POOL/NAME, as it was opened.
@@ -133,6 +137,7 @@ impl<R: Rados> Image<R> {
     }
 
     async fn read_piece(&self, piece: &Piece) -> Result<Vec<ReadExtent>, BlockError> {
+        self.settle(piece.object).await?;
         let data = match (self.objects.read(piece.object, piece.offset, piece.len).await?, &self.below) {
             (None, Some(below)) => return below.read(self.place(piece), piece.len).await,
             (data, _) => data.unwrap_or_default(),
@@ -147,7 +152,7 @@ impl<R: Rados> Image<R> {
     }
 
     /// The parent, if bytes of an object may still be its.
-    fn below_object(&self, object: u64) -> Option<(&Below<R>, u64, u64)> {
+    pub(crate) fn below_object(&self, object: u64) -> Option<(&Below<R>, u64, u64)> {
         let bytes = self.layout.object_bytes();
         let below = self.below.as_ref()?;
         let within = below.within(object * bytes, bytes);
@@ -158,6 +163,7 @@ impl<R: Rados> Image<R> {
     /// zeros is not made.
     pub(crate) async fn copy_up(&self, object: u64) -> Result<(), BlockError> {
         let Some((below, offset, len)) = self.below_object(object) else { return Ok(()) };
+        self.settle(object).await?;
         if self.objects.extent(object).await?.is_some() {
             return Ok(());
         }
@@ -314,6 +320,7 @@ impl<R: Rados> Image<R> {
     }
 
     async fn piece_extents(&self, piece: &Piece) -> Result<Vec<Extent>, BlockError> {
+        self.settle(piece.object).await?;
         let size = match (self.objects.extent(piece.object).await?, &self.below) {
             (None, Some(below)) => return below.extents(self.place(piece), piece.len).await,
             (size, _) => size.unwrap_or(0),

@@ -169,6 +169,10 @@ impl<R: Rados> Images<R> {
         match directory.enter(&id, image).await {
             Ok(()) => Ok(()),
             Err(refused @ (BlockError::Exists { .. } | BlockError::Changed { .. })) => {
+                // If it was entered by an earlier sending of the same, whose answer was lost, all is well.
+                if !directory.abandon(&id, image).await? && directory.name(&id).await?.is_some() {
+                    return Ok(());
+                }
                 self.drop_header(&id).await?;
                 directory.forget(&id).await?;
                 self.let_parent_go(&id, image, header.parent.as_ref()).await?;
@@ -183,9 +187,11 @@ impl<R: Rados> Images<R> {
         let now_ms = self.rados.now().millis();
         for making in self.directory().making().await? {
             if now_ms.saturating_sub(making.since_ms) > MAKING_MAX.as_millis() as u64 {
-                // The row first: with it gone the image can no longer be entered.
-                self.directory().forget(&making.id).await?;
-                self.drop_header(&making.id).await?;
+                // The row first: with it gone the image can no longer be entered. But it may just have been.
+                if self.directory().abandon(&making.id, &making.name).await? {
+                    self.drop_header(&making.id).await?;
+                    self.directory().forget(&making.id).await?;
+                }
             }
         }
         Ok(())

@@ -21,6 +21,7 @@ mod layout;
 mod meta;
 mod name;
 mod object;
+mod settle;
 mod snapshot;
 mod snapshots;
 mod tenure;

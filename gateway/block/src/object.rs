@@ -88,7 +88,8 @@ impl<R: Rados> Objects<R> {
         self.knowledge.renew(&self.rados, pools, &self.header, known).await
     }
     async fn send_change(&self, object: u64, ops: Vec<Op>) -> Result<(), OpError> {
-        self.absent.change(object);
+        // Ends after `watch`: who does not see the change any more sees its loose end.
+        let _under_way = self.absent.change(object);
         let mut watch = Watch(Some(&self.loose_ends));
         let sent = self.send_under_context(object, ops).await;
         // A failure that names its step was decided by the OSD; any other leaves open what became of it.
@@ -292,6 +293,11 @@ impl<R: Rados> Objects<R> {
         Ok(absent_is_fine(self.change(object, &[Op::AssertExists, Op::Truncate { size: len }]).await?)?)
     }
 
+    /// Whether an object exists at this moment, whoever made it.
+    pub(crate) async fn is_there(&self, object: u64) -> Result<bool, BlockError> {
+        Ok(absent_is_none(self.send(object, vec![Op::Stat]).await)?.is_some())
+    }
+
     /// One reading step, once no late write of an earlier holder can follow it. None: the object is absent.
     async fn look(&self, object: u64, op: Op) -> Result<Option<OpResult>, BlockError> {
         let Some(tenure) = &self.tenure else {
@@ -314,19 +320,19 @@ impl<R: Rados> Objects<R> {
 
     /// The same, without asking again about what is known to be absent.
     async fn look_once(&self, object: u64, op: Op) -> Result<Option<OpResult>, BlockError> {
-        let changes = match self.absent.holds(object) {
+        let look = match self.absent.holds(object) {
             Ok(()) => {
                 return match &self.tenure {
                     Some(tenure) if !tenure.certain().await => Err(self.fenced()),
                     _ => Ok(None),
                 };
             }
-            Err(changes) => changes,
+            Err(look) => look,
         };
         let seen = self.look(object, op).await?;
         // A change of which we do not know whether it ended may still make it.
         if seen.is_none() && !self.loose_ends.load(Ordering::Relaxed) {
-            self.absent.found(object, changes);
+            self.absent.found(object, look);
         }
         Ok(seen)
     }

@@ -46,11 +46,35 @@ impl<R: Rados> Images<R> {
     pub async fn snap_create(&self, image: &str, snap: &str) -> Result<SnapId, BlockError> {
         name::check_name(snap)?;
         let id = self.directory().id(image).await?;
-        let drawn = getrandom::u64().map_err(|e| BlockError::Invalid(format!("no entropy: {e}")))?;
-        let intent = to_bytes(&Intent { token: drawn, name: snap.to_string() });
         let begun = Instant::now();
         loop {
-            let header = self.header(&id, image).await?;
+            let drawn = getrandom::u64().map_err(|e| BlockError::Invalid(format!("no entropy: {e}")))?;
+            let intent = to_bytes(&Intent { token: drawn, name: snap.to_string() });
+            self.snap_intend(&id, image, snap, &intent, begun).await?;
+            let made = self.snap_make(&id, image, snap, &intent).await;
+            if made.is_err() {
+                // So that writers need not wait until it counts as given up. If this fails too, they do.
+                let _ = knowledge::give_up(&self.rados, &self.pool, &name::header(&id), intent).await;
+            }
+            match made {
+                // A writer that had to wait too long gave it up (a PG was slow to hear of it), or the image was resized.
+                Err(BlockError::Changed { .. }) if begun.elapsed() < CREATE_WITHIN => {}
+                made => return made,
+            }
+        }
+    }
+
+    /// Says in the header that a snapshot is about to be made, after any other that is.
+    async fn snap_intend(
+        &self,
+        id: &str,
+        image: &str,
+        snap: &str,
+        intent: &bytes::Bytes,
+        begun: Instant,
+    ) -> Result<(), BlockError> {
+        loop {
+            let header = self.header(id, image).await?;
             if header.snapshots.iter().any(|s| s.name == snap) {
                 return Err(BlockError::SnapshotExists { snapshot: self.snap_label(image, snap) });
             }
@@ -58,23 +82,17 @@ impl<R: Rados> Images<R> {
                 row_is(INTENT, bytes::Bytes::new()),
                 Op::OmapSet { rows: vec![(key(INTENT), intent.clone())] },
             ];
-            match self.on_header(&id, ops).await {
-                Ok(_) => break,
+            match self.on_header(id, ops).await {
+                Ok(_) => return Ok(()),
                 Err(e) if e.code == Errno::ECANCELED && begun.elapsed() < CREATE_WITHIN => {
                     // Waits for the other creation, and gives up for it if it stands still.
                     let pools = (self.data_pool_of(&header), &*self.pool);
-                    let header = name::header(&id);
+                    let header = name::header(id);
                     knowledge::Knowledge::default().renew(&self.rados, pools, &header, None).await?;
                 }
                 Err(e) => return Err(self.changed(image, e)),
             }
         }
-        let made = self.snap_make(&id, image, snap, &intent).await;
-        if made.is_err() {
-            // So that writers need not wait until it counts as given up. If this fails too, they do.
-            let _ = knowledge::give_up(&self.rados, &self.pool, &name::header(&id), intent).await;
-        }
-        made
     }
 
     async fn snap_make(
@@ -87,17 +105,21 @@ impl<R: Rados> Images<R> {
         // Where its data is never changes; all else of the header is read once the id is there.
         let data_pool = self.data_pool_of(&self.header(id, image).await?).to_string();
         let snap_id = self.rados.snap_create(&data_pool).await?;
+        // Before it is listed: until every PG knows of it, a write that does not could still change what it shows.
+        if let Err(failed) = self.rados.snap_settle(&data_pool).await {
+            // Nothing names the id, and if it stays nothing but a number is lost.
+            let _ = self.rados.snap_remove(&data_pool, snap_id).await;
+            return Err(failed.into());
+        }
         match self.snap_row(id, image, snap, snap_id, intent).await {
-            Ok(()) => {}
+            Ok(()) => Ok(snap_id),
             // Decided, so the id is nobody's.
             Err(refused @ (BlockError::SnapshotExists { .. } | BlockError::Changed { .. })) => {
                 self.rados.snap_remove(&data_pool, snap_id).await?;
-                return Err(refused);
+                Err(refused)
             }
-            Err(other) => return Err(other),
+            Err(other) => Err(other),
         }
-        self.rados.snap_settle(&data_pool).await?;
-        Ok(snap_id)
     }
 
     /// Puts a snapshot's row in the place of its intent. `Changed` if the intent was given up, or the image resized or

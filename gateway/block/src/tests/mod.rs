@@ -7,6 +7,7 @@ mod groups;
 mod keeping;
 mod locks;
 mod model;
+mod overtaken;
 mod snapshots;
 
 use crate::{BlockError, Image, Images, Layout, ReadExtent};
