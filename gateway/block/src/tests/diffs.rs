@@ -1,6 +1,6 @@
 //! Differences between snapshots: images kept alike from one cluster to another, and what is refused.
 
-use super::{OBJECT, OWNER, bytes, layout, open, world};
+use super::{OBJECT, OWNER, bytes, layout, open, world, world_of_two_pools};
 use crate::{BlockError, DiffError, Image, Images, Span, ZeroMode};
 use gateway_client::{Fault, MemoryRados};
 use std::sync::Arc;
@@ -132,6 +132,20 @@ async fn only_what_changed_is_in_it_and_holes_stay_holes() {
     assert_eq!(spans.iter().map(|s| s.len).sum::<u64>(), SIZE);
     let changed: u64 = spans.iter().filter(|s| s.changed).map(|s| s.len).sum();
     assert!((OBJECT + 5100..OBJECT + 16_384).contains(&changed), "{changed}");
+}
+
+/// The snapshot's name is in the header, wherever the data lie.
+#[tokio::test]
+async fn changes_are_told_of_an_image_with_a_data_pool() {
+    let (_, images) = world_of_two_pools();
+    images.create("a", SIZE, layout()).await.unwrap();
+    let image = open(&images, "a").await;
+    image.write(0, vec![1; OBJECT as usize].into()).await.unwrap();
+    images.snap_create("a", "one").await.unwrap();
+    image.write(4096, vec![2; 4096].into()).await.unwrap();
+    let changed = image.changes_since("one", 0, 12_288).await.unwrap();
+    let span = |changed| Span { len: 4096, changed };
+    assert_eq!(changed, [span(false), span(true), span(false)]);
 }
 
 #[tokio::test]
