@@ -13,6 +13,8 @@ use stdx::time::WallTime;
 pub(crate) const SIZE: &str = "size";
 pub(crate) const STATE: &str = "nacre_image";
 pub(crate) const PARENT: &str = "nacre_parent";
+/// u64: there may be objects behind the image's end, up to this byte (see `Image::trim`). Absent: none.
+pub(crate) const REACH: &str = "nacre_reach";
 const DATA_POOL: &str = "nacre_data_pool";
 
 /// RBD's feature bits: the image has a parent.

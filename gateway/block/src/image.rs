@@ -354,14 +354,35 @@ impl<R: Rados> Image<R> {
         Ok((objects, bytes, kept))
     }
 
-    /// Removes all data of bytes `from .. to`, which nobody may use any more.
+    /// Removes all data of bytes `from .. to`, which are no part of the image any more, but may be again: where late
+    /// writes of an earlier holder are possible, what keeps them out stays.
     pub(crate) async fn trim(&self, from: u64, to: u64) -> Result<(), BlockError> {
-        let bytes = self.layout.object_bytes();
+        let (bytes, haunted) = (self.layout.object_bytes(), self.objects.haunted());
         let mut next = from / bytes;
         if !from.is_multiple_of(bytes) {
-            self.objects.cut(next, from % bytes).await?;
+            self.settle(next).await?;
+            match haunted && self.below_object(next).is_none() {
+                true => self.objects.cut_marked(next, from % bytes).await?,
+                // What a clone has of its parent there is there by now, or needs no object.
+                false => self.objects.cut(next, from % bytes).await?,
+            }
             next += 1;
         }
+        let count = self.layout.objects(to);
+        while next < count {
+            let last = count.min(next + 2 * AT_ONCE as u64);
+            try_join_all((next..last).map(|o| async move {
+                if haunted { self.objects.empty(o).await } else { self.objects.remove(o).await }
+            }))
+            .await?;
+            next = last;
+        }
+        Ok(())
+    }
+
+    /// Removes all data of bytes `.. to`, and with it all that keeps late writes out: the image goes.
+    pub(crate) async fn erase(&self, to: u64) -> Result<(), BlockError> {
+        let mut next = 0;
         let count = self.layout.objects(to);
         while next < count {
             let last = count.min(next + 2 * AT_ONCE as u64);

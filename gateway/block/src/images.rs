@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use stdx::Errno;
-use stdx::codec::to_bytes;
+use stdx::codec::{from_bytes, to_bytes};
 
 /// How long a holder of a lock may be silent.
 const LEASE: Duration = Duration::from_secs(15);
@@ -407,6 +407,11 @@ impl<R: Rados> Images<R> {
             let parent = Parent { overlap: parent.overlap.min(to), ..parent.clone() };
             (header::key(header::PARENT), to_bytes(&parent))
         }));
+        if open.objects().haunted() {
+            // What `trim` leaves there is to go with the image.
+            let reach = self.reach(id).await?.max(from);
+            rows.push((header::key(header::REACH), to_bytes(&reach)));
+        }
         ops.push(Op::OmapSet { rows });
         open.cut_below(to);
         self.on_header(id, ops).await.map_err(|e| self.changed(image, e))?;
@@ -459,10 +464,20 @@ impl<R: Rados> Images<R> {
         Ok(())
     }
 
+    /// Up to which byte there may be objects behind the image's end; 0: none.
+    async fn reach(&self, id: &str) -> Result<u64, BlockError> {
+        let ops = vec![Op::OmapGet { keys: vec![header::key(header::REACH)] }];
+        let results = self.on_header(id, ops).await?;
+        let Some(OpResult::Rows(page)) = results.into_iter().next() else { return Ok(0) };
+        let damaged = |_| BlockError::Damaged { object: name::header(id), row: header::REACH.to_string() };
+        let value = page.rows.into_iter().next().map(|(_, value)| from_bytes(value).map_err(damaged));
+        Ok(value.transpose()?.unwrap_or(0))
+    }
+
     /// Removes data, then header, then the note that it has to be done.
     async fn erase(&self, id: &str, open: &Image<R>) -> Result<(), BlockError> {
         let parent = self.header(id, id).await?.parent;
-        open.trim(0, open.size()).await?;
+        open.erase(open.size().max(self.reach(id).await?)).await?;
         let mut ops: Vec<Op> = open.held().map(assert_held).into_iter().collect();
         ops.push(Op::Delete);
         self.on_header(id, ops).await?;

@@ -293,6 +293,11 @@ impl<R: Rados> Objects<R> {
         Ok(absent_is_fine(self.change(object, &[Op::AssertExists, Op::Truncate { size: len }]).await?)?)
     }
 
+    /// The same; what is not there is made, for the mark that it carries.
+    pub(crate) async fn cut_marked(&self, object: u64, len: u64) -> Result<(), BlockError> {
+        Ok(self.change(object, &[Op::Truncate { size: len }]).await??)
+    }
+
     /// Whether an object exists at this moment, whoever made it.
     pub(crate) async fn is_there(&self, object: u64) -> Result<bool, BlockError> {
         Ok(absent_is_none(self.send(object, vec![Op::Stat]).await)?.is_some())

@@ -7,6 +7,7 @@ use crate::{session, shutdown};
 use gateway_client::Client;
 use gateway_nbd::{Door, ImageExports};
 use placement_map::PoolKind;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::net::{TcpListener, UnixListener};
@@ -16,10 +17,9 @@ const APPLICATION: &str = "rbd";
 
 /// Serves until a signal asks to stop, then lets requests under way end.
 pub(crate) async fn serve(global: &Global, args: &NbdServeArgs) -> Result<(), Failure> {
-    // The door names this server in the locks: it has it alone, and again after a restart.
     let (door, owner) = match &args.unix {
-        Some(path) => (open_unix(path)?, format!("nbd@{}", path.display())),
-        None => (open(args.listen, &args.door).await?, format!("nbd@{}", args.listen)),
+        Some(path) => (open_unix(path)?, owner(&path.display())?),
+        None => (open(args.listen, &args.door).await?, owner(&args.listen)?),
     };
     let (tls, rules) = (args.door.tls()?, args.door.rules()?);
     let asked = shutdown::asked()?;
@@ -36,6 +36,13 @@ pub(crate) async fn serve(global: &Global, args: &NbdServeArgs) -> Result<(), Fa
         let _ = std::fs::remove_file(path);
     }
     served.or_unusable("NBD")
+}
+
+/// What names this server in the locks: where it listens, for people, and a number of this run. Servers of several hosts
+/// listen at the same address, and who has the same name takes an image over at once.
+fn owner(door: &impl Display) -> Result<String, Failure> {
+    let drawn = getrandom::u64().or_unusable("no entropy")?;
+    Ok(format!("nbd@{door}.{drawn:x}"))
 }
 
 /// Listens on TCP; off loopback only if clients are known there, or that is meant.
@@ -69,4 +76,16 @@ pub(crate) fn exports(client: &Client, owner: String) -> ImageExports<Client> {
         };
         map.pools.values().filter(|p| images(p)).map(|p| p.name.clone()).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_at_the_same_door_are_not_taken_for_one() {
+        let door: SocketAddr = "127.0.0.1:10809".parse().unwrap();
+        let (one, other) = (owner(&door).unwrap(), owner(&door).unwrap());
+        assert!(one.starts_with("nbd@127.0.0.1:10809.") && one != other, "{one} {other}");
+    }
 }

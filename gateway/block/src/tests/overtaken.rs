@@ -2,7 +2,8 @@
 
 use super::{DATA, OBJECT, OWNER, bytes, layout, objects, open, world, world_of_two_pools};
 use crate::{BlockError, name};
-use gateway_client::{Fault, Rados};
+use gateway_client::{Fault, MemoryRados, Rados};
+use osd_object::ObjectName;
 use std::time::Duration;
 use stdx::Errno;
 
@@ -115,6 +116,43 @@ async fn what_died_while_it_was_made_is_tidied_away_after_an_hour() {
         assert!(images.directory().making().await.unwrap().is_empty());
         assert!(images.directory().removing().await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn late_writes_do_not_come_back_when_an_image_was_shrunk_and_grows() {
+    let (rados, images) = world();
+    images.create("a", 8 * OBJECT, layout()).await.unwrap();
+    let old = open(&images, "a").await;
+    old.write(0, vec![1; 6 * OBJECT as usize].into()).await.unwrap();
+    // It stands still; its image is taken over, shrunk and grown.
+    images.resize("a", 2 * OBJECT + 512, true, OWNER).await.unwrap();
+    for object in 2..8 {
+        let late = old.write(object * OBJECT + 1024, vec![9; 512].into()).await.unwrap_err();
+        assert!(matches!(late, BlockError::Fenced { .. }), "{object}: {late}");
+    }
+    late_write(&rados, &images, 7).await;
+    images.resize("a", 8 * OBJECT, false, OWNER).await.unwrap();
+    let image = open(&images, "a").await;
+    let kept = 2 * OBJECT as usize + 512;
+    let all = bytes(&image, 0, 8 * OBJECT).await;
+    assert!(all[..kept].iter().all(|b| *b == 1) && all[kept..].iter().all(|b| *b == 0));
+    image.close().await.unwrap();
+    // What guards the range goes with the image.
+    images.resize("a", 512, true, OWNER).await.unwrap();
+    images.remove("a", OWNER).await.unwrap();
+    assert_eq!(objects(&rados).await, ["rbd_directory".to_string()].into());
+}
+
+/// A write of the first generation, as one would be that was under way all the time.
+async fn late_write(rados: &MemoryRados, images: &crate::Images<MemoryRados>, object: u64) {
+    let prefix = images.info("a").await.unwrap().header.data_prefix;
+    let ops = vec![
+        crate::fence::not_newer(1),
+        osd_object::Op::Write { offset: 0, data: vec![9; 9].into() },
+        crate::fence::mark(1),
+    ];
+    let refused = rados.operate(super::POOL, ObjectName::new(name::data(&prefix, object)), ops).await;
+    assert_eq!(refused.unwrap_err().code, Errno::ECANCELED);
 }
 
 #[tokio::test]

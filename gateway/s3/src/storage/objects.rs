@@ -156,8 +156,10 @@ impl<R: Rados> Storage<R> {
                     writers.into_iter().for_each(|writer| writer.resolve(owner.clone()));
                     Err(S3Error::from(e))
                 }
-                // It certainly did not happen: dropping the writers frees the runs.
-                Err(e) => Err(S3Error::from(e)),
+                Err(e) => {
+                    writers.into_iter().for_each(|writer| writer.refused(owner.clone()));
+                    Err(S3Error::from(e))
+                }
             }
         });
         task.await.map_err(|e| S3Error::internal(format!("a commit was cut off: {e}")))?

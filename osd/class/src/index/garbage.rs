@@ -97,6 +97,13 @@ pub(super) fn fence(ctx: &mut MethodContext<'_, '_>, input: Fence) -> Result<boo
     Ok(referred)
 }
 
+/// The question of `fence` alone: for a run whose commit was answered, so that no other sending of it is under way.
+pub(super) fn referred(ctx: &mut MethodContext<'_, '_>, input: Fence) -> Result<bool, ClassError> {
+    let shard = Shard::open(ctx, input.generation)?;
+    shard.own(&input.key)?;
+    refers(&shard, &input.key, input.tag)
+}
+
 fn refers(shard: &Shard<'_, '_, '_>, key: &[u8], tag: Tag) -> Result<bool, ClassError> {
     if shard.draft().omap_get(&key::tag_row(key::GARBAGE, key, tag))?.is_some() {
         return Ok(true);

@@ -28,6 +28,8 @@ mod merge_test;
 #[cfg(test)]
 mod placement_test;
 #[cfg(test)]
+mod repeat_test;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod version_test;
@@ -83,6 +85,7 @@ impl ObjectClass for Index {
             Method::read("gc_list"),
             Method::write("gc_done").even_when_full(),
             Method::write("fence").even_when_full(),
+            Method::read("referred"),
             Method::write("split_take"),
             Method::read("split_page"),
             Method::write("split_mark"),
@@ -132,6 +135,7 @@ impl ObjectClass for Index {
             "upload_abort" => to_bytes(&upload::abort(ctx, input(bytes)?)?),
             "gc_list" => to_bytes(&garbage::list(ctx, input(bytes)?)?),
             "gc_done" => to_bytes(&garbage::done(ctx, input(bytes)?).map(|()| Done)?),
+            "referred" => to_bytes(&garbage::referred(ctx, input(bytes)?)?),
             "fence" => to_bytes(&garbage::fence(ctx, input(bytes)?)?),
             "split_take" => to_bytes(&split::take(ctx, input(bytes)?)?),
             "split_page" => to_bytes(&split::page(ctx, input(bytes)?)?),

@@ -77,8 +77,21 @@ fn put_one(shard: &mut Shard<'_, '_, '_>, input: PutRow) -> Result<PutReply, Cla
         return Err(Errno::EINVAL.into());
     }
     runs.iter().try_for_each(well_formed)?;
-    shard.alive(&input.key, runs.iter().map(|r| r.tag))?;
     let latest = version::latest(shard, &input.key)?;
+    // The same put again, whose first answer was lost: done as it was. To carry it out twice would make garbage of the
+    // very run that the row names, and its conditions may not hold any more because it happened.
+    if let Some((_, done)) = latest.as_ref().filter(|(_, l)| l.is_of(runs)) {
+        let (head, version) = (Some(done.row.head.clone()), done.row.version);
+        return Ok(PutReply { replaced: false, head, stat: shard.stat(), version, marker: false });
+    }
+    let nonce = if input.versioning == Versioning::Enabled { input.nonce } else { 0 };
+    let before = version::made_before(shard, &input.key, latest.as_ref(), nonce)?;
+    if before.is_some() || shard.was_named(&input.key, runs.iter().map(|r| r.tag))? {
+        let version = before.unwrap_or_default();
+        let (head, stat) = (Some(input.head), shard.stat());
+        return Ok(PutReply { replaced: false, head, stat, version, marker: false });
+    }
+    shard.alive(&input.key, runs.iter().map(|r| r.tag))?;
     let old = latest.as_ref().map(|(_, l)| l).filter(|l| !l.row.marker);
     check(&input.conditions, old.map(|o| &o.row.head))?;
     let replaced = old.is_some();

@@ -45,9 +45,17 @@ stdx::codec_versioned!(MoveRow, 1 {
 pub(super) fn move_row(ctx: &mut MethodContext<'_, '_>, input: MoveRow) -> Result<Stat, ClassError> {
     let mut shard = Shard::open(ctx, input.generation)?;
     shard.own(&input.key)?;
+    // The same again, whose first answer was lost: it was replaced since ...
+    if shard.was_named(&input.key, input.runs.iter().map(|run| run.tag))? {
+        return Ok(shard.stat());
+    }
     let found = find(&shard, &input.key, input.which)?.filter(|(_, object)| !object.row.marker);
     let (place, old) = found.ok_or_else(|| refuse(Refusal::Absent))?;
     if input.seen != (old.row.version, old.row.head.mtime_ms) || input.seen_attrs != old.detail.attrs {
+        // ... or there it is.
+        if old.is_of(&input.runs) && old.detail.attrs == input.attrs {
+            return Ok(shard.stat());
+        }
         return Err(refuse(Refusal::Changed));
     }
     let total = input.runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.size));

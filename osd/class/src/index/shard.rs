@@ -26,6 +26,11 @@ impl Stored {
     pub(super) fn is_inline(&self) -> bool {
         self.detail.runs.is_empty() && self.row.head.size > 0
     }
+    /// Whether its bytes are these runs, however they are described. False of no runs.
+    pub(super) fn is_of(&self, runs: &[Part]) -> bool {
+        let tags = |runs: &[Part]| runs.iter().map(|run| run.tag).collect::<Vec<_>>();
+        !runs.is_empty() && tags(&self.detail.runs) == tags(runs)
+    }
     /// Whether its bytes are that run, or have it among them.
     pub(super) fn names(&self, tag: Tag) -> bool {
         self.detail.runs.iter().any(|run| run.tag == tag)
@@ -208,6 +213,17 @@ impl<'c, 'd, 'v> Shard<'c, 'd, 'v> {
         let garbage = GarbageRow { due_ms, size: run.size, object_bytes: run.object_bytes };
         self.counters.garbage += 1;
         self.set(key::tag_row(key::GARBAGE, key, run.tag), to_bytes(&garbage));
+    }
+
+    /// Whether a run of these was named once and is not any more. What asks for it to be named was sent before, then,
+    /// and has happened: the OSD remembers requests only for so long.
+    pub(super) fn was_named(&self, key: &[u8], tags: impl Iterator<Item = Tag>) -> Result<bool, ClassError> {
+        for tag in tags {
+            if self.draft().omap_get(&key::tag_row(key::GARBAGE, key, tag))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How full the shard is.

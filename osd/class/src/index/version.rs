@@ -184,6 +184,37 @@ pub(super) fn find(
     Ok(shard.object(key, place)?.map(|found| (place, found)))
 }
 
+/// The version that an earlier sending of the same request made, which may be an older one by now: a nonce is drawn for
+/// each request, and a version made by it is no older than the request.
+pub(super) fn made_before(
+    shard: &Shard<'_, '_, '_>,
+    key: &[u8],
+    latest: Option<&(Place, Stored)>,
+    nonce: u64,
+) -> Result<Option<Version>, ClassError> {
+    if nonce == 0 {
+        return Ok(None);
+    }
+    if let Some((_, l)) = latest.filter(|(_, l)| l.row.version.nonce == nonce) {
+        return Ok(Some(l.row.version));
+    }
+    if shard.counters.versions == 0 {
+        return Ok(None);
+    }
+    let mut scan = shard.scan_prefix(key::row(key::VERSION, key)).few();
+    while let Some((row, _)) = scan.next()? {
+        let (_, rest) = key::parse(&row).ok_or(Errno::EIO)?;
+        let version = key::parse_version(rest).ok_or(Errno::EIO)?;
+        if version.seq < shard.now_ns() {
+            break;
+        }
+        if version.nonce == nonce {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
+}
+
 /// Makes room for a new version (an object, or a delete marker): keeps or removes what is current, as the bucket
 /// has it. Gives the new one's name. `EINVAL` if versioning is enabled and `nonce` is 0.
 ///

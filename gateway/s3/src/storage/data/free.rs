@@ -70,6 +70,18 @@ impl<R: Rados> Storage<R> {
         }
     }
 
+    /// Whether a run is in use whose commit was refused. No other sending of it can be under way, so that needs no fence;
+    /// but an earlier one may have been carried out, and be why this one was refused.
+    pub(crate) async fn refused_but_in_use(&self, owner: &Owner, tag: Tag) -> bool {
+        let input =
+            |generation| to_bytes(&Fence { generation, key: owner.key.clone(), tag, instance: false });
+        match self.call_index(BucketId(owner.bucket), &owner.key, "referred", input).await {
+            Ok(referred) => referred,
+            // Also of an OSD that does not know the question yet.
+            Err(_) => self.disown_until_sure(owner, tag).await,
+        }
+    }
+
     /// Fences a run (or its whole instance) in the shard of its key; whether the run is in use there.
     pub(crate) async fn fence(&self, owner: &Owner, tag: Tag, instance: bool) -> Result<bool, OpError> {
         let input = |generation| to_bytes(&Fence { generation, key: owner.key.clone(), tag, instance });

@@ -181,11 +181,25 @@ impl<R: Rados> RunWriter<R> {
 
     /// Nobody knows whether the row was committed. Asks the index, as often as it takes, and frees the run
     /// if it was not and now cannot be. In a task of its own.
-    pub(crate) fn resolve(mut self, owner: Owner) {
+    pub(crate) fn resolve(self, owner: Owner) {
+        self.ask(owner, false);
+    }
+
+    /// The row was refused. Frees the run unless an earlier sending of the same was carried out after all: an OSD
+    /// remembers requests only for so long. In a task of its own.
+    pub(crate) fn refused(self, owner: Owner) {
+        self.ask(owner, true);
+    }
+
+    fn ask(mut self, owner: Owner, answered: bool) {
         let Some(lease) = self.lease.take() else { return };
         let (storage, run) = (self.storage.clone(), Run::new(lease.tag(), self.written, self.object_bytes));
         spawn_if_running(async move {
-            if !storage.disown_until_sure(&owner, run.tag).await {
+            let in_use = match answered {
+                true => storage.refused_but_in_use(&owner, run.tag).await,
+                false => storage.disown_until_sure(&owner, run.tag).await,
+            };
+            if !in_use {
                 storage.free_run_until_done(&run).await;
             }
             drop(lease);

@@ -1,7 +1,7 @@
 //! Deletes buckets: every shard is retired before the record goes, so that no put can slip in behind.
 //!
-//! record (Deleting, token) -> every shard retired under the token (refused while it holds objects) -> a
-//! note for the garbage collector -> off the owner's list -> the record goes. An attempt that finds objects
+//! record (Deleting, token) -> every shard retired under the token (refused while it holds objects) -> the
+//! record once more, which fails if another attempt took over -> a note for the garbage collector -> off the owner's list -> the record goes. An attempt that finds objects
 //! gives its shards back; one that stops half way is carried on by whoever meets the record. The token is the
 //! version of the record that the attempt replaced: later attempts have higher ones, and an earlier one's late
 //! give-back cannot reopen a shard that a later one retired.
@@ -80,6 +80,14 @@ impl<R: Rados> Storage<R> {
                 Err(e) => return Err(e.into()),
             }
         }
+        // Nobody took over: else an object may have been found meanwhile, the bucket be in use again, and what the collector
+        // is told below cannot be taken back. From here on whoever takes over finds all shards retired.
+        let Some(version) = self.change_record(name, version, &deleting).await? else {
+            if !condemned {
+                self.give_back(bucket, &retired, token).await?;
+            }
+            return Err(conflict());
+        };
         let rows = vec![(Bytes::copy_from_slice(&bucket.0.to_be_bytes()), to_bytes(&retired))];
         let c = &self.inner.config;
         let dead = ObjectName::new(names::DEAD_BUCKETS);
@@ -127,6 +135,19 @@ impl<R: Rados> Storage<R> {
         }
         let stat: ShardStat = self.call_shard(bucket, shard, "stat", Bytes::new()).await?;
         Ok(stat.header.right)
+    }
+
+    /// Shards that an attempt retired serve again, unless a later one has retired them.
+    async fn give_back(&self, bucket: BucketId, retired: &[u64], token: u64) -> Result<(), S3Error> {
+        for shard in retired {
+            match self.call_shard::<Done>(bucket, *shard, "unretire", to_bytes(&Retire { token })).await {
+                Ok(Done) => {}
+                // The later attempt went through, and the shard is gone.
+                Err(e) if refusal(&e) == Some(Refusal::Retired) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
     }
 
     /// There are objects: the shards serve again, then the record says so.

@@ -147,3 +147,37 @@ fn emptying_goes_on_wherever_its_collector_died() {
         });
     }
 }
+
+#[tokio::test]
+async fn a_deletion_that_was_overtaken_and_refused_leaves_the_bucket_alone() {
+    let r = cluster();
+    let (slow, quick) = (Storage::new(r.clone(), tiny()), Storage::new(r.clone(), tiny()));
+    let b = user_and_bucket(&slow).await;
+    for n in 0..15 {
+        put(&slow, &b, &format!("{n:02}"), &data(n)).await.unwrap();
+        slow.split_waiting().await;
+    }
+    for n in 0..14 {
+        delete(&slow, &b, &format!("{n:02}")).await.unwrap();
+    }
+    let last = chain(&slow, &b).await.pop().unwrap().header.shard;
+    assert!(last > 0);
+    // It stands still before the last shard, which has an object ...
+    let mut held = r.hold(&names::shard(b.id, last).name, 0);
+    let deleting = tokio::spawn(async move { slow.bucket_delete("bucket").await });
+    held.arrived().await;
+    // ... that another one finds, and that goes after that.
+    let found = quick.bucket_delete("bucket").await.unwrap_err();
+    assert_eq!(found.code(), Code::BucketNotEmpty);
+    assert!(delete(&quick, &b, "14").await.unwrap());
+    drop(held);
+    assert_eq!(deleting.await.unwrap().unwrap_err().code(), Code::OperationAborted);
+    for n in [0, 14] {
+        put(&quick, &b, &format!("{n:02}"), &data(n)).await.unwrap();
+    }
+    settle(&quick, std::slice::from_ref(&b)).await;
+    for n in [0, 14] {
+        assert_eq!(get(&quick, &b, &format!("{n:02}")).await.unwrap(), Some(data(n)), "{n}");
+    }
+    audit_data(&r);
+}
