@@ -140,8 +140,9 @@ impl Pg {
         let differ = ours.iter().filter(|(o, v)| theirs.get(o) != Some(v)).map(|(o, _)| o.clone());
         let keeps = self.breaks(Bug::BackfillKeepsDeleted);
         let gone = theirs.keys().filter(|o| !keeps && !ours.contains_key(o)).cloned();
-        // Writes under way are not in place yet; those of before this comparison the joiner got without effects.
-        let under_way = self.prepared.objects().filter(|o| within(o)).cloned();
+        // Writes under way are not in place yet, nor the clones that they make or let go; those of before this comparison
+        // the joiner got without effects.
+        let under_way = self.prepared.changing().filter(|o| within(o));
         let missing: BTreeSet<ObjectId> = differ.chain(gone).chain(under_way).collect();
 
         let peer = self.primary.as_mut().and_then(|p| p.peers.get_mut(&from)).expect("just seen");

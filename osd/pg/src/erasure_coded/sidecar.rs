@@ -181,4 +181,13 @@ impl PreparedWrites {
     pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectId> {
         self.writes.values().map(|write| &write.object)
     }
+
+    /// Those, and the clones that come and go with such writes: all that is not yet what it will be.
+    pub(crate) fn changing(&self) -> impl Iterator<Item = ObjectId> {
+        self.writes.values().flat_map(|write| {
+            let clones = write.beside.made.iter().chain(&write.beside.removed);
+            let clones = clones.map(|snap| ObjectId { snap: *snap, ..write.object.clone() });
+            std::iter::once(write.object.clone()).chain(clones)
+        })
+    }
 }
