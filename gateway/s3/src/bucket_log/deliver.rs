@@ -24,6 +24,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE_MS: u64 = 30_000;
 /// How long whoever asks waits for another gateway's delivery.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A target that takes longer than this for an object is left for later: others are waiting.
+const PUT_MAX: Duration = Duration::from_secs(20);
 const WAIT_STEP: Duration = Duration::from_millis(50);
 
 pub(super) struct Deliveries {
@@ -172,7 +174,9 @@ impl BucketLogs {
         delivery: &Delivery,
     ) -> Result<(), S3Error> {
         let Some(records) = storage.log_records(group, delivery).await? else { return Ok(()) };
-        let done = deliver_records(storage, group, &delivery.key, &records).await;
+        let slow = |_| Err(S3Error::with_message(Code::ServiceUnavailable, "The target takes no objects."));
+        let put = deliver_records(storage, group, &delivery.key, &records);
+        let done = tokio::time::timeout(PUT_MAX, put).await.unwrap_or_else(slow);
         if let Err(e) = &done {
             if e.code().status().is_server_error() {
                 return done;
