@@ -47,13 +47,16 @@ pub(crate) fn name(method: &str, target: &Target, subresource: Option<&str>, sit
 
 /// Whether a request changes an object, so that journals have it.
 pub(crate) fn is_journalled(method: &str, target: &Target, subresource: Option<&str>) -> bool {
-    match (target, method, subresource) {
-        (Target::Bucket(_), "POST", None | Some("delete")) => true,
-        (Target::Object(..), "PUT" | "DELETE", None) => true,
-        (Target::Object(..), "POST", Some("uploadId")) => true,
-        (Target::Object(..), "PUT", Some("acl" | "legal-hold" | "retention" | "tagging")) => true,
-        (Target::Object(..), "DELETE", Some("tagging")) => true,
-        _ => false,
+    match target {
+        Target::Service => false,
+        Target::Bucket(_) => method == "POST" && matches!(subresource, None | Some("delete")),
+        Target::Object(..) => matches!(
+            (method, subresource),
+            ("PUT" | "DELETE", None)
+                | ("POST", Some("uploadId"))
+                | ("PUT", Some("acl" | "legal-hold" | "retention" | "tagging"))
+                | ("DELETE", Some("tagging"))
+        ),
     }
 }
 
