@@ -1,6 +1,6 @@
 //! What a request wants, held against what policies, ACLs and the block of public access say.
 
-use crate::access::{Acl, Ask, Block, Facts, Grantee, Ownership, Policy, Values, allowed, denied};
+use crate::access::{Acl, Ask, Block, Facts, Grantee, Ownership, Policy, Values, allowed, denied, is_by_acl};
 use crate::error::{Code, S3Error};
 use crate::request::Request;
 use crate::server::Gateway;
@@ -127,7 +127,13 @@ impl Request {
             resource: &resource,
             values,
         };
-        if may(&facts, wish.ask) { Ok(()) } else { Err(Code::AccessDenied.into()) }
+        if !may(&facts, wish.ask) {
+            return Err(Code::AccessDenied.into());
+        }
+        if is_by_acl(&facts, wish.ask) {
+            self.noted().by_acl();
+        }
+        Ok(())
     }
 
     /// Whether the sender may be told that there is no such object: who may not list is not told what is missing.

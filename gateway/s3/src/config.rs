@@ -2,10 +2,13 @@
 
 use crate::access_log::AccessLog;
 use crate::server::S3Tls;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// Seconds between two objects of a bucket's log, as in RGW.
+pub const LOG_ROLL_S: u32 = 300;
 
 /// Settings of one gateway.
 pub struct S3Config {
@@ -26,6 +29,9 @@ pub struct S3Config {
     pub sigv2: Arc<AtomicBool>,
     /// One line for each request; off until it is told where to write.
     pub access_log: Arc<AccessLog>,
+    /// Seconds between two objects of a bucket's log, where the bucket does not say
+    /// (`rgw_bucket_logging_obj_roll_time`); they may change while the gateway runs.
+    pub log_roll_s: Arc<AtomicU32>,
     /// The cluster's id, as the Admin Ops API tells it.
     pub cluster_id: String,
     /// More connections than these wait to be accepted.
@@ -46,6 +52,7 @@ impl S3Config {
             region: "us-east-1".into(),
             sigv2: Arc::new(AtomicBool::new(true)),
             access_log: Arc::default(),
+            log_roll_s: Arc::new(AtomicU32::new(LOG_ROLL_S)),
             cluster_id: String::new(),
             max_connections: 4096,
             shutdown_grace: Duration::from_secs(10),

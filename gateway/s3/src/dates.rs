@@ -103,6 +103,20 @@ pub(crate) fn amz(seconds: u64) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
+/// `06/Nov/1994:08:49:37 +0000`, as logs of web servers write times.
+pub(crate) fn clf(seconds: u64) -> String {
+    let Civil { year, month, day, hour, minute, second } = Civil::from_seconds(seconds);
+    let month = MONTHS[usize::from(month) - 1];
+    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+}
+
+/// `1994/11/06`, as folders of days are named, and `1994-11-06-08-49-37`, as log objects are.
+pub(crate) fn folder_and_name(seconds: u64) -> (String, String) {
+    let Civil { year, month, day, hour, minute, second } = Civil::from_seconds(seconds);
+    let folder = format!("{year:04}/{month:02}/{day:02}");
+    (folder, format!("{year:04}-{month:02}-{day:02}-{hour:02}-{minute:02}-{second:02}"))
+}
+
 /// Reads `19941106T084937Z`.
 pub(crate) fn parse_amz(text: &str) -> Option<u64> {
     let b = text.as_bytes();
@@ -183,6 +197,8 @@ mod tests {
         let t = 784_111_777;
         assert_eq!(http(t), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(amz(t), "19941106T084937Z");
+        assert_eq!(clf(t), "06/Nov/1994:08:49:37 +0000");
+        assert_eq!(folder_and_name(t), ("1994/11/06".into(), "1994-11-06-08-49-37".into()));
         assert_eq!(iso(WallTime(t * 1_000_000_000 + 5_000_000)), "1994-11-06T08:49:37.005Z");
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",

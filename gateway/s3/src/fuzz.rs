@@ -165,8 +165,13 @@ pub fn policy(input: &[u8]) -> Verdict {
         values.insert(name.into(), vec![value.into()]);
     }
     for action in ["s3:GetObject", "s3:PutObjectAcl", "s3:ListBucket"] {
-        let asked =
-            PolicyAsked { uid: Some("eve"), action, resource: "arn:aws:s3:::bucket/a/b", values: &values };
+        let asked = PolicyAsked {
+            uid: Some("eve"),
+            service: None,
+            action,
+            resource: "arn:aws:s3:::bucket/a/b",
+            values: &values,
+        };
         // Only that it comes to an end, and to the same one.
         same("judged twice", &policy.judge(&asked), &policy.judge(&asked))?;
     }

@@ -10,6 +10,7 @@ mod auth;
 mod authorise;
 mod body;
 mod body_md5;
+mod bucket_log;
 pub mod checksum;
 mod chunked;
 mod config;
@@ -37,7 +38,7 @@ mod website;
 mod xml;
 
 pub use access_log::{AccessLog, Destination};
-pub use config::S3Config;
+pub use config::{LOG_ROLL_S, S3Config};
 pub use error::{Code, S3Error};
 pub use server::{S3Tls, serve};
 

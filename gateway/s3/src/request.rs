@@ -44,7 +44,7 @@ pub(crate) struct Request {
     pub(crate) credential: Option<Arc<Credential>>,
     /// Which way it came.
     pub(crate) way: Way,
-    noted: Option<Arc<Noted>>,
+    noted: Arc<Noted>,
     body: Option<(Vouched, RequestBody)>,
 }
 
@@ -70,10 +70,12 @@ impl Request {
 
     /// Whose it is, as is now believed.
     pub(crate) fn is_from(&mut self, credential: Arc<Credential>) {
-        if let Some(noted) = &self.noted {
-            noted.user(&credential.user.uid);
-        }
+        self.noted.user(&credential.user.uid);
         self.credential = Some(credential);
+    }
+    /// Where to note what only shows while it is carried out.
+    pub(crate) fn noted(&self) -> &Noted {
+        &self.noted
     }
     /// One that nobody signed, without a body.
     pub(crate) fn unsigned(method: Method, headers: HeaderMap, target: Target, way: Way) -> Request {
@@ -84,7 +86,7 @@ impl Request {
             target,
             credential: None,
             way,
-            noted: None,
+            noted: Arc::default(),
             body: None,
         }
     }

@@ -8,7 +8,7 @@ use gateway_client::Client;
 use gateway_s3::S3Config;
 use gateway_s3::storage::{Storage, StorageConfig};
 use placement_map::ClusterMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -63,7 +63,11 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     gateway_vault::keep(&client, &storage, &settings.name);
     let mut config = S3Config::new(s3);
     config.sigv2.store(sigv2(&client.map(), &settings.name), Ordering::Relaxed);
-    let websites = Websites { domains: config.website_domains.clone(), usage_log: config.usage_log.clone() };
+    let websites = Websites {
+        domains: config.website_domains.clone(),
+        usage_log: config.usage_log.clone(),
+        log_roll_s: config.log_roll_s.clone(),
+    };
     websites.set(&client.map(), &settings.name);
     tokio::spawn(websites.follow(client.clone(), settings.name.clone()));
     tokio::spawn(follow_sigv2(client.clone(), config.sigv2.clone(), settings.name.clone()));
@@ -135,6 +139,13 @@ fn usage_log(map: &ClusterMap, daemon: &str) -> bool {
     map.setting(daemon, "rgw_enable_usage_log") == Some("true")
 }
 
+/// Seconds between two objects of a bucket's log.
+fn log_roll_s(map: &ClusterMap, daemon: &str) -> u32 {
+    // The monitors take only whole seconds for this key.
+    let set = map.setting(daemon, "rgw_bucket_logging_obj_roll_time").and_then(|v| v.parse().ok());
+    set.unwrap_or(gateway_s3::LOG_ROLL_S)
+}
+
 /// Host names whose subdomains are buckets as websites.
 fn website_domains(map: &ClusterMap, daemon: &str) -> Vec<String> {
     let text = map.setting(daemon, "rgw_dns_s3website_name").unwrap_or_default();
@@ -146,23 +157,30 @@ fn website_domains(map: &ClusterMap, daemon: &str) -> Vec<String> {
 struct Websites {
     domains: Arc<RwLock<Vec<String>>>,
     usage_log: Arc<AtomicBool>,
+    log_roll_s: Arc<AtomicU32>,
 }
 
 impl Websites {
     fn set(&self, map: &ClusterMap, daemon: &str) {
         self.usage_log.store(usage_log(map, daemon), Ordering::Relaxed);
+        self.log_roll_s.store(log_roll_s(map, daemon), Ordering::Relaxed);
         // Replaced as a whole: a holder that panicked left nothing half done.
         *self.domains.write().unwrap_or_else(PoisonError::into_inner) = website_domains(map, daemon);
     }
 
     /// Settings take effect when they are set, as long as the process lives.
     async fn follow(self, client: Client, daemon: String) {
-        let now = |map: &ClusterMap| (website_domains(map, &daemon), usage_log(map, &daemon));
+        let now = |map: &ClusterMap| {
+            (website_domains(map, &daemon), usage_log(map, &daemon), log_roll_s(map, &daemon))
+        };
         let mut seen = now(&client.map());
         while let Ok(map) = client.wait_for_map(|map| now(map) != seen).await {
             seen = now(&map);
             self.set(&map, &daemon);
-            tracing::info!(websites = ?seen.0, usage_log = seen.1, "websites or the usage log changed");
+            tracing::info!(
+                websites = ?seen.0, usage_log = seen.1, log_roll_s = seen.2,
+                "websites, the usage log or the pace of bucket logs changed"
+            );
         }
     }
 }

@@ -249,6 +249,12 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "the file on the gateways' hosts that holds Vault's token; nobody but its owner may read it",
     ),
+    setting_2(
+        "rgw_bucket_logging_obj_roll_time",
+        Kind::Seconds,
+        "300",
+        "how long records of an S3 bucket's log gather before they become an object, where the bucket does not say",
+    ),
     setting(
         "rgw_dns_s3website_name",
         Kind::Text,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 use tests_cluster::clients::{client, must};
 use tests_cluster::s3::Request;
+use tests_cluster::s3::list::field;
 use tests_cluster::wait::for_condition;
 use tests_cluster::{Cluster, Options, S3, say};
 
@@ -64,6 +65,48 @@ fn keys_and_shards(cluster: &Cluster) {
     let check = cluster.json(&["bucket", "check", "sealed", "--resume"]);
     assert_eq!(check["buckets"][0]["objects"], json!(3002), "{check}");
     assert_eq!(cluster.nacre(&["bucket", "check", "--resume"]).code(), 2, "which?");
+}
+
+/// A bucket's log comes by itself, and a journal's record outlives the gateway that answered its request.
+fn bucket_logs(cluster: &Cluster) {
+    let s3 = cluster.s3();
+    let set = |bucket: &str, what: &str, document: &str| {
+        s3.must(Request::bucket("PUT", bucket).query(what, "").body(document.as_bytes()));
+    };
+    for bucket in ["read", "changed", "logs"] {
+        s3.make_bucket(bucket);
+    }
+    let policy = json!({ "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "logging.s3.amazonaws.com" },
+        "Action": "s3:PutObject", "Resource": "arn:aws:s3:::logs/*",
+    }] });
+    set("logs", "policy", &policy.to_string());
+    for (bucket, more) in
+        [("read", "<ObjectRollTime>1</ObjectRollTime>"), ("changed", "<LoggingType>Journal</LoggingType>")]
+    {
+        let document = format!(
+            "<BucketLoggingStatus><LoggingEnabled><TargetBucket>logs</TargetBucket><TargetPrefix>{bucket}/</TargetPrefix>{more}</LoggingEnabled></BucketLoggingStatus>"
+        );
+        set(bucket, "logging", &document);
+    }
+    s3.put("read", "k", b"hello");
+    for_condition("a log object that is due", NOTICED, || {
+        let keys: Vec<String> = s3.list("logs").into_keys().collect();
+        let lines = keys.iter().filter_map(|key| s3.get("logs", key));
+        let found = lines.map(|text| String::from_utf8_lossy(&text).into_owned());
+        match found.into_iter().any(|text| text.contains(" REST.PUT.OBJECT k ")) {
+            true => Ok(()),
+            false => Err(format!("{keys:?}")),
+        }
+    });
+    s3.put("changed", "k", b"hello");
+    cluster.kill9("gateway.0");
+    cluster.daemon_start("gateway.0");
+    let s3 = cluster.s3();
+    let flushed = s3.must(Request::bucket("POST", "changed").query("logging", ""));
+    let key = field(&flushed.text(), "FlushedLoggingObject").unwrap_or_default();
+    let text = String::from_utf8_lossy(&s3.get("logs", &key).unwrap_or_default()).into_owned();
+    assert!(text.contains(" REST.PUT.OBJECT k 5 - 5d41402abc4b2a76b9719d911017c592"), "{key}: {text}");
 }
 
 #[test]
@@ -127,4 +170,6 @@ fn s3_services() {
     assert_eq!(cluster.nacre(&["usage", "trim"]).code(), 2, "of whom?");
     cluster.nacre(&["usage", "trim", "--all"]).ok();
     assert_eq!(cluster.json(&["usage", "show", "--uid", "ann"])["summary"], json!([]));
+
+    bucket_logs(&cluster);
 }

@@ -25,7 +25,7 @@ pub(crate) enum Grantee {
     Everybody,
     /// Everybody who signs.
     Authenticated,
-    /// The writer of access logs: nobody so far.
+    /// The service that delivers logs of buckets.
     LogDelivery,
     /// Whoever has this address: stands for a user until that one is looked up, and is never kept.
     Address(String),
@@ -102,6 +102,12 @@ impl Acl {
             };
             whom && (grant.permission == wanted || grant.permission == Permission::FullControl)
         })
+    }
+
+    /// Whether the service that delivers logs may write.
+    pub(crate) fn lets_logs_in(&self) -> bool {
+        let writes = |p| matches!(p, Permission::Write | Permission::FullControl);
+        self.grants.iter().any(|g| g.grantee == Grantee::LogDelivery && writes(g.permission))
     }
 
     /// Whether it grants anything to everybody.

@@ -85,6 +85,8 @@ impl Ask {
     pub(crate) const BYPASS_RETENTION: Ask = Ask::policy("s3:BypassGovernanceRetention");
     pub(crate) const GET_LEGAL_HOLD: Ask = Ask::policy("s3:GetObjectLegalHold");
     pub(crate) const PUT_LEGAL_HOLD: Ask = Ask::policy("s3:PutObjectLegalHold");
+    pub(crate) const GET_LOGGING: Ask = Ask::policy("s3:GetBucketLogging");
+    pub(crate) const PUT_LOGGING: Ask = Ask::policy("s3:PutBucketLogging");
     pub(crate) const GET_OWNERSHIP: Ask = Ask::policy("s3:GetBucketOwnershipControls");
     pub(crate) const PUT_OWNERSHIP: Ask = Ask::policy("s3:PutBucketOwnershipControls");
 
@@ -127,8 +129,43 @@ pub(crate) struct Facts<'a> {
 /// What the policy says of it.
 fn said(facts: &Facts<'_>, ask: Ask) -> Verdict {
     let Facts { uid, values, resource, .. } = *facts;
-    let asked = Asked { uid, action: ask.action, resource, values };
+    let asked = Asked { uid, service: None, action: ask.action, resource, values };
     facts.policy.map_or(Verdict::Silent, |policy| policy.judge(&asked))
+}
+
+/// Whether an ACL is what lets a sender do this who may.
+pub(crate) fn is_by_acl(facts: &Facts<'_>, ask: Ask) -> bool {
+    facts.uid != Some(facts.bucket_owner) && said(facts, ask) != Verdict::Allowed
+}
+
+/// Whether the service that delivers logs may put an object into a bucket: by its policy, or by an ACL that grants it to
+/// that service, which only counts for `kin`, logs of a bucket of the same owner. `source` are the condition values
+/// that say whose logs they are: logs of others need a statement that asks for them. Of several `resources`, the names
+/// of what is put, one that is allowed is enough, and none may be denied.
+pub(crate) fn may_deliver(
+    bucket: (Option<&Policy>, Option<&Acl>),
+    resources: &[&str],
+    source: &Values,
+    kin: bool,
+) -> bool {
+    const DELIVERER: &str = "logging.s3.amazonaws.com";
+    let (policy, acl) = bucket;
+    let judge = |values: &Values| {
+        let action = Ask::PUT.action;
+        let of = |resource: &&str| {
+            let asked = Asked { uid: None, service: Some(DELIVERER), action, resource, values };
+            policy.map_or(Verdict::Silent, |policy| policy.judge(&asked))
+        };
+        let said: Vec<Verdict> = resources.iter().map(of).collect();
+        let strongest = [Verdict::Denied, Verdict::Allowed].into_iter().find(|v| said.contains(v));
+        strongest.unwrap_or(Verdict::Silent)
+    };
+    match judge(source) {
+        Verdict::Denied => false,
+        // A statement that holds whoever the source is may have been meant for the owner's own buckets only.
+        Verdict::Allowed => kin || judge(&Values::new()) != Verdict::Allowed,
+        Verdict::Silent => kin && acl.is_some_and(Acl::lets_logs_in),
+    }
 }
 
 /// Whether the policy denies it: for what goes along with something else and needs no permission of its own.
@@ -225,5 +262,37 @@ mod tests {
         assert!(!allowed(&denied_owner, Ask::GET) && denied(&denied_owner, Ask::GET));
         assert!(allowed(&denied_owner, Ask::GET.of_version()), "which is another action");
         assert!(!denied(&facts(None), Ask::GET), "silence is no denial");
+    }
+
+    #[test]
+    fn logs_are_delivered_where_they_are_let_in() {
+        let source = |account: &str| {
+            Values::from([
+                ("aws:sourceaccount".to_string(), vec![account.to_string()]),
+                ("aws:sourcearn".to_string(), vec!["arn:aws:s3:::src".to_string()]),
+            ])
+        };
+        let of = |effect: &str, rest: &str| {
+            let text = format!(
+                "{{\"Statement\":{{\"Effect\":\"{effect}\",\"Principal\":{{\"Service\":\"logging.s3.amazonaws.com\"}},\"Action\":\"s3:PutObject\",\"Resource\":\"arn:aws:s3:::b/log/*\"{rest}}}}}"
+            );
+            Policy::parse(text.as_bytes(), "", "b").unwrap()
+        };
+        let may = |policy: &Policy, key: &str, account: &str, kin| {
+            may_deliver((Some(policy), None), &[&format!("arn:aws:s3:::b/{key}")], &source(account), kin)
+        };
+        let open = of("Allow", "");
+        assert!(may(&open, "log/", "ann", true) && !may(&open, "other/", "ann", true));
+        assert!(!may(&open, "log/", "bob", false), "another's logs need to be asked for");
+        let asked = of("Allow", ",\"Condition\":{\"StringEquals\":{\"aws:SourceAccount\":\"bob\"}}");
+        assert!(may(&asked, "log/x", "bob", false) && !may(&asked, "log/x", "ann", true));
+        let loose = of("Allow", ",\"Condition\":{\"StringNotEquals\":{\"aws:SourceAccount\":\"eve\"}}");
+        assert!(!may(&loose, "log/x", "bob", false), "it holds for what has no source, too");
+        assert!(!may(&of("Deny", ""), "log/x", "ann", true));
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-amz-acl", "log-delivery-write".parse().unwrap());
+        let acl = Acl::of_headers(&headers, "ann", "ann").unwrap().unwrap();
+        let by_acl = |acl, kin| may_deliver((None, acl), &["arn:aws:s3:::b/log/"], &source("ann"), kin);
+        assert!(by_acl(Some(&acl), true) && !by_acl(Some(&acl), false) && !by_acl(None, true));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Entry;
 use super::entry::Noted;
+use crate::bucket_log::Logged;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -11,13 +12,15 @@ use std::task::{Context, Poll};
 /// A request's body; its bytes are counted as they are read.
 pub(crate) struct Arriving<B> {
     pub(super) body: B,
-    /// None: nobody wants to know.
-    pub(super) noted: Option<Arc<Noted>>,
+    noted: Arc<Noted>,
 }
 
 impl<B> Arriving<B> {
+    pub(crate) fn new(body: B, noted: Arc<Noted>) -> Arriving<B> {
+        Arriving { body, noted }
+    }
     /// Where to note what only shows while the request is carried out.
-    pub(crate) fn noted(&self) -> Option<Arc<Noted>> {
+    pub(crate) fn noted(&self) -> Arc<Noted> {
         self.noted.clone()
     }
 }
@@ -32,10 +35,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Some(noted), Poll::Ready(Some(Ok(frame)))) = (&this.noted, &frame)
+        if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
-            noted.received(data.len() as u64);
+            this.noted.received(data.len() as u64);
         }
         frame
     }
@@ -51,6 +54,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
 pub(crate) struct Leaving<B> {
     pub(super) body: B,
     pub(super) entry: Entry,
+    /// Its records in its bucket's log; none, or they are on their way.
+    pub(super) logged: Option<Logged>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Leaving<B> {
@@ -67,6 +72,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Leaving<B> {
             && let Some(data) = frame.data_ref()
         {
             this.entry.sent(data.len() as u64);
+            if let Some(logged) = &mut this.logged {
+                logged.sent(data.len() as u64);
+                if this.body.is_end_stream() {
+                    // Before the client sees the end: what it asks for after that finds these records.
+                    this.logged = None;
+                }
+            }
         }
         frame
     }

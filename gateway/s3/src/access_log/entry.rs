@@ -2,15 +2,17 @@
 //! its client has.
 
 use super::AccessLog;
-use super::counted::{Arriving, Leaving};
+use super::counted::Leaving;
 use super::operation;
 use super::record::{Record, cut, without_secrets};
+use crate::bucket_log::Logged;
 use crate::server::Target;
 use crate::uri::Query;
 use http::HeaderMap;
+use http_body::Body;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use stdx::time::WallTime;
 
@@ -36,6 +38,20 @@ struct Open {
 pub(crate) struct Noted {
     received: AtomicU64,
     user: OnceLock<String>,
+    by_acl: AtomicBool,
+    changes: Mutex<Vec<Change>>,
+}
+
+/// An object that was changed, where the request's head and the answer's do not say all of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) key: String,
+    /// Bytes; 0 where it is gone.
+    pub(crate) size: u64,
+    /// None: what the answer says.
+    pub(crate) version: Option<String>,
+    /// Unquoted; empty where it is gone.
+    pub(crate) etag: String,
 }
 
 impl Noted {
@@ -45,6 +61,25 @@ impl Noted {
     /// Who sent it, as is now believed. The first word counts.
     pub(crate) fn user(&self, uid: &str) {
         self.user.get_or_init(|| uid.to_string());
+    }
+    /// Who sent it, if that is believed.
+    pub(crate) fn user_known(&self) -> Option<&str> {
+        self.user.get().map(String::as_str)
+    }
+    /// It was an ACL that let the sender in.
+    pub(crate) fn by_acl(&self) {
+        self.by_acl.store(true, Ordering::Relaxed);
+    }
+    pub(crate) fn is_by_acl(&self) -> bool {
+        self.by_acl.load(Ordering::Relaxed)
+    }
+    /// An object was changed. Bounded by what one request may change.
+    pub(crate) fn changed(&self, change: Change) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+    }
+    /// What was changed; it is given away.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -114,10 +149,9 @@ impl Entry {
         }
     }
 
-    /// The request with a body that is counted.
-    pub(crate) fn counts<B>(&self, request: http::Request<B>) -> http::Request<Arriving<B>> {
-        let noted = self.0.as_ref().map(|open| open.noted.clone());
-        request.map(|body| Arriving { body, noted })
+    /// Where to note what only shows while the request is carried out: logs of buckets want it, too.
+    pub(crate) fn noted(&self) -> Arc<Noted> {
+        self.0.as_ref().map_or_else(Arc::default, |open| open.noted.clone())
     }
 
     /// Whose key the request names.
@@ -142,12 +176,16 @@ impl Entry {
         }
     }
 
-    /// The answer, which takes the entry along.
-    pub(crate) fn answered<B>(mut self, response: http::Response<B>) -> http::Response<Leaving<B>> {
+    /// The answer, which takes the entry along, and the records of its bucket's log.
+    pub(crate) fn answered<B: Body>(
+        mut self,
+        response: http::Response<B>,
+        logged: Option<Logged>,
+    ) -> http::Response<Leaving<B>> {
         if let Some(open) = &mut self.0 {
             open.record.status = response.status().as_u16();
         }
-        response.map(|body| Leaving { body, entry: self })
+        response.map(|body| Leaving { logged: logged.filter(|_| !body.is_end_stream()), body, entry: self })
     }
 
     pub(super) fn sent(&mut self, bytes: u64) {

@@ -11,7 +11,8 @@ mod record;
 mod sink;
 
 pub(crate) use counted::{Arriving, Leaving};
-pub(crate) use entry::{Entry, Noted};
+pub(crate) use entry::{Change, Entry, Noted};
+pub(crate) use record::without_secrets;
 
 use sink::Sink;
 use std::io;

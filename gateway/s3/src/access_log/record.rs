@@ -77,7 +77,7 @@ pub(super) fn cut(text: &str) -> &str {
 }
 
 /// A query without the values of secrets.
-pub(super) fn without_secrets(query: &str) -> String {
+pub(crate) fn without_secrets(query: &str) -> String {
     let shown = query.split('&').map(|piece| match piece.split_once('=') {
         Some((name, _)) if is_secret(name) => Cow::Owned(format!("{name}=-")),
         _ => Cow::Borrowed(piece),

@@ -2,9 +2,10 @@
 
 use super::cross_origin::{self, CrossOrigin};
 use super::target::{Target, bucket_of_host};
-use crate::access_log::{AccessLog, Entry, Leaving};
+use crate::access_log::{AccessLog, Arriving, Entry, Leaving, Noted};
 use crate::admin_ops;
 use crate::auth::{self, Claim, KeyCache, Subject};
+use crate::bucket_log::{self, BucketLogs, Heading, Logged};
 use crate::error::{Code, S3Error};
 use crate::request::{Request, RequestBody, Sender, Way};
 use crate::response::{self, Response, ResponseBody};
@@ -17,7 +18,7 @@ use gateway_client::Rados;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The names and values of a request's headers together, bytes.
@@ -38,6 +39,7 @@ pub(crate) struct Gateway<R: Rados> {
     sigv2: Arc<AtomicBool>,
     pub(crate) keys: KeyCache,
     access_log: Arc<AccessLog>,
+    pub(crate) bucket_logs: Arc<BucketLogs>,
     pub(crate) traffic: Traffic,
     next_request: AtomicU64,
 }
@@ -51,11 +53,23 @@ pub(super) struct Shared {
     pub(super) cluster_id: String,
     pub(super) usage_log: Arc<AtomicBool>,
     pub(super) access_log: Arc<AccessLog>,
+    pub(super) log_roll_s: Arc<AtomicU32>,
+}
+
+/// What the log of a bucket is told of a request.
+struct Told<'a> {
+    id: &'a str,
+    site: bool,
+    administers: bool,
+    code: Option<&'static str>,
+    noted: &'a Noted,
 }
 
 impl<R: Rados> Gateway<R> {
     pub(super) fn new(storage: Storage<R>, shared: Shared) -> Gateway<R> {
-        let Shared { domains, website_domains, region, sigv2, cluster_id, usage_log, access_log } = shared;
+        let Shared { domains, website_domains, region, sigv2, cluster_id, usage_log, access_log, .. } =
+            shared;
+        let bucket_logs = Arc::new(BucketLogs::new(&region, shared.log_roll_s));
         // Only so that the ids of two runs differ; the time of day will do where there is no entropy.
         let start = getrandom::u64().unwrap_or_else(|_| storage.rados().now().0);
         Gateway {
@@ -67,6 +81,7 @@ impl<R: Rados> Gateway<R> {
             sigv2,
             keys: KeyCache::default(),
             access_log,
+            bucket_logs,
             traffic: Traffic::new(usage_log),
             next_request: AtomicU64::new(start),
         }
@@ -112,7 +127,7 @@ impl<R: Rados> Gateway<R> {
             HEALTH_PATHS_ELSEWHERE.contains(&path) && !request.headers().contains_key(AUTHORIZATION);
         if path == HEALTH_PATH || asked_as_elsewhere {
             // Several a second, from every load balancer: no news.
-            return Entry::default().answered(self.dressed(health(request.method()), &id));
+            return Entry::default().answered(self.dressed(health(request.method()), &id), None);
         }
         let mut entry = self.entry(&id, way);
         if entry.is_kept() {
@@ -121,8 +136,8 @@ impl<R: Rados> Gateway<R> {
             let administers = self.administers(request.headers(), request.uri());
             entry.head(&request, target.ok().as_ref(), administers);
         }
-        let response = self.respond(request, way, &id, &mut entry).await;
-        entry.answered(response)
+        let (response, logged) = self.respond(request, way, &id, &mut entry).await;
+        entry.answered(response, logged)
     }
 
     /// An answer with the headers that all have.
@@ -142,19 +157,26 @@ impl<R: Rados> Gateway<R> {
         way: Way,
         id: &str,
         entry: &mut Entry,
-    ) -> Response {
+    ) -> (Response, Option<Logged>) {
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_string();
         let administers = self.administers(request.headers(), request.uri());
         let close = confuses_its_client(&request);
         let site = self.site_of(&request);
         let cross_origin = self.cross_origin(&request, site.as_deref());
+        let heading = Heading::of(&request, way.peer);
+        let noted = entry.noted();
+        let is_site = site.is_some();
         let mut seen = Seen::default();
         let answered = match site {
             Some(bucket) => Ok(self.visit(request, way, bucket, id, &mut seen).await),
-            None => self.answer(entry.counts(request), way, entry, &mut seen).await,
+            None => {
+                let arriving = request.map(|body| Arriving::new(body, noted.clone()));
+                self.answer(arriving, way, entry, &mut seen).await
+            }
         };
-        let response = answered.unwrap_or_else(|e| {
+        let code = answered.as_ref().err().map(|e| e.code().name());
+        let refuse = |e: S3Error, entry: &mut Entry| {
             entry.refused(e.code().name());
             if e.code().status().is_server_error() && e.code() != Code::NotImplemented {
                 tracing::warn!(request = id, "{e}");
@@ -162,7 +184,14 @@ impl<R: Rados> Gateway<R> {
                 tracing::debug!(request = id, "{e}");
             }
             if administers { admin_ops::error(&e, id, head) } else { response::error(&e, &path, id, head) }
-        });
+        };
+        let response = answered.unwrap_or_else(|e| refuse(e, entry));
+        let told = Told { id, site: is_site, administers, code, noted: &noted };
+        let (response, logged) =
+            match self.logged(&heading, &mut seen, &told, (response.status(), response.headers())).await {
+                Ok(logged) => (response, logged),
+                Err(e) => (refuse(e, entry), None),
+            };
         let (status, sent) = (response.status(), response.body().size_hint().exact().unwrap_or(0));
         self.traffic.answered(&self.storage, seen, status, sent).await;
         let mut response = self.dressed(response, id);
@@ -176,7 +205,41 @@ impl<R: Rados> Gateway<R> {
         if close {
             response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        (response, logged)
+    }
+
+    /// The records of a request that was answered, if its bucket has a log.
+    async fn logged(
+        &self,
+        heading: &Heading,
+        seen: &mut Seen,
+        told: &Told<'_>,
+        (status, headers): (StatusCode, &http::HeaderMap),
+    ) -> Result<Option<Logged>, S3Error> {
+        if told.administers {
+            return Ok(None);
+        }
+        if told.code.is_some() {
+            // Who is turned away before anything is looked up leaves a record, too.
+            self.traffic.find(&self.storage, seen).await;
+        }
+        let Some(bucket) = seen.bucket().filter(|bucket| bucket_log::is_kept(&bucket.settings)) else {
+            return Ok(None);
+        };
+        let Some(target) = heading.target(&self.domains, told.site.then_some(bucket)) else {
+            return Ok(None);
+        };
+        let answered = bucket_log::Answered {
+            id: told.id,
+            bucket,
+            target: &target,
+            site: told.site,
+            code: told.code,
+            noted: told.noted,
+            status,
+            headers,
+        };
+        self.bucket_logs.answered(&self.storage, heading, answered).await
     }
 
     /// Whether a request is the Admin Ops API's.
@@ -281,6 +344,7 @@ impl<R: Rados> Gateway<R> {
             }
             let vouched = auth::anonymous(&parts.headers)?;
             self.traffic.admit(&self.storage, seen).await?;
+            self.check_journal(seen, &parts.method, &target, &query).await?;
             let request = Request::new(
                 parts.method,
                 parts.headers,
@@ -320,6 +384,7 @@ impl<R: Rados> Gateway<R> {
         seen.sender(&credential);
         if !administers {
             self.traffic.admit(&self.storage, seen).await?;
+            self.check_journal(seen, &parts.method, &target, &query).await?;
         }
         let request = Request::new(
             parts.method,
@@ -334,6 +399,22 @@ impl<R: Rados> Gateway<R> {
             return admin_ops::run(self, parts.uri.path(), request).await;
         }
         verbs::dispatch(self, request).await
+    }
+}
+
+impl<R: Rados> Gateway<R> {
+    /// Whether a change may be made: not where its journal cannot be delivered.
+    async fn check_journal(
+        &self,
+        seen: &Seen,
+        method: &Method,
+        target: &Target,
+        query: &Query,
+    ) -> Result<(), S3Error> {
+        let Some(bucket) = seen.bucket().filter(|bucket| bucket_log::is_kept(&bucket.settings)) else {
+            return Ok(());
+        };
+        self.bucket_logs.check(&self.storage, bucket, method, target, verbs::subresource(query)).await
     }
 }
 

@@ -42,6 +42,7 @@ pub async fn serve<R: Rados>(
         cluster_id: config.cluster_id,
         usage_log: config.usage_log,
         access_log: access_log.clone(),
+        log_roll_s: config.log_roll_s,
     };
     let (stop, stopping) = watch::channel(false);
     let background = tokio::spawn({
@@ -62,6 +63,17 @@ pub async fn serve<R: Rados>(
     let usage = tokio::spawn({
         let (gateway, stopping) = (gateway.clone(), stopping.clone());
         async move { gateway.traffic.keep(&gateway.storage, stopped(stopping)).await }
+    });
+    // Journals wait for it: it outlives the requests.
+    let (end_logs, logs_ending) = watch::channel(false);
+    let logs = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { gateway.bucket_logs.keep(&gateway.storage, stopped(logs_ending)).await }
+    });
+    let deliveries = tokio::spawn({
+        let (gateway, stopping) = (gateway.clone(), stopping.clone());
+        // What it is at can be left at any point.
+        async move { gateway.bucket_logs.deliver(&gateway.storage, stopped(stopping)).await }
     });
     let secured = tls.as_ref().map(S3Tls::current);
     let follow = async {
@@ -95,14 +107,20 @@ pub async fn serve<R: Rados>(
     let _ = stop.send(true);
     let rest = async {
         while connections.join_next().await.is_some() {}
-        for (what, task) in
-            [("background work", background), ("lifecycle worker", lifecycle), ("usage log", usage)]
-        {
+        let _ = end_logs.send(true);
+        for (what, task) in [
+            ("background work", background),
+            ("lifecycle worker", lifecycle),
+            ("usage log", usage),
+            ("bucket logs", logs),
+            ("deliveries of bucket logs", deliveries),
+        ] {
             if let Err(e) = task.await {
                 tracing::error!("the gateway's {what} ended with a fault: {e}");
             }
         }
         gateway.traffic.end(&gateway.storage).await;
+        gateway.bucket_logs.store(&gateway.storage).await;
     };
     if tokio::time::timeout(shutdown_grace, rest).await.is_err() {
         tracing::warn!("requests did not end within {shutdown_grace:?} of the shutdown and are cut off");

@@ -33,6 +33,10 @@ pub(crate) fn usage_owners() -> ObjectName {
 pub(crate) fn usage(owner: &str) -> ObjectName {
     ObjectName::new(format!("usage.{owner}"))
 }
+/// One of the objects in the meta pool whose omap holds records of bucket logs that are not delivered yet.
+pub(crate) fn pending_logs(shard: u8) -> ObjectName {
+    ObjectName::new(format!("bucket_logs.{shard}"))
+}
 /// The record of a bucket.
 pub(crate) fn bucket_record(name: &str) -> ObjectName {
     ObjectName::new(format!("bucket.{name}"))

@@ -173,11 +173,9 @@ async fn figures_that_rgw_tells() {
 async fn what_is_not_built_may_be_switched_off() {
     let w = World::start().await;
     let put = |what: &str, document: &str| call("PUT", &format!("/bucket?{what}")).body(document);
-    for (what, root) in [
-        ("logging", "BucketLoggingStatus"),
-        ("notification", "NotificationConfiguration"),
-        ("accelerate", "AccelerateConfiguration"),
-    ] {
+    for (what, root) in
+        [("notification", "NotificationConfiguration"), ("accelerate", "AccelerateConfiguration")]
+    {
         assert_eq!(w.call(put(what, &format!("<{root}/>"))).await.status, 200, "{what}");
         let asks = format!("<{root}><Status>Enabled</Status></{root}>");
         assert_eq!(w.call(put(what, &asks)).await.refusal(), (501, "NotImplemented".into()), "{what}");

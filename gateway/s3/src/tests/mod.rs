@@ -7,6 +7,7 @@ mod account_test;
 mod admin_ops_test;
 mod auth_test;
 mod bad_input_test;
+mod bucket_logging_test;
 mod bucket_test;
 mod checksum_test;
 mod client;
@@ -34,5 +35,5 @@ mod versions_test;
 mod website_test;
 mod world;
 
-use client::{Call, call};
+use client::{Answer, Call, call};
 use world::World;

@@ -49,6 +49,10 @@ impl Seen {
         self.received =
             number("content-length").or_else(|| number("x-amz-decoded-content-length")).unwrap_or(0);
     }
+    /// The bucket, if it was found.
+    pub(crate) fn bucket(&self) -> Option<&Arc<Bucket>> {
+        self.bucket.as_ref()
+    }
     /// Who sent it.
     pub(crate) fn sender(&mut self, credential: &Arc<Credential>) {
         self.credential = Some(credential.clone());
@@ -75,7 +79,7 @@ impl Traffic {
     }
 
     /// Finds the bucket, if it is there; what is wrong with it the verb says.
-    async fn find<R: Rados>(&self, storage: &Storage<R>, seen: &mut Seen) {
+    pub(crate) async fn find<R: Rados>(&self, storage: &Storage<R>, seen: &mut Seen) {
         let Some(named) = &seen.bucket_named else { return };
         // What is about to be made is not there.
         if seen.bucket.is_some() || seen.category == "create_bucket" {

@@ -6,11 +6,14 @@
 mod api;
 mod condemn;
 mod garbage;
+mod garbage_api;
 mod key;
 mod lifecycle;
 mod list;
+mod list_api;
 mod merge;
 mod merge_api;
+mod middle;
 mod object;
 mod object_lock;
 mod placement;
@@ -18,7 +21,9 @@ mod rows;
 mod scan;
 mod shard;
 mod split;
+mod split_api;
 mod upload;
+mod upload_api;
 mod version;
 mod version_api;
 mod version_list;
@@ -87,6 +92,8 @@ impl ObjectClass for Index {
             Method::write("fence").even_when_full(),
             Method::read("referred"),
             Method::write("split_take"),
+            Method::read("split_middle"),
+            Method::write("split_take_at"),
             Method::read("split_page"),
             Method::write("split_mark"),
             Method::read("split_delta"),
@@ -138,6 +145,8 @@ impl ObjectClass for Index {
             "referred" => to_bytes(&garbage::referred(ctx, input(bytes)?)?),
             "fence" => to_bytes(&garbage::fence(ctx, input(bytes)?)?),
             "split_take" => to_bytes(&split::take(ctx, input(bytes)?)?),
+            "split_middle" => to_bytes(&middle::step(ctx, input(bytes)?)?),
+            "split_take_at" => to_bytes(&split::take_at(ctx, input(bytes)?)?),
             "split_page" => to_bytes(&split::page(ctx, input(bytes)?)?),
             "split_mark" => to_bytes(&split::mark(ctx, input(bytes)?).map(|()| Done)?),
             "split_delta" => to_bytes(&split::delta(ctx, input(bytes)?)?),

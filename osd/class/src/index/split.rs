@@ -1,13 +1,14 @@
 //! The steps of a split, of the parent and of the child (docs/formats/bucket-index.md, "Split").
 
 use super::api::{
-    ANY_GENERATION, Absorb, Delta, DeltaPage, Refusal, RowPage, ShardStat, SplitAck, SplitDelta, SplitMark,
-    SplitPage, SplitStep, SplitTake,
+    ANY_GENERATION, Absorb, Delta, DeltaPage, KEY_BYTES_MAX, Refusal, RowPage, ShardStat, SplitAck,
+    SplitDelta, SplitMark, SplitPage, SplitStep, SplitTake, SplitTakeAt,
 };
 use super::key;
 use super::lifecycle::read_split;
 use super::merge::give_up;
-use super::rows::{Counters, ObjectRow, Split, State};
+use super::middle::middle;
+use super::rows::{Counters, Header, ObjectRow, Split, State};
 use super::scan::Scan;
 use super::shard::{Shard, refuse, stored};
 use crate::registry::{ClassError, MethodContext};
@@ -29,6 +30,19 @@ pub(super) fn put_split(shard: &mut Shard<'_, '_, '_>, split: &Split) {
 
 /// Begins a split or takes one over.
 pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<ShardStat, ClassError> {
+    begin(ctx, input, None)
+}
+
+/// The same, at a key that was looked for beforehand.
+pub(super) fn take_at(ctx: &mut MethodContext<'_, '_>, input: SplitTakeAt) -> Result<ShardStat, ClassError> {
+    begin(ctx, input.take, Some(input.at))
+}
+
+fn begin(
+    ctx: &mut MethodContext<'_, '_>,
+    input: SplitTake,
+    at: Option<Bytes>,
+) -> Result<ShardStat, ClassError> {
     let mut shard = Shard::open_any(ctx)?;
     let split = match read_split(&shard)? {
         Some(split) => Split { driver: input.driver, ..split },
@@ -42,7 +56,16 @@ pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<
             if c.entries() <= input.keys_max && c.row_bytes <= input.row_bytes_max {
                 return Err(refuse(Refusal::Unsplittable));
             }
-            let at = middle(&shard)?.ok_or_else(|| refuse(Refusal::Unsplittable))?;
+            // The range may be another one than that in which it was looked for.
+            let within = |at: &Bytes| {
+                let Header { from, to, .. } = &shard.header;
+                at > from && to.as_ref().is_none_or(|to| at < to) && at.len() <= KEY_BYTES_MAX
+            };
+            let at = match at {
+                Some(at) => Some(at).filter(within),
+                None => middle(&shard)?,
+            };
+            let at = at.ok_or_else(|| refuse(Refusal::Unsplittable))?;
             give_up(&mut shard)?;
             shard.header.splitting = Some(at.clone());
             Split {
@@ -60,51 +83,6 @@ pub(super) fn take(ctx: &mut MethodContext<'_, '_>, input: SplitTake) -> Result<
     let stat = ShardStat { header: shard.header.clone(), counters: shard.counters, split: Some(split) };
     shard.close();
     Ok(stat)
-}
-
-/// The key in the middle of what there is most of: objects, other versions, or uploads. None if all rows belong
-/// to one key.
-fn middle(shard: &Shard<'_, '_, '_>) -> Result<Option<Bytes>, ClassError> {
-    let c = shard.counters;
-    let mut sections = [(c.keys, key::OBJECT), (c.versions, key::VERSION), (c.uploads, key::UPLOAD)];
-    sections.sort_by(|a, b| b.cmp(a));
-    for (n, section) in sections {
-        if let Some(at) = middle_of(shard, section, n)? {
-            return Ok(Some(at));
-        }
-    }
-    Ok(None)
-}
-
-fn middle_of(shard: &Shard<'_, '_, '_>, section: u8, n: u64) -> Result<Option<Bytes>, ClassError> {
-    // What lies behind the range is being taken in by a merge.
-    let end = shard
-        .header
-        .to
-        .as_ref()
-        .map_or_else(|| key::section_end(section), |to| key::position(section, to).into());
-    let within = || Scan::new(shard.draft(), Bound::Included(Bytes::from(vec![section])), end.clone());
-    let mut scan = within().few();
-    let Some((row, _)) = scan.next()? else { return Ok(None) };
-    let (key, _) = key::parse(&row).ok_or(Errno::EIO)?;
-    scan.seek(&key::position(section, &key::after_key(&key)));
-    if scan.next()?.is_none() {
-        // One key, of however many versions: not worth a walk, for it is asked again and again.
-        return Ok(None);
-    }
-    let mut scan = within();
-    let mut first: Option<Bytes> = None;
-    let mut seen = 0;
-    while let Some((row, _)) = scan.next()? {
-        let (key, _) = key::parse(&row).ok_or(Errno::EIO)?;
-        seen += 1;
-        match &first {
-            None => first = Some(key),
-            Some(first) if seen > n / 2 && key > *first => return Ok(Some(key)),
-            Some(_) => {}
-        }
-    }
-    Ok(None)
 }
 
 /// The split, for its driver.

@@ -182,6 +182,37 @@ fn garbage_waits_for_its_time() {
 }
 
 #[test]
+fn the_middle_is_found_step_by_step() {
+    let mut s = one();
+    let ask = |from: MiddleStep, rows_max| SplitMiddle { from, rows_max };
+    let search = |s: &mut Shards, rows_max| {
+        let (mut at, mut steps) = (MiddleStep::default(), 0);
+        while !at.over {
+            at = s.call(0, "split_middle", &ask(at, rows_max)).unwrap();
+            steps += 1;
+        }
+        (at.at, steps)
+    };
+    assert_eq!(search(&mut s, 5).0, None, "there is nothing");
+    s.put(0, 1, "k000", "x").unwrap();
+    assert_eq!(search(&mut s, 5).0, None, "one key");
+    for i in 1..100 {
+        s.put(0, 1, &format!("k{i:03}"), "x").unwrap();
+    }
+    for rows_max in [1, 7, 1000] {
+        let (at, steps) = search(&mut s, rows_max);
+        assert_eq!(at.as_deref(), Some(&b"k050"[..]));
+        assert_eq!(steps, 51_u32.div_ceil(rows_max));
+    }
+    let take = SplitTake { child: 9, driver: 1, keys_max: 5, row_bytes_max: u64::MAX };
+    let at = |at: &'static str| SplitTakeAt { take: take.clone(), at: Bytes::from_static(at.as_bytes()) };
+    assert_eq!(s.call::<ShardStat>(0, "split_take_at", &at("")), Err(Refusal::Unsplittable));
+    let stat: ShardStat = s.call(0, "split_take_at", &at("k050")).unwrap();
+    assert_eq!(stat.split.unwrap().at, "k050");
+    assert_eq!(search(&mut s, 5).0, None, "a split is under way");
+}
+
+#[test]
 fn a_split_changes_hands_at_one_transaction() {
     let mut s = one();
     for i in 0..10 {

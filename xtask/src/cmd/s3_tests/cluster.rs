@@ -59,6 +59,8 @@ impl Cluster {
         let settings = [
             ("rgw_lc_debug_interval", day.as_str()),
             ("rgw_crypt_kms_keys", &KMS_KEYS.join(",")),
+            // What the suite expects of clients that cannot say it.
+            ("rgw_bucket_logging_obj_roll_time", "5"),
             // The suite writes and deletes more than the stores hold.
             ("rgw_gc_obj_min_wait", "60"),
             ("rgw_gc_processor_period", "10"),

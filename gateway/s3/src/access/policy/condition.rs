@@ -13,12 +13,14 @@ use std::net::IpAddr;
 pub(crate) type Values = BTreeMap<String, Vec<String>>;
 
 /// Condition keys that requests have values for; those ending in `/` go on with the name of a tag.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 34] = [
     "aws:currenttime",
     "aws:epochtime",
     "aws:principaltype",
     "aws:referer",
     "aws:securetransport",
+    "aws:sourceaccount",
+    "aws:sourcearn",
     "aws:sourceip",
     "aws:useragent",
     "aws:userid",

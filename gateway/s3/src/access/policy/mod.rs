@@ -2,7 +2,8 @@
 //! comes as values.
 //!
 //! IAM user guide, "IAM JSON policy reference" and "Policy evaluation logic". Principals are users of this cluster:
-//! `*`, a uid, `arn:aws:iam::TENANT:user/ID`, `arn:aws:iam::UID:root`, or `arn:aws:iam::TENANT:root` for all of a tenant.
+//! `*`, a uid, `arn:aws:iam::TENANT:user/ID`, `arn:aws:iam::UID:root`, or `arn:aws:iam::TENANT:root` for all of a tenant;
+//! and services by their names, of which the deliverer of bucket logs is the only one that ever asks.
 
 mod action;
 mod condition;
@@ -59,10 +60,15 @@ pub(crate) struct Policy {
     statements: Vec<Statement>,
 }
 
+/// Marks the name of a service among principals; no uid begins so.
+const SERVICE: &str = "service:";
+
 /// A request, as policies see it.
 pub(crate) struct Asked<'a> {
     /// The sender; none if anonymous.
     pub(crate) uid: Option<&'a str>,
+    /// The service that asks by itself, in place of any sender.
+    pub(crate) service: Option<&'a str>,
     /// Such as `s3:GetObject`.
     pub(crate) action: &'a str,
     /// Such as `arn:aws:s3:::bucket/key`.
@@ -126,7 +132,12 @@ impl Policy {
 impl Statement {
     fn is_about(&self, asked: &Asked<'_>) -> bool {
         let action = asked.action.to_ascii_lowercase();
-        self.principals.meet(|p| is_principal(p, asked.uid))
+        let is_meant = |p: &str| match asked.service {
+            // A star lets in all users, and no service; it keeps out everything.
+            Some(service) => p.strip_prefix(SERVICE) == Some(service) || (p == "*" && !self.allow),
+            None => is_principal(p, asked.uid),
+        };
+        self.principals.meet(is_meant)
             && self.actions.meet(|p| like(&p.to_ascii_lowercase(), &action))
             && self.resources.meet(|p| like(p, asked.resource))
             && self.conditions.iter().all(|c| c.holds(asked.values))
@@ -137,7 +148,7 @@ fn is_principal(pattern: &str, uid: Option<&str>) -> bool {
     if pattern == "*" {
         return true;
     }
-    let Some(uid) = uid else { return false };
+    let Some(uid) = uid.filter(|_| !pattern.starts_with(SERVICE)) else { return false };
     let Some(rest) = pattern.strip_prefix("arn:aws:iam::") else { return pattern == uid };
     let (tenant, id) = uid.split_once('$').unwrap_or(("", uid));
     // Users of no tenant may also be named with an account of AWS's form, which policies from there have.
@@ -183,7 +194,11 @@ fn statement(s: &Map<String, Value>, tenant: &str, bucket: &str) -> Result<State
         return Err("Allow with NotPrincipal is not allowed");
     }
     let actions = names(s, "Action", "NotAction", texts)?;
-    let mut resources = names(s, "Resource", "NotResource", texts)?;
+    let mut resources = match (s.get("Resource"), s.get("NotResource")) {
+        // RGW takes this for the bucket and all that is in it.
+        (None, None) => Names { not: false, patterns: vec!["*".into()] },
+        _ => names(s, "Resource", "NotResource", texts)?,
+    };
     // A tenant's buckets may be named with it, and are all the same without it.
     let with_tenant = format!("arn:aws:s3::{tenant}:");
     for pattern in &mut resources.patterns {
@@ -239,15 +254,25 @@ fn principals(value: &Value) -> Option<Vec<String>> {
         Value::Object(kinds) => {
             let mut all = Vec::new();
             for (kind, value) in kinds {
-                if !["AWS", "CanonicalUser"].contains(&kind.as_str()) {
-                    return None;
+                let named = texts(value)?;
+                match kind.as_str() {
+                    "AWS" | "CanonicalUser" if named.iter().all(|p| names_somebody(p)) => all.extend(named),
+                    "Service" if named.iter().all(|p| names_service(p)) => {
+                        all.extend(named.iter().map(|name| format!("{SERVICE}{name}")));
+                    }
+                    _ => return None,
                 }
-                all.extend(texts(value)?);
             }
-            all.iter().all(|p| names_somebody(p)).then_some(all)
+            Some(all)
         }
         _ => None,
     }
+}
+
+/// Whether a principal is of the form that services have.
+fn names_service(name: &str) -> bool {
+    name.contains(".amazonaws.com")
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
 }
 
 /// Whether a principal is of a form that can be somebody: a denial of what is nobody would let everybody in. A star
@@ -255,6 +280,9 @@ fn principals(value: &Value) -> Option<Vec<String>> {
 fn names_somebody(pattern: &str) -> bool {
     if pattern == "*" {
         return true;
+    }
+    if pattern.starts_with(SERVICE) {
+        return false;
     }
     let named = match pattern.strip_prefix("arn:aws:iam::").map(|rest| rest.split_once(':')) {
         Some(Some((account, "root"))) => !account.is_empty(),

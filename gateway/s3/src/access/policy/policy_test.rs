@@ -14,7 +14,7 @@ fn statement(effect: &str, principal: &str, action: &str, resource: &str, rest: 
 }
 
 fn judge(policy: &Policy, uid: Option<&str>, action: &str, resource: &str) -> Verdict {
-    policy.judge(&Asked { uid, action, resource, values: &Values::new() })
+    policy.judge(&Asked { uid, service: None, action, resource, values: &Values::new() })
 }
 
 const OBJECT: &str = "arn:aws:s3:::b/k";
@@ -85,7 +85,13 @@ fn conditions_must_all_hold() {
     let p = policy(&statement("Allow", "\"*\"", "s3:ListBucket", "arn:aws:s3:::b", rest)).unwrap();
     let mut values = Values::new();
     let judge = |values: &Values| {
-        p.judge(&Asked { uid: None, action: "s3:ListBucket", resource: "arn:aws:s3:::b", values })
+        p.judge(&Asked {
+            uid: None,
+            service: None,
+            action: "s3:ListBucket",
+            resource: "arn:aws:s3:::b",
+            values,
+        })
     };
     values.insert("s3:prefix".into(), vec!["b".into()]);
     assert_eq!(judge(&values), Verdict::Silent);
@@ -127,4 +133,41 @@ fn what_is_no_policy_is_refused() {
     assert!(Policy::parse(b"{\"Version\":\"2030-01-01\",\"Statement\":[]}", "", "b").is_err());
     assert!(Policy::parse(&vec![b' '; POLICY_BYTES_MAX + 1], "", "b").is_err());
     assert!(Policy::parse("[".repeat(10_000).as_bytes(), "", "b").is_err(), "and deep nesting is survived");
+}
+
+#[test]
+fn services_are_let_in_by_their_names_only() {
+    let asks = |p: &Policy, service| {
+        let asked = Asked {
+            uid: None,
+            service: Some(service),
+            action: "s3:PutObject",
+            resource: OBJECT,
+            values: &Values::new(),
+        };
+        p.judge(&asked)
+    };
+    let of = |effect: &str, principal: &str| policy(&statement(effect, principal, "s3:PutObject", "*", ""));
+    let logs = "logging.s3.amazonaws.com";
+    let named = of("Allow", "{\"Service\":\"logging.s3.amazonaws.com\"}").unwrap();
+    assert_eq!(asks(&named, logs), Verdict::Allowed);
+    assert_eq!(asks(&named, "other.amazonaws.com"), Verdict::Silent);
+    assert!(!named.is_public());
+    for uid in [None, Some(logs), Some("service:logging.s3.amazonaws.com")] {
+        assert_eq!(judge(&named, uid, "s3:PutObject", OBJECT), Verdict::Silent, "{uid:?} is no service");
+    }
+    for everybody in ["\"*\"", "{\"AWS\":\"*\"}"] {
+        assert_eq!(asks(&of("Allow", everybody).unwrap(), logs), Verdict::Silent);
+        assert_eq!(asks(&of("Deny", everybody).unwrap(), logs), Verdict::Denied);
+    }
+    for bad in ["{\"Service\":\"*\"}", "{\"Service\":\"*.amazonaws.com\"}", "{\"AWS\":\"service:x\"}"] {
+        assert!(of("Allow", bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_statement_without_a_resource_is_about_the_whole_bucket() {
+    let p = policy("{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:*\"}").unwrap();
+    assert_eq!(judge(&p, None, "s3:GetObject", OBJECT), Verdict::Denied);
+    assert_eq!(judge(&p, None, "s3:ListBucket", "arn:aws:s3:::b"), Verdict::Denied);
 }

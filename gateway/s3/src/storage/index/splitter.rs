@@ -10,8 +10,8 @@ use crate::storage::types::BucketId;
 use bytes::Bytes;
 use gateway_client::{OpError, Rados};
 use osd_class::index::{
-    Absorb, Done, Header, Init, Refusal, RowPage, ShardStat, Split, SplitAck, SplitMark, SplitPage,
-    SplitStep, SplitTake, State,
+    Absorb, Done, Header, Init, MiddleStep, Refusal, RowPage, ShardStat, Split, SplitAck, SplitMark,
+    SplitMiddle, SplitPage, SplitStep, SplitTake, SplitTakeAt, State,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,8 @@ use tokio::sync::Notify;
 
 /// Bytes of rows per step of copying.
 const PAGE_BYTES: u32 = 512 << 10;
+/// Rows per step of the search for the middle.
+const MIDDLE_ROWS: u32 = 4096;
 /// How often a commit is tried before the split is left to a calmer time.
 const COMMITS_MAX: usize = 1000;
 /// Shards waiting for their split; more are offered again by their next write.
@@ -214,7 +216,14 @@ impl<R: Rados> Storage<R> {
     ) -> Result<bool, S3Error> {
         let driver = names::random_id()?;
         let take = SplitTake { child: names::random_id()?, driver, keys_max: keys, row_bytes_max: bytes };
-        let parent: ShardStat = match self.call_shard(bucket, shard, "split_take", to_bytes(&take)).await {
+        let taken = match self.find_middle(bucket, shard).await? {
+            Some(at) => {
+                let take = SplitTakeAt { take, at };
+                self.call_shard(bucket, shard, "split_take_at", to_bytes(&take)).await
+            }
+            None => self.call_shard(bucket, shard, "split_take", to_bytes(&take)).await,
+        };
+        let parent: ShardStat = match taken {
             Ok(stat) => stat,
             Err(e) => {
                 return match refusal(&e) {
@@ -242,6 +251,22 @@ impl<R: Rados> Storage<R> {
             Err(e) if refusal(&e) == Some(Refusal::NotDriver) => Ok(true),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Looks for the key in the middle of a shard, a page at a time: one walk over half of a large shard would keep
+    /// everybody else waiting. None if `split_take` had better look itself.
+    async fn find_middle(&self, bucket: BucketId, shard: u64) -> Result<Option<Bytes>, OpError> {
+        let mut from = MiddleStep::default();
+        while !from.over {
+            let ask = to_bytes(&SplitMiddle { from, rows_max: MIDDLE_ROWS });
+            from = match self.call_shard(bucket, shard, "split_middle", ask).await {
+                Ok(step) => step,
+                // An OSD from before there was this.
+                Err(e) if e.code == Errno::EOPNOTSUPP => return Ok(None),
+                Err(e) => return Err(e),
+            };
+        }
+        Ok(from.at)
     }
 
     /// Whether a shard that could not be split need not be: it shrank, or was split meanwhile.

@@ -1,6 +1,7 @@
 //! DeleteObjects.
 
 use crate::access::Ask;
+use crate::access_log::Change;
 use crate::authorise::Wish;
 use crate::dates;
 use crate::error::{Code, S3Error};
@@ -63,6 +64,15 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
             None => done.next().unwrap_or_else(|| Err(S3Error::internal("a delete has no result"))),
         };
         let key = w.key.as_deref().unwrap_or("");
+        if let Ok(done) = &outcome {
+            let marker = done.marker.then(|| done.version.to_string());
+            rq.noted().changed(Change {
+                key: key.to_string(),
+                size: 0,
+                version: w.version.clone().or(marker),
+                etag: String::new(),
+            });
+        }
         match outcome {
             Ok(_) if quiet => {}
             Ok(done) => {

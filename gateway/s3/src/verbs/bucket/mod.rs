@@ -12,6 +12,7 @@ pub(crate) mod list_objects_v2;
 pub(crate) mod list_versions;
 mod listing;
 pub(crate) mod location;
+pub(crate) mod logging;
 pub(crate) mod name;
 pub(crate) mod object_lock;
 pub(crate) mod ownership;

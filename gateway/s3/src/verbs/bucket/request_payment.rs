@@ -18,7 +18,7 @@ const REQUESTER: &str = "Requester";
 /// The largest document, bytes.
 const MAX_DOCUMENT_BYTES: u64 = 16 * 1024;
 
-fn requester_pays(bucket: &Bucket) -> bool {
+pub(crate) fn requester_pays(bucket: &Bucket) -> bool {
     bucket.settings.get(KEPT_AS).is_some_and(|payer| payer == REQUESTER)
 }
 

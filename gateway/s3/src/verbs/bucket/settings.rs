@@ -18,7 +18,6 @@ pub(crate) async fn get<R: Rados>(gw: &Gateway<R>, rq: Request, name: &str) -> R
     let absent = |code| Err(S3Error::new(code).field("BucketName", bucket.name.clone()));
     let document = match name {
         "accelerate" => Document::new("AccelerateConfiguration"),
-        "logging" => Document::new("BucketLoggingStatus"),
         "notification" => Document::new("NotificationConfiguration"),
         "replication" => return absent(Code::ReplicationConfigurationNotFoundError),
         _ => return Err(Code::NotImplemented.into()),
@@ -35,7 +34,6 @@ pub(crate) async fn change<R: Rados>(
     rq.bucket(gw).await?;
     let root = match (rq.method.as_str(), name) {
         ("PUT", "accelerate") => "AccelerateConfiguration",
-        ("PUT", "logging") => "BucketLoggingStatus",
         ("PUT", "notification") => "NotificationConfiguration",
         ("DELETE", "replication") => return Ok(response::empty(StatusCode::NO_CONTENT)),
         _ => return Err(Code::NotImplemented.into()),
@@ -61,15 +59,15 @@ mod tests {
         let of = |root: &str, inner: &str| {
             switches_off(format!("<{root}>{inner}</{root}>").as_bytes(), root).map_err(|e| e.code())
         };
-        for root in ["AccelerateConfiguration", "BucketLoggingStatus", "NotificationConfiguration"] {
+        for root in ["AccelerateConfiguration", "NotificationConfiguration"] {
             assert_eq!(of(root, ""), Ok(()));
             assert_eq!(of(root, "<X>y</X>"), Err(Code::NotImplemented));
         }
         assert_eq!(of("AccelerateConfiguration", "<Status>Suspended</Status>"), Ok(()));
         assert_eq!(of("AccelerateConfiguration", "<Status>Enabled</Status>"), Err(Code::NotImplemented));
-        assert_eq!(of("BucketLoggingStatus", "<Status>Suspended</Status>"), Err(Code::NotImplemented));
+        assert_eq!(of("NotificationConfiguration", "<Status>Suspended</Status>"), Err(Code::NotImplemented));
         assert_eq!(
-            switches_off(b"<Other/>", "BucketLoggingStatus").map_err(|e| e.code()),
+            switches_off(b"<Other/>", "NotificationConfiguration").map_err(|e| e.code()),
             Err(Code::MalformedXML)
         );
     }

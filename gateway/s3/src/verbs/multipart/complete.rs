@@ -4,6 +4,7 @@
 use super::checksums::Claimed;
 use super::{MAX_PART, upload_id};
 use crate::access::Ask;
+use crate::access_log::Change;
 use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::encryption;
 use crate::error::{Code, S3Error};
@@ -49,6 +50,13 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
             claimed.check(upload, stored, &named)
         })
         .await?;
+
+    rq.noted().changed(Change {
+        key: rq.key().to_string(),
+        size: done.size,
+        version: None,
+        etag: done.etag.to_string(),
+    });
 
     let mut d = Document::new("CompleteMultipartUploadResult");
     let host = rq.header("host").unwrap_or("");

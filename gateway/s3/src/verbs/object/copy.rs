@@ -5,6 +5,7 @@ use super::range::Span;
 use super::version::set_new_version;
 use super::{CopySource, attrs, lock_of_headers, write_conditions};
 use crate::access::Ask;
+use crate::access_log::Change;
 use crate::authorise::{Wish, new_acl};
 use crate::checksum::declared_algorithm;
 use crate::dates;
@@ -70,6 +71,13 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, rq: Request) -> Result<Respon
     let mut body = source.body(&gw.storage, span, algorithm)?;
     let conditions = write_conditions(&rq.headers);
     let done = gw.storage.put(&bucket, rq.key(), attrs, conditions, &mut body).await?;
+
+    rq.noted().changed(Change {
+        key: rq.key().to_string(),
+        size: done.size,
+        version: None,
+        etag: done.etag.to_string(),
+    });
 
     let mut d = Document::new("CopyObjectResult");
     d.leaf("LastModified", &dates::iso(done.mtime)).leaf("ETag", &format!("\"{}\"", done.etag));

@@ -4,6 +4,7 @@ use super::attrs::KEPT_HEADERS;
 use super::version::set_new_version;
 use super::{attrs, lock_of_headers, set_checksum, set_expiration};
 use crate::access::Ask;
+use crate::access_log::Change;
 use crate::auth::FormClaim;
 use crate::authorise::{Wish, new_acl};
 use crate::encryption;
@@ -58,6 +59,13 @@ pub(crate) async fn run<R: Rados>(gw: &Gateway<R>, mut rq: Request) -> Result<Re
     let kept = tags::of(&attrs.extra)?;
     gw.storage.check_quota(&bucket, body.length_hint().unwrap_or(0)).await?;
     let done = gw.storage.put(&bucket, rq.key(), attrs, Conditions::default(), &mut body).await?;
+
+    rq.noted().changed(Change {
+        key: rq.key().to_string(),
+        size: done.size,
+        version: None,
+        etag: done.etag.to_string(),
+    });
 
     let mut response = answer(&rq, &fields, &done);
     let headers = response.headers_mut();
