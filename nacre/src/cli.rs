@@ -12,7 +12,7 @@ use crate::noun::image_diff::{ExportDiffArgs, ImportDiffArgs};
 use crate::noun::image_keep::{MetaCommand, QosArgs, TrashCommand};
 use crate::noun::nbd_door::NbdDoor;
 use crate::noun::osd_inspect::InspectArgs;
-use crate::noun::osd_members::{AddArgs, RmArgs};
+use crate::noun::osd_members::{AddArgs, RmArgs, osd_number};
 use crate::noun::pool::PoolShape;
 use crate::noun::ratelimit::RatelimitCommand;
 use crate::noun::s3::S3Command;
@@ -200,22 +200,26 @@ pub(crate) enum OsdCommand {
     },
     /// Take an OSD out: its data moves elsewhere.
     Out {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
     },
     /// Take an OSD back in.
     In {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
     },
     /// Declare an OSD down at once instead of waiting for the grace.
     Fail {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
     },
     /// Change how much of the data an OSD gets (0.0 to 1.0 of its share).
     Reweight {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
         /// The new weight.
         weight: f64,
