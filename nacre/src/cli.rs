@@ -1,26 +1,25 @@
 //! The words of the command line. What each does is in `noun/`.
 
-use crate::cluster::settings::Link;
 use crate::noun::account::AccountCommand;
 use crate::noun::bucket::words::BucketCommand;
 use crate::noun::cluster::{ClusterCommand, JoinArgs};
 use crate::noun::crush::words::CrushCommand;
 use crate::noun::fsck::FsckArgs;
 use crate::noun::gateway_add::GatewayAddArgs;
-use crate::noun::gateway_doors::GatewayDoors;
 use crate::noun::group::GroupCommand;
 use crate::noun::image_copy::{ExportArgs, ImportArgs};
 use crate::noun::image_diff::{ExportDiffArgs, ImportDiffArgs};
 use crate::noun::image_keep::{MetaCommand, QosArgs, TrashCommand};
 use crate::noun::nbd_door::NbdDoor;
 use crate::noun::osd_inspect::InspectArgs;
-use crate::noun::osd_members::{AddArgs, RmArgs};
+use crate::noun::osd_members::{AddArgs, RmArgs, osd_number};
 use crate::noun::pool::PoolShape;
 use crate::noun::ratelimit::RatelimitCommand;
 use crate::noun::s3::S3Command;
 use crate::noun::usage::UsageCommand;
 use crate::noun::user::words::UserCommand;
 use crate::size;
+pub(crate) use crate::up::UpArgs;
 use clap::{Args, Parser, Subcommand};
 use placement_map::Flag;
 use std::net::SocketAddr;
@@ -139,37 +138,6 @@ pub(crate) enum Command {
     Fsck(FsckArgs),
 }
 
-#[derive(Args, Clone)]
-pub(crate) struct UpArgs {
-    /// OSDs of a new cluster.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub osds: u32,
-    /// Monitors of a new cluster: 1, 3 or 5.
-    #[arg(long, default_value_t = 1)]
-    pub mons: u32,
-    /// Size of each OSD's store, taken from the disk at once.
-    #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size::parse)]
-    pub osd_size: u64,
-    /// What this host's gateway serves.
-    #[command(flatten)]
-    pub doors: GatewayDoors,
-    /// Access key of the first S3 user; drawn at random if absent.
-    #[arg(long, value_name = "K", requires = "secret_key")]
-    pub access_key: Option<String>,
-    /// Its secret key.
-    #[arg(long, value_name = "S", requires = "access_key", env = "NACRE_SECRET_KEY", hide_env_values = true)]
-    pub secret_key: Option<String>,
-    /// Copies of each object in the first pools.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
-    pub pool_size: u32,
-    /// Protection of the links between daemons.
-    #[arg(long, value_enum, default_value_t = Link::Secure)]
-    pub link: Link,
-    /// Start a daemon that dies again.
-    #[arg(long)]
-    pub respawn: bool,
-}
-
 #[derive(Subcommand)]
 pub(crate) enum DaemonCommand {
     /// Start a stopped daemon.
@@ -232,22 +200,26 @@ pub(crate) enum OsdCommand {
     },
     /// Take an OSD out: its data moves elsewhere.
     Out {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
     },
     /// Take an OSD back in.
     In {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
     },
     /// Declare an OSD down at once instead of waiting for the grace.
     Fail {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
     },
     /// Change how much of the data an OSD gets (0.0 to 1.0 of its share).
     Reweight {
-        /// Its number.
+        /// As osd.1, or 1.
+        #[arg(value_parser = osd_number)]
         id: u32,
         /// The new weight.
         weight: f64,

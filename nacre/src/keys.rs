@@ -1,6 +1,10 @@
 //! Key pairs drawn at random, in the alphabets that S3 clients accept.
 
 use crate::exit::{Context, Failure};
+use std::io::Read;
+
+/// So much of standard input is looked at for a secret key: they are shorter.
+const SECRET_BYTES_MAX: u64 = 4096;
 
 const UPPER: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const ANY: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -16,6 +20,23 @@ fn draw_from(alphabet: &[u8], n: usize) -> Result<String, Failure> {
     let mut bytes = vec![0u8; n];
     getrandom::fill(&mut bytes).or_unusable("the system gave no random bytes")?;
     Ok(bytes.iter().map(|b| char::from(alphabet[usize::from(*b) % alphabet.len()])).collect())
+}
+
+/// The secret key that was given: `-` reads it from the first line of standard input, where no process list shows it.
+pub(crate) fn given_secret(given: Option<&str>) -> Result<Option<String>, Failure> {
+    match given {
+        Some("-") => first_line(std::io::stdin().lock()).map(Some),
+        other => Ok(other.map(str::to_owned)),
+    }
+}
+
+fn first_line(from: impl Read) -> Result<String, Failure> {
+    let mut text = String::new();
+    from.take(SECRET_BYTES_MAX).read_to_string(&mut text).or_unusable("standard input")?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(Failure::unusable("--secret-key -: standard input holds no secret key")),
+    }
 }
 
 /// A random port of a range.
@@ -57,6 +78,15 @@ pub(crate) fn parse_fsid(text: &str) -> Option<[u8; 16]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_comes_by_a_line_of_its_own() {
+        assert_eq!(first_line(&b"s3cr3t-s3cr3t\nand more\n"[..]).unwrap(), "s3cr3t-s3cr3t");
+        assert_eq!(first_line(&b"s3cr3t-s3cr3t"[..]).unwrap(), "s3cr3t-s3cr3t");
+        assert_eq!(first_line(&b""[..]).unwrap_err().code, 2);
+        assert_eq!(given_secret(Some("--")).unwrap().as_deref(), Some("--"));
+        assert_eq!(given_secret(None).unwrap(), None);
+    }
 
     #[test]
     fn ids_come_back_and_keys_have_their_lengths() {

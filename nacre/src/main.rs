@@ -1,5 +1,8 @@
 //! The program `nacre`: every daemon, every tool, and the cluster in one command.
 
+#[macro_use]
+mod output;
+
 mod cli;
 mod cluster;
 mod descriptors;
@@ -17,6 +20,7 @@ use clap::Parser;
 use cli::{Cli, Command, EcCommand, GatewayCommand, MonCommand, NbdCommand, OsdCommand, RunArgs};
 use cluster::settings::DaemonSettings;
 use exit::{Context, Failure};
+use rustix::fs::Mode;
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,12 +32,37 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
-    match run(&cli) {
+    if keeps_secrets(&cli.command) {
+        // Stores, logs and settings hold or name secrets: what daemons make is their user's alone.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    }
+    let done = run(&cli).and_then(|()| match output::lost() {
+        Some(why) => Err(Failure::unusable(format!("standard output: {why}"))),
+        None => Ok(()),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("nacre: {failure}");
+            failure.say(cli.global.format);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Whether a command makes or runs parts of a cluster. What others print into files that a person names (an exported
+/// image, an object) is made as that person's umask says, and so is the socket of `nacre nbd serve --unix`, which QEMU
+/// opens as another user.
+fn keeps_secrets(command: &Command) -> bool {
+    match command {
+        Command::Up(_) | Command::Daemon(_) | Command::Cluster(_) | Command::Join(_) | Command::Fsck(_) => {
+            true
+        }
+        Command::Gateway(_) | Command::Auth(_) => true,
+        Command::Osd(command) => {
+            matches!(command, OsdCommand::Add(_) | OsdCommand::Mkfs(_) | OsdCommand::Run(_))
+        }
+        Command::Mon(command) => matches!(command, MonCommand::Add | MonCommand::Run(_)),
+        _ => false,
     }
 }
 

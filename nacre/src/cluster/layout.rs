@@ -11,7 +11,15 @@
 //! DIR/up.lock            held by the `nacre up` that runs
 //! ```
 
+use crate::exit::{Context, Failure};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// Folders that must exist besides the stores.
+const FOLDERS: [&str; 4] = ["conf", "keys", "log", "run"];
+/// What is set in a mode for anybody but the owner.
+const OTHERS: u32 = 0o077;
 
 /// The paths under one cluster directory.
 #[derive(Clone, Debug)]
@@ -68,8 +76,55 @@ impl Layout {
     pub(crate) fn stopped(&self, daemon: &str) -> PathBuf {
         self.root.join("run").join(format!("{daemon}.stopped"))
     }
-    /// Folders that must exist besides the stores.
-    pub(crate) fn folders(&self) -> [PathBuf; 4] {
-        ["conf", "keys", "log", "run"].map(|d| self.root.join(d))
+    /// Makes the folders that must exist besides the stores, for nobody else to look into.
+    pub(crate) fn make_folders(&self) -> Result<(), Failure> {
+        for folder in FOLDERS.map(|d| self.root.join(d)) {
+            std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
+        }
+        self.close_to_others(&[]);
+        Ok(())
+    }
+    /// Takes from everybody but their owner what older versions let them read: DIR, its folders and these daemons' stores,
+    /// which hold the secret keys of S3's users.
+    pub(crate) fn close_to_others(&self, daemons: &[String]) {
+        let stores = daemons.iter().map(|daemon| self.store(daemon));
+        let folders = FOLDERS.map(|d| self.root.join(d)).into_iter().chain(stores);
+        for folder in [self.root.clone()].into_iter().chain(folders) {
+            let Ok(there) = std::fs::metadata(&folder) else { continue };
+            let mode = there.permissions().mode();
+            if !there.is_dir() || mode & OTHERS == 0 {
+                continue;
+            }
+            let closed = Permissions::from_mode(mode & !OTHERS);
+            if let Err(e) = std::fs::set_permissions(&folder, closed) {
+                eprintln!(
+                    "nacre: others on this host can look into {}, and it cannot be closed: {e}",
+                    folder.display()
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_older_versions_left_open_is_closed() {
+        let scratch = std::env::temp_dir().join(format!("nacre-layout-{}", std::process::id()));
+        let layout = Layout::new(&scratch);
+        let store = layout.store("mon.0");
+        std::fs::create_dir_all(&store).unwrap();
+        for folder in [&scratch, &store] {
+            std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+        }
+        layout.make_folders().unwrap();
+        layout.close_to_others(&["mon.0".into(), "osd.7".into()]);
+        let conf = scratch.join("conf");
+        let modes =
+            [&scratch, &store, &conf].map(|f| std::fs::metadata(f).unwrap().permissions().mode() & 0o777);
+        std::fs::remove_dir_all(&scratch).unwrap();
+        assert_eq!(modes, [0o700; 3]);
     }
 }

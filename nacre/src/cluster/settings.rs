@@ -51,6 +51,18 @@ pub(crate) struct ClusterSettings {
     /// What of a cluster over several hosts is here; none: `nacre up` made it, and all of it is.
     #[serde(default)]
     pub here: Option<Here>,
+    /// What `nacre up` was first told; none: an older version made the cluster, or it is over several hosts.
+    #[serde(default)]
+    pub made: Option<Made>,
+}
+
+/// What a cluster was made with, whatever came and went since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// OSDs.
+    pub osds: u32,
+    /// Monitors.
+    pub mons: u32,
 }
 
 /// One host's part of a cluster.

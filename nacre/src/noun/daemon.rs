@@ -94,7 +94,7 @@ async fn ok_to_stop(global: &Global, name: &str) -> Result<(), Failure> {
             println!("{name} can be stopped: nobody has to wait for it")
         }
         None => {}
-        Some(reason) => return Err(Failure::no(reason)),
+        Some(reason) => return Err(Failure::no(reason).answered()),
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! first user.
 
 use super::answer::nonsense;
-use super::gateway_doors::GatewayDoors;
+use super::gateway_doors::{self, GatewayDoors};
 use crate::cli::Global;
 use crate::cluster::settings::DaemonSettings;
 use crate::cluster::{advert, make_osd, process};
@@ -42,8 +42,8 @@ pub(crate) async fn add(global: &Global, args: &GatewayAddArgs) -> Result<(), Fa
         false => promised(&layout.keys())?,
     };
     here.gateways.push(name.clone());
-    args.doors.check()?;
     settings.gateway = args.doors.settings();
+    gateway_doors::check(&settings.gateway)?;
     let client = session::connect(&layout, &settings).await?;
     let up_now = client.map().up_osds().count();
     if up_now < settings.pool_size as usize {

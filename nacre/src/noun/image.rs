@@ -4,6 +4,7 @@ use super::answer::failure;
 use super::image_copy;
 use super::image_diff;
 use super::image_keep;
+use super::image_names;
 use super::image_pools;
 use super::image_snap;
 use crate::cli::{Format, Global, ImageCommand};
@@ -52,6 +53,7 @@ pub(crate) async fn run(global: &Global, command: &ImageCommand) -> Result<(), F
                     "{image} cannot move to the pool {pool}; only its name changes"
                 )));
             }
+            image_names::check(new)?;
             images.rename(name, new).await.map_err(answer)?;
             done(global, &format!("{image} is {}/{new} now", images.pool()));
             Ok(())
@@ -141,7 +143,7 @@ async fn create(
     image_pools::check(client, images.pool(), name, data_pool)?;
     let images = images.with_data_pool(data_pool.map(str::to_owned));
     // A name that is refused must not leave a pool behind.
-    gateway_block::check_name(name).map_err(answer)?;
+    image_names::check(name)?;
     make_default_pool(client, images.pool()).await?;
     images.create(name, size, striping).await.map_err(answer)?;
     done(global, &format!("{}/{name} made, {}", images.pool(), size::show(size)));

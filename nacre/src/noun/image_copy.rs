@@ -3,6 +3,7 @@
 use super::image::{answer, done, find, owner};
 use super::image_convert::{Bridge, Shape, shape_of};
 use super::image_file::{Source, refuse_existing, take_name, unfinished};
+use super::{image_names, image_pools};
 use crate::cli::Global;
 use crate::exit::{Context, Failure};
 use crate::progress::Progress;
@@ -160,27 +161,15 @@ fn is_uri(name: &str) -> bool {
     ["nbd://", "nbds://", "nbd+unix://", "nbds+unix://"].iter().any(|scheme| name.starts_with(scheme))
 }
 
-/// The name that an image has until it is whole.
-fn unfinished_image(name: &str) -> String {
-    format!(".importing.{name}")
-}
-
 pub(super) async fn import(global: &Global, client: &Client, args: &ImportArgs) -> Result<(), Failure> {
     let (images, name) = find(client, &args.image);
     let layout = Layout::of_object_bytes(args.object_size).map_err(answer)?;
-    gateway_block::check_name(name).map_err(answer)?;
-    let part = unfinished_image(name);
+    image_names::check(name)?;
+    image_pools::check(client, images.pool(), name, None)?;
+    let part = image_names::unfinished(name);
     gateway_block::check_name(&part).map_err(answer)?;
     match images.info(name).await {
         Ok(_) => return Err(answer(BlockError::Exists { image: format!("{}/{name}", images.pool()) })),
-        Err(BlockError::NoSuchImage { .. }) => {}
-        Err(other) => return Err(answer(other)),
-    }
-    super::image::make_default_pool(client, images.pool()).await?;
-    let owner = owner()?;
-    // What an import that was cut short has left. One that goes on has it open.
-    match images.remove(&part, &owner).await {
-        Ok(()) => eprintln!("what an earlier import of {} left was removed", args.image),
         Err(BlockError::NoSuchImage { .. }) => {}
         Err(other) => return Err(answer(other)),
     }
@@ -189,12 +178,19 @@ pub(super) async fn import(global: &Global, client: &Client, args: &ImportArgs) 
         None if is_uri(&args.from) || args.from == "-" => Shape::Raw,
         None => shape_of(Path::new(&args.from)).or_unusable(&args.from)?,
     };
-    if args.from == "-" && shape != Shape::Raw {
-        return Err(Failure::unusable("only raw images can be read from a pipe; name a file"));
+    // Before anything is changed: what an import that was cut short left stays while nothing can take its place.
+    let source = source_of(args, shape)?;
+    super::image::make_default_pool(client, images.pool()).await?;
+    let owner = owner()?;
+    // What an import that was cut short has left. One that goes on has it open.
+    match images.remove(&part, &owner).await {
+        Ok(()) => eprintln!("what an earlier import of {} left was removed", args.image),
+        Err(BlockError::NoSuchImage { .. }) => {}
+        Err(other) => return Err(answer(other)),
     }
-    let filled = match shape == Shape::Raw && !is_uri(&args.from) {
-        true => raw_import(args, &images, &part, layout, &owner).await,
-        false => {
+    let filled = match source {
+        Some(source) => raw_import(args, source, &images, &part, layout, &owner).await,
+        None => {
             let bridge = Bridge::open(client, &owner, false)?;
             let done = bridged_import(args, &images, &part, layout, shape, &bridge).await;
             bridge.close().await.and(done)
@@ -209,6 +205,20 @@ pub(super) async fn import(global: &Global, client: &Client, args: &ImportArgs) 
     let size = images.info(name).await.map_err(answer)?.header.size;
     done(global, &format!("{}/{name} made of {}, {}", images.pool(), args.from, size::show(size)));
     Ok(())
+}
+
+/// What a raw image is read from; none: qemu-img reads it, and a file is there.
+fn source_of(args: &ImportArgs, shape: Shape) -> Result<Option<Source>, Failure> {
+    if is_uri(&args.from) {
+        return Ok(None);
+    }
+    if shape == Shape::Raw {
+        return Source::open(&args.from).map(Some).or_unusable(&args.from);
+    }
+    if args.from == "-" {
+        return Err(Failure::unusable("only raw images can be read from a pipe; name a file"));
+    }
+    std::fs::File::open(&args.from).map(|_| None).or_unusable(&args.from)
 }
 
 async fn bridged_import(
@@ -227,12 +237,12 @@ async fn bridged_import(
 
 async fn raw_import(
     args: &ImportArgs,
+    source: Source,
     images: &Images<Client>,
     part: &str,
     layout: Layout,
     owner: &str,
 ) -> Result<(), Failure> {
-    let source = Source::open(&args.from).or_unusable(&args.from)?;
     let len = source.len;
     if len == Some(0) {
         return Err(Failure::no(format!("{} is empty", args.from)));

@@ -1,5 +1,6 @@
 //! `nacre image trash`, `meta` and `qos`: what is kept of images, and how fast they may be used.
 
+use super::image_names;
 use crate::cli::{Format, Global};
 use crate::exit::Failure;
 use crate::{size, table};
@@ -157,6 +158,7 @@ pub(crate) async fn trash(
         }
         TrashCommand::Restore { image, name } => {
             let id = split_name(image).1;
+            name.as_deref().map_or(Ok(()), image_names::check)?;
             let name = images(image).restore(id, name.as_deref()).await.map_err(answer)?;
             done(global, &format!("{}/{name} is back", split_name(image).0));
         }

@@ -1,7 +1,7 @@
 //! `nacre image snap`, `clone`, `flatten`, `children`: snapshots of images, and what is layered on them.
 
 use super::image::{answer, done, find, owner};
-use super::image_pools;
+use super::{image_names, image_pools};
 use crate::cli::{Format, Global, ImageSnapCommand};
 use crate::exit::Failure;
 use crate::{size, table};
@@ -65,6 +65,7 @@ pub(super) async fn clone(
     // A new name without a pool lies beside its parent.
     let pool = if to.contains('/') { split_name(to).0 } else { images.pool() };
     let name = to.split_once('/').map_or(to, |(_, name)| name);
+    image_names::check(name)?;
     image_pools::check(client, pool, name, data_pool)?;
     let into = Images::new(client.clone(), pool).with_data_pool(data_pool.map(str::to_owned));
     images.clone_snapshot(image, snap, &into, name).await.map_err(answer)?;

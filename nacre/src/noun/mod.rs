@@ -24,6 +24,7 @@ pub(crate) mod image_copy;
 pub(crate) mod image_diff;
 mod image_file;
 pub(crate) mod image_keep;
+mod image_names;
 mod image_pools;
 mod image_snap;
 pub(crate) mod mon;

@@ -51,6 +51,19 @@ impl NbdDoor {
         }
     }
 
+    /// What was there before, with what was said in its place. Nothing that guards the door goes because it is not repeated.
+    pub(crate) fn over(self, before: &NbdDoor) -> NbdDoor {
+        let before = before.clone();
+        NbdDoor {
+            cert: self.cert.or(before.cert),
+            key: self.key.or(before.key),
+            client_ca: self.client_ca.or(before.client_ca),
+            tls_optional: self.tls_optional || before.tls_optional,
+            allow: if self.allow.is_empty() { before.allow } else { self.allow },
+            insecure: self.insecure || before.insecure,
+        }
+    }
+
     /// The certificate; none: NBD in clear. One sentence if it cannot be used.
     pub(crate) fn tls(&self) -> Result<Option<NbdTls>, Failure> {
         let Some((cert, key)) = self.cert.as_ref().zip(self.key.as_ref()) else { return Ok(None) };

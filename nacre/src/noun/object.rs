@@ -48,6 +48,9 @@ pub(super) fn answer(error: OpError) -> Failure {
 }
 
 async fn put(client: &impl Rados, pool: &str, name: &str, file: &Path) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(Failure::unusable("an object needs a name; \"\" is none"));
+    }
     let mut source: Box<dyn Read> = match file.to_str() {
         Some("-") => Box::new(std::io::stdin()),
         _ => Box::new(std::fs::File::open(file).or_unusable(file.display())?),

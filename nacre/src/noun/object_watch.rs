@@ -3,7 +3,7 @@
 use super::object::answer;
 use crate::cli::Format;
 use crate::exit::Failure;
-use crate::table;
+use crate::{output, table};
 use gateway_client::{Client, OpError};
 use osd_object::ObjectName;
 use placement_map::PoolId;
@@ -68,6 +68,9 @@ pub(super) async fn watch(
         }
         watch.ack(heard.notify, reply.as_bytes().to_vec().into()).await.map_err(answer)?;
         left = left.map(|n| n - 1);
+        if output::closed() {
+            break;
+        }
     }
     watch.end().await.map_err(answer)
 }
@@ -114,7 +117,8 @@ pub(super) async fn notify(
     Err(Failure::no(
         OpError::new(stdx::Errno::ETIMEDOUT)
             .with_context(format!("not acknowledged by {}", missed.join(", "))),
-    ))
+    )
+    .answered())
 }
 
 /// Shows who watches.

@@ -28,7 +28,8 @@ pub(crate) struct AddArgs {
 
 #[derive(Args)]
 pub(crate) struct RmArgs {
-    /// Its number.
+    /// As osd.1, or 1.
+    #[arg(value_parser = osd_number)]
     pub id: u32,
     /// Although PGs wait for it: what only it holds is lost for good.
     #[arg(long)]
@@ -36,6 +37,16 @@ pub(crate) struct RmArgs {
     /// Delete its store too. Otherwise it stays where it is, and its number is not given out on this host.
     #[arg(long)]
     pub zap: bool,
+}
+
+/// An OSD as messages name it, or its number alone.
+pub(crate) fn osd_number(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("osd.").unwrap_or(text);
+    // Nothing but digits: `parse` would take a sign as well.
+    match number.bytes().all(|b| b.is_ascii_digit()) {
+        true => number.parse().map_err(|_| format!("{text:?} names no OSD; say osd.1, or 1")),
+        false => Err(format!("{text:?} names no OSD; say osd.1, or 1")),
+    }
 }
 
 /// Makes an OSD on this host, starts it, and waits until it is up.
@@ -145,4 +156,17 @@ fn has_space(layout: &Layout, size_bytes: u64) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn osds_are_named_as_messages_name_them_or_by_number() {
+        assert_eq!((osd_number("osd.7"), osd_number("7")), (Ok(7), Ok(7)));
+        for wrong in ["", "osd.", "+7", "osd.-1", "mon.7", "99999999999"] {
+            assert!(osd_number(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -4,14 +4,17 @@
 //! follows (pools, the first user) is asked of the running cluster until it is there, and `complete` says so.
 
 use super::first_user;
-use crate::cli::UpArgs;
+use super::words::UpArgs;
 use crate::cluster::advert::FirstUser;
 use crate::cluster::files::gone;
 use crate::cluster::layout::Layout;
 use crate::cluster::make_osd;
 use crate::cluster::ports::free_ports;
-use crate::cluster::settings::{ClusterSettings, DaemonSettings, MonSettings, Monitor};
+use crate::cluster::settings::{
+    ClusterSettings, DaemonSettings, GatewaySettings, Made, MonSettings, Monitor,
+};
 use crate::exit::{Context, Failure};
+use crate::noun::gateway_doors;
 use crate::{keys, noun, session};
 use gateway_client::{Client, ClientError};
 use gateway_s3::storage::{Caps, NewKey, NewUser, Secret, Storage, StorageConfig};
@@ -28,22 +31,27 @@ const POOLS: [(&str, u32, &str); 4] =
     [("s3.meta", 8, "s3"), ("s3.index", 32, "s3"), ("s3.data", 32, "s3"), ("rbd", 32, "rbd")];
 
 /// Makes directories, keys, stores and settings of a new cluster.
-pub(super) fn prepare(args: &UpArgs, layout: &Layout) -> Result<ClusterSettings, Failure> {
-    let monitors: Vec<Monitor> = free_ports(args.mons)?
+pub(super) fn prepare(
+    args: &UpArgs,
+    doors: GatewaySettings,
+    layout: &Layout,
+) -> Result<ClusterSettings, Failure> {
+    let monitors: Vec<Monitor> = free_ports(args.mons())?
         .into_iter()
         .enumerate()
         .map(|(i, addr)| Monitor { name: format!("mon.{i}"), addr })
         .collect();
     let settings = ClusterSettings {
         fsid: String::new(),
-        link: args.link,
-        pool_size: args.pool_size,
+        link: args.link.unwrap_or_default(),
+        pool_size: args.pool_size(),
         complete: false,
-        osd_size: args.osd_size,
-        osds: (0..args.osds).collect(),
+        osd_size: args.osd_size(),
+        osds: (0..args.osds()).collect(),
         monitors,
-        gateway: args.doors.settings(),
+        gateway: doors,
         here: None,
+        made: Some(Made { osds: args.osds(), mons: args.mons() }),
     };
     let settings = make_parts(settings, layout)?;
     save_gateway(&settings, layout)?;
@@ -61,9 +69,7 @@ pub(crate) fn make_cluster(settings: ClusterSettings, layout: &Layout) -> Result
 
 /// Names the cluster, and makes authority, keys and stores: all but `cluster.toml`.
 fn make_parts(mut settings: ClusterSettings, layout: &Layout) -> Result<ClusterSettings, Failure> {
-    for folder in layout.folders() {
-        std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
-    }
+    layout.make_folders()?;
     settings.fsid = keys::show_fsid(&keys::draw_fsid()?);
     println!("making a new cluster {}", settings.fsid);
     let dir = layout.keys();
@@ -88,13 +94,16 @@ fn make_parts(mut settings: ClusterSettings, layout: &Layout) -> Result<ClusterS
     Ok(settings)
 }
 
-/// Takes up an existing cluster: what the flags may change of it is changed, the rest is as it was made.
+/// Takes up an existing cluster: its doors are these from now on, the rest is as it was made.
 pub(super) fn adopt(
     mut settings: ClusterSettings,
-    args: &UpArgs,
+    doors: GatewaySettings,
     layout: &Layout,
 ) -> Result<ClusterSettings, Failure> {
-    settings.gateway = args.doors.settings();
+    for change in gateway_doors::changes(&settings.gateway, &doors) {
+        println!("  {change}");
+    }
+    settings.gateway = doors;
     save_gateway(&settings, layout)?;
     settings.save(layout)?;
     Ok(settings)

@@ -1,6 +1,6 @@
 //! What is refused before anything is changed: exit code 2 and one clear sentence each.
 
-use crate::cli::UpArgs;
+use super::words::UpArgs;
 use crate::cluster::advert::FirstUser;
 use crate::cluster::layout::Layout;
 use crate::cluster::settings::ClusterSettings;
@@ -59,16 +59,17 @@ pub(super) fn key_pair(args: &UpArgs, kept: Option<&FirstUser>) -> Result<(), Fa
 
 /// What a new cluster needs: sensible numbers and enough disk.
 pub(super) fn new_cluster(args: &UpArgs, root: &Path) -> Result<(), Failure> {
-    if ![1, 3, 5].contains(&args.mons) {
-        return Err(Failure::unusable(format!("--mons {}: a quorum has 1, 3 or 5 monitors", args.mons)));
+    if ![1, 3, 5].contains(&args.mons()) {
+        return Err(Failure::unusable(format!("--mons {}: a quorum has 1, 3 or 5 monitors", args.mons())));
     }
-    if args.pool_size > args.osds {
+    if args.pool_size() > args.osds() {
         return Err(Failure::unusable(format!(
             "--pool-size {} wants as many OSDs, there are {}; raise --osds or lower --pool-size",
-            args.pool_size, args.osds
+            args.pool_size(),
+            args.osds()
         )));
     }
-    osds_fit(root, args.osds, args.osd_size)
+    osds_fit(root, args.osds(), args.osd_size())
 }
 
 /// Whether so many stores of this size fit on the disk of `root`.

@@ -1,27 +1,32 @@
 //! `nacre up`: a whole cluster in the foreground, made on first use and resumed after.
 
+mod as_made;
 mod bootstrap;
 mod checks;
 mod hints;
 mod supervise;
+mod words;
 
 pub(crate) use bootstrap::{discard, first_pools_and_user, make_cluster};
 pub(crate) use checks::{existing_cluster, osds_fit};
+pub(crate) use words::UpArgs;
 
-use crate::cli::{Global, UpArgs};
+use crate::cli::Global;
 use crate::cluster::advert::{self, FirstUser};
 use crate::cluster::files::try_lock;
 use crate::cluster::layout::Layout;
 use crate::cluster::process;
 use crate::cluster::settings::ClusterSettings;
 use crate::exit::{Context, Failure};
-use crate::session;
+use crate::noun::gateway_doors;
+use crate::{keys, session};
 use std::time::Duration;
 
 /// Runs until SIGINT or SIGTERM, then stops every daemon.
 pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
     let root = std::path::absolute(&global.data).or_unusable(global.data.display())?;
     let layout = Layout::new(&root);
+    let args = &UpArgs { secret_key: keys::given_secret(args.secret_key.as_deref())?, ..args.clone() };
     let mut signals = supervise::Signals::listen()?;
 
     // Everything that can be refused is refused before anything is changed.
@@ -32,22 +37,30 @@ pub(crate) async fn up(global: &Global, args: &UpArgs) -> Result<(), Failure> {
             root.display()
         )));
     }
+    if let Some(settings) = &existing {
+        as_made::check(args, settings)?;
+    }
     checks::key_pair(args, FirstUser::load(&layout).filter(|_| existing.is_some()).as_ref())?;
     let _lock = match &existing {
         Some(_) => Some(lock(&layout)?),
         None => None,
     };
-    if existing.is_some() {
-        stop_leftovers(&layout, existing.as_ref().map(ClusterSettings::daemons).unwrap_or_default());
+    if let Some(settings) = &existing {
+        stop_leftovers(&layout, settings.daemons());
     }
-    args.doors.check()?;
+    let doors = match &existing {
+        Some(settings) if !args.reset_doors => args.doors.over(&settings.gateway),
+        _ => args.doors.settings(),
+    };
+    gateway_doors::check(&doors)?;
     let mut settings = match existing {
-        Some(settings) => bootstrap::adopt(settings, args, &layout)?,
+        Some(settings) => bootstrap::adopt(settings, doors, &layout)?,
         None => {
             checks::new_cluster(args, &root)?;
-            bootstrap::prepare(args, &layout)?
+            bootstrap::prepare(args, doors, &layout)?
         }
     };
+    layout.close_to_others(&settings.daemons());
     let _lock = match _lock {
         Some(lock) => lock,
         None => lock(&layout)?,

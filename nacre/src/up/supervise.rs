@@ -63,11 +63,13 @@ impl Crew {
         let _ = std::fs::remove_file(self.layout.stopped(daemon));
         let mut child = process::start(&self.layout, daemon)?;
         let (died, daemon) = (self.died.clone(), daemon.to_string());
-        tokio::task::spawn_blocking(move || {
+        // A thread of its own: the runtime waits at its end for blocking tasks, and this one may outlive it.
+        let watch = move || {
             let status = child.wait();
             // The receiver is gone only when the program ends.
             let _ = died.send(Death { daemon, status });
-        });
+        };
+        std::thread::Builder::new().name("child".into()).spawn(watch).or_unusable("no thread")?;
         Ok(())
     }
 

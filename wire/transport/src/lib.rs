@@ -24,6 +24,7 @@ mod record_gate;
 mod security;
 mod sessions;
 mod socket;
+mod under_way;
 
 #[cfg(test)]
 mod link_test;

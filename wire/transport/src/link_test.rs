@@ -148,6 +148,24 @@ async fn strangers_get_nothing_and_do_not_block_others() {
     assert_eq!(heard, b"", "a silent peer is dropped without a word");
 }
 
+#[tokio::test]
+async fn one_address_with_many_silent_connections_does_not_keep_others_out() {
+    let c = Cluster::new("f00d");
+    let mut l = listener(&c, Mode::Crc).await;
+    let mut silent = Vec::new();
+    for _ in 0..256 {
+        silent.push(TcpStream::connect(l.local_addr()).await.unwrap());
+    }
+    let client = c.security("client.admin", Mode::Crc);
+    let (ours, (peer, _theirs)) = pair(&mut l, &client).await;
+    assert!(ours.is_ok() && peer == name("client.admin"));
+    // Not because they all ran out of time: one had to go.
+    let open =
+        |tcp: &&TcpStream| tcp.try_read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock);
+    let open = silent.iter().filter(open).count();
+    assert!((200..256).contains(&open), "{open} of 256 are still open");
+}
+
 /// A link whose other end is bytes in hand.
 fn scripted(bytes: Vec<u8>) -> Link {
     let (here, _) = tokio::io::duplex(64);

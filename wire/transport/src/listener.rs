@@ -6,14 +6,18 @@ use crate::link::Link;
 use crate::name::PeerName;
 use crate::security::Security;
 use crate::socket;
+use crate::under_way::UnderWay;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// The most peers that may be proving themselves at once; more wait in the kernel's queue.
+/// The most peers that may be proving themselves at once; for more, those make room that came from one address in number
+/// and long ago (see `under_way`), and until then they wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 256;
 /// Proven links that wait to be accepted.
 const READY_MAX: usize = 64;
@@ -66,24 +70,32 @@ impl Drop for Listener {
 async fn serve(socket: TcpListener, security: Security, ready: mpsc::Sender<Link>) {
     // Dropped with this task, and the handshakes under way with it.
     let mut handshakes = JoinSet::new();
+    let mut under_way = UnderWay::default();
     loop {
+        let full = handshakes.len() >= HANDSHAKES_MAX;
+        let due = if full { under_way.due() } else { None };
         tokio::select! {
-            accepted = socket.accept(), if handshakes.len() < HANDSHAKES_MAX => match accepted {
+            accepted = socket.accept(), if !full => match accepted {
                 Ok((tcp, addr)) => {
                     let (security, ready) = (security.clone(), ready.clone());
-                    handshakes.spawn(async move {
+                    let proven = Arc::new(AtomicBool::new(false));
+                    let is_proven = proven.clone();
+                    let task = handshakes.spawn(async move {
                         if let Some(link) = admit(tcp, addr, &security).await {
+                            is_proven.store(true, Ordering::Relaxed);
                             // Gone only with the listener.
                             let _ = ready.send(link).await;
                         }
                     });
+                    under_way.add(addr.ip(), proven, task);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection; trying again");
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
                 }
             },
-            Some(_) = handshakes.join_next() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => under_way.make_room(),
+            Some(_) = handshakes.join_next() => under_way.tidy(),
         }
     }
 }

@@ -65,6 +65,7 @@ pub(super) async fn init(global: &Global, args: &InitArgs) -> Result<(), Failure
             monitors: vec!["mon.0".into()],
             gateways: Vec::new(),
         }),
+        made: None,
     };
     let settings = up::make_cluster(settings, &layout)?;
     start_daemons(&layout, &settings.daemons())?;

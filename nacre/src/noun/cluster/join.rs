@@ -88,9 +88,7 @@ fn prepare(layout: &Layout, token: &Token, args: &JoinArgs) -> Result<ClusterSet
     let osds: Vec<u32> =
         token.names("osd").iter().filter_map(|name| name.strip_prefix("osd.")?.parse().ok()).collect();
     up::osds_fit(layout.root(), osds.len() as u32, osd_size)?;
-    for folder in layout.folders() {
-        std::fs::create_dir_all(&folder).or_unusable(folder.display())?;
-    }
+    layout.make_folders()?;
     for credential in token.credentials()? {
         credential.save(&layout.keys()).or_unusable(layout.keys().display())?;
     }
@@ -114,6 +112,7 @@ fn prepare(layout: &Layout, token: &Token, args: &JoinArgs) -> Result<ClusterSet
             monitors: mons.clone(),
             gateways: Vec::new(),
         }),
+        made: None,
     };
     for name in &mons {
         let addr = settings.monitors.iter().find(|m| m.name == *name).expect("just pushed").addr;

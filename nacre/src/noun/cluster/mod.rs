@@ -45,6 +45,7 @@ pub(crate) async fn run(global: &Global, command: &ClusterCommand) -> Result<(),
         ClusterCommand::Join(args) => join(global, args).await,
         ClusterCommand::Start => {
             let (layout, settings) = session::here(global)?;
+            layout.close_to_others(&settings.daemons());
             start_daemons(&layout, &settings.daemons())
         }
         ClusterCommand::Stop => {

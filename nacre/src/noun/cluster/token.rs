@@ -33,6 +33,18 @@ pub(crate) struct TokenArgs {
     pub gateway: bool,
 }
 
+impl TokenArgs {
+    /// A token for no daemon would hand out the administrator's key and nothing else.
+    fn check(&self) -> Result<(), Failure> {
+        match self.osds == 0 && !self.mon && !self.gateway {
+            false => Ok(()),
+            true => Err(Failure::unusable(
+                "--osds 0 without --mon or --gateway: a token is for at least one daemon; say which the other host is to run",
+            )),
+        }
+    }
+}
+
 /// What is in a token.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Token {
@@ -90,6 +102,7 @@ impl Token {
 
 /// Makes a token and prints it.
 pub(super) async fn make(global: &Global, args: &TokenArgs) -> Result<(), Failure> {
+    args.check()?;
     let (layout, settings) = session::here(global)?;
     let dir = layout.keys();
     if !dir.join("ca.key").exists() {
@@ -163,6 +176,13 @@ fn numbers(client: &Client, role: &str, count: u32) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_for_nothing_is_refused() {
+        let args = |osds, gateway| TokenArgs { osds, mon: false, gateway };
+        assert_eq!(args(0, false).check().unwrap_err().code, 2);
+        assert!(args(0, true).check().is_ok() && args(1, false).check().is_ok());
+    }
 
     #[test]
     fn tokens_come_back_and_what_is_none_is_refused() {

@@ -122,8 +122,8 @@ async fn get(storage: &Storage<Client>, uid: &str) -> Result<User, Failure> {
 }
 
 fn pair(access: Option<&str>, secret: Option<&str>) -> Result<(String, Secret), Failure> {
-    match (access, secret) {
-        (Some(access), Some(secret)) => Ok((access.to_string(), Secret::new(secret))),
+    match (access, crate::keys::given_secret(secret)?) {
+        (Some(access), Some(secret)) => Ok((access.to_string(), Secret::new(&secret))),
         _ => crate::keys::draw().map(|(access, secret)| (access, Secret::new(secret))),
     }
 }

@@ -12,7 +12,8 @@ pub(crate) enum UserCommand {
         /// Access key; drawn at random if absent.
         #[arg(long, requires = "secret_key")]
         access_key: Option<String>,
-        /// Secret key.
+        /// Secret key. Others on this host see what stands here (`ps`): say - and give it on standard input, or put it into
+        /// NACRE_SECRET_KEY.
         #[arg(long, requires = "access_key", env = "NACRE_SECRET_KEY", hide_env_values = true)]
         secret_key: Option<String>,
         /// What it may administer, as "users=*;buckets=read".
@@ -119,7 +120,8 @@ pub(crate) enum KeyCommand {
         /// Access key; drawn at random if absent.
         #[arg(long, requires = "secret_key")]
         access_key: Option<String>,
-        /// Secret key.
+        /// Secret key. Others on this host see what stands here (`ps`): say - and give it on standard input, or put it into
+        /// NACRE_SECRET_KEY.
         #[arg(long, requires = "access_key", env = "NACRE_SECRET_KEY", hide_env_values = true)]
         secret_key: Option<String>,
     },
