@@ -40,6 +40,8 @@ pub enum Feature {
     ErasureSnapshots,
     /// A PG of copies that begins anew has one member, and the others join it.
     RecreateByOne,
+    /// Erasure-coded pools: records of small writes, `fast_read`.
+    ErasureRecords,
 }
 
 impl Feature {
@@ -54,7 +56,8 @@ impl Feature {
             | Feature::Split
             | Feature::Watch
             | Feature::ErasureSnapshots
-            | Feature::RecreateByOne => 2,
+            | Feature::RecreateByOne
+            | Feature::ErasureRecords => 2,
         }
     }
 }
