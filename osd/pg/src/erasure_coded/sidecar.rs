@@ -244,7 +244,10 @@ impl PreparedWrites {
 
     /// The writes to these objects, in their order.
     pub(crate) fn of(&self, of: impl Fn(&ObjectId) -> bool) -> impl Iterator<Item = (Version, &Prepared)> {
-        self.writes.iter().filter(move |(_, write)| of(&write.object)).map(|(version, write)| (*version, write))
+        self.writes
+            .iter()
+            .filter(move |(_, write)| of(&write.object))
+            .map(|(version, write)| (*version, write))
     }
 
     /// Forgets the writes to other objects, which are another PG's now: the effects of that, to be stored with the note

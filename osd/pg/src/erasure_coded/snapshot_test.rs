@@ -201,6 +201,7 @@ fn what_nobody_understands_is_not_taken() {
     let profile = Profile::isa(2, 1).expect("a code that there is");
     let shape = Shape::new(EcSpec { profile, stripe_unit: 32 }).expect("stripes");
     let back = Mutation::Clone { from: ObjectId { snap: SnapId(2), ..head() }, to: head() };
-    let refused = WritePlan::of(&shape, Some(5), &[back], ChunkSet::first(3), &missing).expect_err("there is no such clone");
+    let refused = WritePlan::of(&shape, Some(5), &[back], ChunkSet::first(3), &missing)
+        .expect_err("there is no such clone");
     assert_eq!(refused, Errno::EIO);
 }
