@@ -114,13 +114,13 @@ impl Pg {
             executed = Executed::refused(Errno::ENOSPC, executed.before);
         }
         let plan = if write { self.plan_shards(&object, &mut executed, view) } else { None };
-        let shares = can_share(ops);
-        let plain = executed.data_reads.is_empty() && executed.clones.is_empty() && shares;
+        let plain = executed.data_reads.is_empty() && executed.clones.is_empty() && can_share(ops);
         let columns = plan.as_ref().filter(|_| plain && self.pool.records).and_then(WritePlan::columns);
         if beside_others {
-            let changes_nothing = plan.is_none() && executed.data_reads.is_empty() && shares;
-            let free = columns.as_ref().is_some_and(|columns| self.ops.columns_are_free(&object, columns));
-            if !free && !changes_nothing {
+            let mixes = self.breaks(Bug::MixColumns);
+            let free = |columns: &Vec<_>| mixes || self.ops.columns_are_free(&object, columns);
+            if !columns.as_ref().is_some_and(free) {
+                // Also what changes nothing: it may be one of those under way, sent again.
                 self.ops.wait(&object, queued);
                 return;
             }
