@@ -25,9 +25,12 @@ pub(crate) struct ShardReading {
 }
 
 impl Pg {
-    /// Adds to a transaction what puts the writes through this one in place.
+    /// Adds to a transaction what puts the writes through this one in place; what is too much for one is stored before it.
     pub(crate) fn take_committed(&mut self, committed_to: u64, t: &mut Transaction) {
-        self.prepared.apply(self.id, t, |version| version.seq <= committed_to);
+        let most = self.config.apply_bytes_max;
+        while self.prepared.apply(self.id, t, most, |version| version.seq <= committed_to) {
+            self.store(std::mem::take(t));
+        }
     }
 
     /// Whether what the primary says is certain is so for the writes that are here.

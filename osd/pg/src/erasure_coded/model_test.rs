@@ -172,7 +172,7 @@ fn any_shards_that_are_enough_give_the_object_after_any_writes() {
                     if undone {
                         writes.drop(PG, &mut t, |_| true);
                     } else {
-                        writes.apply(PG, &mut t, |v| v.seq <= seq);
+                        assert!(!writes.apply(PG, &mut t, u64::MAX, |v| v.seq <= seq));
                     }
                     shard.apply(&t);
                 }

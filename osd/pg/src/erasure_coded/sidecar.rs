@@ -194,10 +194,23 @@ impl PreparedWrites {
         unknown
     }
 
-    /// Puts what is certain in place: the writes that `certain` says, in their order.
-    pub(crate) fn apply(&mut self, pg: PgId, t: &mut Transaction, certain: impl Fn(Version) -> bool) {
+    /// Puts what is certain in place: the writes that `certain` says, in their order, until records of so many bytes are.
+    /// True: there are more; the next call goes on with another transaction.
+    #[must_use]
+    pub(crate) fn apply(
+        &mut self,
+        pg: PgId,
+        t: &mut Transaction,
+        bytes_max: u64,
+        certain: impl Fn(Version) -> bool,
+    ) -> bool {
+        let (mut bytes, mut more) = (0, false);
         self.writes.retain(|version, write| {
             if !certain(*version) {
+                return true;
+            }
+            if bytes >= bytes_max {
+                more = true;
                 return true;
             }
             let (from, to) = (sidecar(pg, *version), write.object.clone());
@@ -215,12 +228,14 @@ impl PreparedWrites {
                     t.push(Mutation::Remove { object: from });
                 }
                 How::Record(effects) => {
+                    bytes += effects.payload_bytes();
                     t.append(std::mem::take(effects));
                     t.push(record::forget(pg, *version));
                 }
             }
             false
         });
+        more
     }
 
     /// Forgets writes that never happened.

@@ -160,7 +160,7 @@ fn clones_of_shards_are_shards_of_clones() {
                     if undone {
                         writes.drop(PG, &mut t, |_| true);
                     } else {
-                        writes.apply(PG, &mut t, |_| true);
+                        assert!(!writes.apply(PG, &mut t, u64::MAX, |_| true));
                     }
                     shard.apply(&t);
                 }

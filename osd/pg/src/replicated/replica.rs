@@ -76,7 +76,7 @@ impl Pg {
             }
             effects.append(std::mem::take(&mut write.transaction));
             if self.breaks(Bug::ApplyPrepared) {
-                self.prepared.apply(self.id, effects, |_| true);
+                let _ = self.prepared.apply(self.id, effects, u64::MAX, |_| true);
             }
             self.meta.entries(effects, [entry]);
             self.log.push(entry.clone());

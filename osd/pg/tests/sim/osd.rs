@@ -68,6 +68,7 @@ pub(crate) fn config(kind: Kind) -> PgConfig {
         let copies = config(Kind::Copies);
         return PgConfig {
             in_flight_bytes_max: 60_000,
+            apply_bytes_max: 100,
             push_bytes_max: 3_000,
             write_results_max: 1 << 20,
             ..copies

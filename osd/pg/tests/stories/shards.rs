@@ -399,6 +399,31 @@ fn of_overwrites_that_are_under_way_those_are_undone_that_not_all_have() {
 }
 
 #[test]
+fn a_write_that_comes_again_while_it_waits_for_old_bytes_happens_once() {
+    let mut b = Bench::active_shards();
+    let (old, new) = (pattern(500), Bytes::from(vec![9; 10]));
+    b.op(0, "o", write(&old));
+    b.settle();
+    // The same columns of the other chunk are with osd.1.
+    b.cut(1);
+    let w = b.op(0, "o", overwrite(130, &new));
+    b.settle();
+    // By itself it would be refused now; and it is not in the log yet.
+    b.full(0, &[1]);
+    let again = b.replay(0, w);
+    b.settle();
+    b.full(0, &[]);
+    b.join_link(1);
+    b.pass(Duration::from_secs(1));
+    let (first, second) = (b.answer(w), b.answer(again));
+    assert!(matches!(first, Some(OsdOutcome::Done { outcome: Ok(_), .. })), "{first:?}");
+    assert_eq!(first, second, "the same answer to both");
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(overwritten(&old, 130, &new)));
+}
+
+#[test]
 fn a_lost_shard_is_rebuilt_from_its_own_group() {
     let mut b = Bench::active_groups();
     let data = pattern(900);
