@@ -5,7 +5,7 @@ use crate::fio::{Fio, Job, Target};
 use crate::nacre::Nacre;
 use crate::options::Options;
 use crate::procs;
-use crate::row::{Better, Row};
+use benches_row::{Better, Row};
 
 const WORKING_SET_BYTES: u64 = 256 << 20;
 const OSD_BYTES: u64 = 2 << 30;
