@@ -1,12 +1,14 @@
 //! Measurements of a whole cluster, beside other systems on the same machine in the same run.
 //!
 //! `cargo xtask bench block [--against ceph] [--short] ...`; `block/mod.rs` says what is measured.
+//! `cargo xtask bench ec-image [--short] [--rounds N]`; `ec_image.rs` says it.
 //! `cargo xtask bench failover [--rounds N] [--only WORD]`; `failover.rs` says it.
 //! `cargo xtask bench recovery [--gib N] [--away SECONDS] [--only WORD]`; `recovery.rs` says it.
 
 mod block;
 mod ceph;
 mod ceph_conf;
+mod ec_image;
 mod failover;
 mod fio;
 mod nacre;
@@ -38,10 +40,12 @@ fn measure() -> Result<Vec<Row>, String> {
     let options = Options::parse(args)?;
     let rows = match suite.as_str() {
         "block" => block::run(&options)?,
+        "ec-image" => ec_image::run(&options)?,
         "failover" => failover::run(&options)?,
         "recovery" => recovery::run(&options)?,
         other => {
-            return Err(format!("no measurement is called {other:?}; there are: block, failover, recovery"));
+            let there = "block, ec-image, failover, recovery";
+            return Err(format!("no measurement is called {other:?}; there are: {there}"));
         }
     };
     println!("\nin short:");

@@ -1,4 +1,4 @@
-//! Our side: `nacre up` with three OSDs in a directory of its own, on ports that are free.
+//! Our side: `nacre up` in a directory of its own, on ports that are free.
 
 use crate::procs::Daemon;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,15 +24,15 @@ pub(crate) struct Nacre {
 }
 
 impl Nacre {
-    /// Starts one below `scratch`, with stores of `osd_bytes`, and waits until it is healthy.
-    pub(crate) fn start(scratch: &Path, osd_bytes: u64, link: &str) -> Result<Nacre, String> {
+    /// Starts one below `scratch`, with so many stores of `osd_bytes`, and waits until it is healthy.
+    pub(crate) fn start(scratch: &Path, osds: u32, osd_bytes: u64, link: &str) -> Result<Nacre, String> {
         let program = program()?;
         let dir = scratch.join("nacre");
         let log = scratch.join("nacre-up.log");
         let open = || File::options().create(true).append(true).open(&log);
         let out = open().and_then(|a| Ok((a, open()?))).map_err(|e| format!("{}: {e}", log.display()))?;
         let mut command = Command::new(&program);
-        command.arg("up").arg("--data").arg(&dir).args(["--osds", "3", "--link", link]);
+        command.arg("up").arg("--data").arg(&dir).args(["--osds", &osds.to_string(), "--link", link]);
         command.arg("--osd-size").arg(osd_bytes.to_string());
         for (flag, addr) in ["--s3", "--admin", "--nbd"].into_iter().zip(free_addresses()?) {
             command.arg(flag).arg(addr);

@@ -176,6 +176,8 @@ mod tests {
                 pg_num: 1,
                 pg_num_made: 1,
                 ec: None,
+                records: false,
+                fast_read: false,
                 snaps: Default::default(),
                 may_yield: false,
             },

@@ -11,6 +11,12 @@ pub struct PgConfig {
     pub lease: Duration,
     /// A message that is not answered for so long is sent again.
     pub resend: Duration,
+    /// In an erasure-coded PG: members hear that a write is certain with the next one; if none follows for so long, by
+    /// itself.
+    pub commit_tell: Duration,
+    /// In an erasure-coded PG: small writes that are certain are put in place until they carry so many bytes, in one
+    /// transaction; what is behind them comes in the next. Small stores refuse much more.
+    pub apply_bytes_max: u64,
     /// A proposal to the monitors that shows no effect for so long is made again.
     pub propose_again: Duration,
     /// An in-sync member that acknowledges nothing for so long is proposed to be dropped, if enough others
@@ -52,6 +58,8 @@ impl Default for PgConfig {
         PgConfig {
             lease: Duration::from_millis(1600),
             resend: Duration::from_millis(500),
+            commit_tell: Duration::from_millis(100),
+            apply_bytes_max: 512 << 10,
             propose_again: Duration::from_secs(1),
             laggard: Duration::from_secs(20),
             log_entries_max: 2000,

@@ -29,6 +29,10 @@ pub struct PoolSpec {
     pub pg_num_made: u32,
     /// How it codes, if it is erasure-coded.
     pub ec: Option<EcSpec>,
+    /// Whether all OSDs know records of small writes (`erasure_coded/record.rs`); once they do, for good.
+    pub records: bool,
+    /// Whether reads ask all shards and take those that come first.
+    pub fast_read: bool,
     /// Its self-managed snapshots.
     pub snaps: PoolSnaps,
     /// Whether the monitors understand `RowChangeKind::Yield` ([`placement_map::FEATURE_YIELD`]).
@@ -45,6 +49,8 @@ impl PoolSpec {
             pg_num: pool.pg_num,
             pg_num_made: pool.pg_num_made(),
             ec,
+            records: false,
+            fast_read: pool.fast_read(),
             snaps: pool.snaps.clone(),
             may_yield: false,
         }

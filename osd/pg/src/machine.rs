@@ -191,6 +191,8 @@ impl Pg {
                 pg_num: pg.seed + 1,
                 pg_num_made: pg.seed + 1,
                 ec: None,
+                records: false,
+                fast_read: false,
                 snaps: PoolSnaps::default(),
                 may_yield: false,
             },
@@ -232,7 +234,7 @@ impl Pg {
             out: VecDeque::new(),
         };
         if loaded.existed {
-            machine.clear_temps(view)?;
+            machine.clear_temps(loaded.records, view)?;
         }
         Ok(machine)
     }

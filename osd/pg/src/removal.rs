@@ -141,6 +141,7 @@ impl Pg {
         self.purged = placement_map::SnapRuns::default();
         let mut t = Transaction::new();
         self.meta.clear_log(&mut t);
+        self.meta.clear_records(&mut t);
         self.meta.clear_dirty(&mut t);
         self.meta.info(&mut t, &self.info);
         self.store(t);

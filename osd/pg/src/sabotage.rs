@@ -90,6 +90,12 @@ pub enum Bug {
     RollForward,
     /// What was put aside for a write that never happened stays.
     KeepSidecars,
+    /// Writes of the same columns of an object in shards are under way together.
+    MixColumns,
+    /// A member that starts again knows nothing of the small writes that it put aside.
+    ForgetRecords,
+    /// A child of a divided PG does not get the small writes that its parent put aside.
+    DivideWithoutRecords,
     /// Writes are acknowledged while a member that stopped still counts as lacking nothing.
     AckWhileResting,
     /// A child of a divided PG does not get its parent's log.
@@ -141,6 +147,9 @@ impl Bug {
         Bug::AckFewShards,
         Bug::RollForward,
         Bug::KeepSidecars,
+        Bug::MixColumns,
+        Bug::ForgetRecords,
+        Bug::DivideWithoutRecords,
         Bug::AckWhileResting,
     ];
 }

@@ -43,6 +43,8 @@ pub enum Feature {
     /// What was carried out before is refused: another store in the place of an OSD that is up, settings that nothing
     /// can work with, and an `out` that leaves a pool too few OSDs to write to.
     Guards,
+    /// Erasure-coded pools: records of small writes, `fast_read`.
+    ErasureRecords,
 }
 
 impl Feature {
@@ -58,7 +60,8 @@ impl Feature {
             | Feature::Watch
             | Feature::ErasureSnapshots
             | Feature::RecreateByOne
-            | Feature::Guards => 2,
+            | Feature::Guards
+            | Feature::ErasureRecords => 2,
         }
     }
 }

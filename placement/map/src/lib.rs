@@ -64,5 +64,7 @@ pub use snaps::{PoolSnaps, SnapRuns};
 pub use source::{PlacementSource, PoolShape};
 pub use state::ClusterState;
 
+/// From this level on small writes to erasure-coded PGs are put aside as records of what will change (pg-meta.md).
+pub const FEATURE_RECORDS: u32 = Feature::ErasureRecords.level();
 /// From this level on a primary may let another member lead ([`RowChangeKind::Yield`]).
 pub const FEATURE_YIELD: u32 = Feature::Yield.level();

@@ -22,6 +22,9 @@ pub(crate) const PGP_NUM_TARGET_OPTION: &str = "pgp_num_target";
 /// The option that names an erasure-coded pool's companion. Pools keep their names.
 pub(crate) const COMPANION_OPTION: &str = "companion";
 
+/// The option that has reads of an erasure-coded pool ask all shards: `true` or `false`.
+pub const FAST_READ_OPTION: &str = "fast_read";
+
 /// How a pool keeps its objects safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
@@ -148,6 +151,12 @@ impl Pool {
     /// images, say), since shards keep no rows. It is there as long as this pool is.
     pub fn companion(&self) -> Option<&str> {
         self.options.get(COMPANION_OPTION).map(String::as_str)
+    }
+
+    /// Whether reads ask all shards and take those that come first, rather than those that they need: less waiting for
+    /// the slowest, for more work. Ceph's `fast_read`.
+    pub fn fast_read(&self) -> bool {
+        self.kind != PoolKind::Replicated && self.options.get(FAST_READ_OPTION).is_some_and(|v| v == "true")
     }
 
     /// The PG seed of an object's placement hash.

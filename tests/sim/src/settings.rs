@@ -82,6 +82,7 @@ impl Settings {
             log_bytes_max: 64 << 20,
             in_flight_max,
             in_flight_bytes_max: pick(&[300, 2000, 1 << 20]),
+            apply_bytes_max: 4000,
             pushes_max: pick(&[1, 2, 3]) as usize,
             push_bytes_max: pick(&[20, 40, 4000]) as u32,
             push_window: pick(&[1, 2, 3]) as usize,

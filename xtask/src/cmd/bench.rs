@@ -24,6 +24,7 @@ const BENCHES: &[Bench] = &[
     bench("s3", "benches-s3", true),
     bench("bucket", "benches-s3", true),
     bench("ec", "benches-s3", true),
+    bench("ec-image", "benches-macro", true),
     bench("failover", "benches-macro", true),
     bench("recovery", "benches-macro", true),
 ];

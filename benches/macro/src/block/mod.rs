@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>, String> {
     }
 
     println!("starting nacre with three OSDs, links {}...", options.link);
-    let nacre = Nacre::start(scratch.path(), OSD_BYTES, &options.link)?;
+    let nacre = Nacre::start(scratch.path(), 3, OSD_BYTES, &options.link)?;
     nacre.run(&["image", "create", IMAGE, "--size", &WORKING_SET_BYTES.to_string()])?;
     let ours = Side { name: "nacre", target: Target::Nbd(nacre.image_uri(IMAGE)?), daemons: nacre.daemons() };
     fio.fill(&ours.target)?;

@@ -14,20 +14,26 @@ impl Pg {
         let Some(p) = self.primary.as_ref().filter(|_| self.shape.is_some()) else { return };
         let certain_to = p.certain_to;
         let now_certain = p.in_flight.iter().skip_while(|w| w.seq() <= before);
-        let objects: Vec<ObjectId> = now_certain
+        let written: Vec<(ObjectId, Option<u64>)> = now_certain
             .take_while(|w| w.seq() <= certain_to)
             .filter(|w| w.changed())
-            .map(|w| w.object().clone())
+            .map(|w| (w.object().clone(), w.columns()))
             .collect();
         self.apply_committed(certain_to);
-        for object in objects {
-            if self.ops.is_exclusive(&object) {
-                self.ops.unlock_exclusive(&object);
+        for (object, columns) in written {
+            // Whoever resigned gave up all locks.
+            match columns {
+                Some(number) if self.ops.has_columns(&object, number) => {
+                    self.ops.unlock_columns(&object, number);
+                }
+                None if self.ops.is_exclusive(&object) => self.ops.unlock_exclusive(&object),
+                _ => {}
             }
         }
     }
 
-    /// Tells members what is certain when no write does.
+    /// Tells members what is certain when no write has done so for a while: each that does saves a message and an answer,
+    /// and a transaction of its own, since what it puts in place goes with what it puts aside.
     pub(crate) fn tell_commits(&mut self) {
         let (now, interval, resend, head) =
             (self.now, self.interval, self.config.resend, self.log.head().seq);
@@ -37,7 +43,7 @@ impl Pg {
             return;
         };
         let certain_to = p.certain_to;
-        if certain_to < head {
+        if certain_to < head || now < p.certain_at + self.config.commit_tell {
             return;
         }
         let mut tell: Vec<OsdId> = Vec::new();
@@ -62,13 +68,18 @@ impl Pg {
         }
     }
 
-    /// When a member that did not answer must be told again.
+    /// When a member must be told, or again because it did not answer.
     pub(crate) fn commits_timeout(&self) -> Option<Time> {
         let ours = |p: &&Primary| p.activated && p.interval == self.interval && !self.resigned;
         let p = self.primary.as_ref().filter(|_| self.shape.is_some()).filter(ours)?;
         let idle = p.certain_to >= self.log.head().seq;
         let has_all = |peer: &&Peer| peer.follows() && peer.durable_to >= p.certain_to;
         let waits = p.peers.values().filter(|peer| idle && has_all(peer) && peer.applied_to < p.certain_to);
-        waits.filter_map(|peer| peer.commit_told).map(|(_, at)| at + self.config.resend).min()
+        let first = p.certain_at + self.config.commit_tell;
+        let again = |peer: &Peer| match peer.commit_told {
+            Some((to, at)) if to >= p.certain_to => at + self.config.resend,
+            _ => first,
+        };
+        waits.map(again).min()
     }
 }

@@ -23,6 +23,11 @@ pub(crate) enum GatherFor {
         /// How many.
         len: u64,
     },
+    /// Old shards that an operation writes into.
+    Old {
+        /// Its number.
+        number: u64,
+    },
     /// A piece of a push to a member.
     Push {
         /// To whom.
@@ -90,7 +95,7 @@ impl Gather {
     }
     /// Whether it is for an operation.
     pub(crate) fn is_for_op(&self) -> bool {
-        matches!(self.purpose, GatherFor::Op { .. })
+        matches!(self.purpose, GatherFor::Op { .. } | GatherFor::Old { .. })
     }
     /// Without these shards.
     pub(crate) fn without(self, bad: ChunkSet) -> Gather {
@@ -141,6 +146,9 @@ impl Pg {
             // Else whoever is missing is in sync, and comes back or is dropped.
             return;
         };
+        // Whoever is in a hurry asks everybody, and takes what comes first.
+        let hurried = self.pool.fast_read && matches!(g.purpose, GatherFor::Op { .. });
+        let reads = if hurried { there - g.silent } else { reads };
         let ask = (reads - g.here()) - g.asked;
         g.asked = g.asked | ask;
         let (object, version, offset, len) = (g.object.clone(), g.version, g.low, g.high - g.low);
@@ -223,6 +231,7 @@ impl Pg {
                 let bytes = shards.map(|shards| shape.assemble(offset, len, g.low, &shards));
                 self.op_data_read(number, ticket, bytes);
             }
+            GatherFor::Old { number } => self.op_old_read(number, ticket, shards),
             GatherFor::Push { to, attempt, push } => {
                 let bytes = shards.and_then(|shards| shards.into_values().next().ok_or(Errno::EIO));
                 self.push_data_read(to, attempt, push, bytes, view);

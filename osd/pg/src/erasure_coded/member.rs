@@ -25,9 +25,12 @@ pub(crate) struct ShardReading {
 }
 
 impl Pg {
-    /// Adds to a transaction what puts the writes through this one in place.
+    /// Adds to a transaction what puts the writes through this one in place; what is too much for one is stored before it.
     pub(crate) fn take_committed(&mut self, committed_to: u64, t: &mut Transaction) {
-        self.prepared.apply(self.id, t, |version| version.seq <= committed_to);
+        let most = self.config.apply_bytes_max;
+        while self.prepared.apply(self.id, t, most, |version| version.seq <= committed_to) {
+            self.store(std::mem::take(t));
+        }
     }
 
     /// Whether what the primary says is certain is so for the writes that are here.
@@ -73,7 +76,7 @@ impl Pg {
                 continue;
             }
             let ShardReading { from, interval, read, object, version, offset, len } = asked;
-            if self.holds(&object, version, offset, len, view) {
+            if self.can_give(&object, version, offset, len, view) {
                 let ticket = self.durability.ticket();
                 self.reads.insert(ticket, ReadFor::Member { to: from, interval, read });
                 self.effect(Effect::Read { ticket, object, offset, len });
@@ -89,6 +92,21 @@ impl Pg {
         if interval == self.interval {
             self.send(to, PgMessage::ShardData { interval, read, data });
         }
+    }
+
+    /// Whether a range of our copy or shard is what the primary means by this version. Of shards, a later one does too:
+    /// the primary lets nothing change the columns that it reads, but others it may.
+    fn can_give(
+        &self,
+        object: &ObjectId,
+        version: Version,
+        offset: u64,
+        len: u64,
+        view: &dyn ObjectRead,
+    ) -> bool {
+        let here = view.meta(object).ok().flatten().map(|meta| meta.version);
+        let version = if self.shape.is_some() { here.filter(|here| *here >= version) } else { Some(version) };
+        version.is_some_and(|version| self.holds(object, version, offset, len, view))
     }
 
     /// Whether our copy or shard of the object is of this version and has this range.

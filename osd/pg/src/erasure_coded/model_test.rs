@@ -1,9 +1,10 @@
 //! Shards against the model store: whatever is written, any k of the shards give the object back.
 
 use super::shape::{EcSpec, Shape};
-use super::sidecar::{PreparedWrites, sidecar};
+use super::sidecar::{Prepared, PreparedWrites};
 use super::tag::{Logical, Tag};
-use super::write_plan::WritePlan;
+use super::write_plan::{Aside, WritePlan};
+use crate::names::{is_internal, meta_object};
 use bytes::Bytes;
 use erasure::{ChunkSet, Profile, Technique};
 use osd_object::model::Model;
@@ -86,7 +87,10 @@ fn read(shape: &mut Shape, shards: &[Model], offset: u64, len: u64, available: C
 fn check(shape: &mut Shape, shards: &[Model], model: &Model, rng: &mut Rng) {
     let wanted = model.objects.get(&object());
     for (position, shard) in shards.iter().enumerate() {
-        assert_eq!(shard.objects.len(), usize::from(wanted.is_some()), "nothing is left beside the object");
+        let left = shard.objects.keys().filter(|id| !is_internal(id));
+        assert_eq!(left.count(), usize::from(wanted.is_some()), "nothing is left beside the object");
+        let meta = shard.objects.get(&meta_object(PG));
+        assert!(meta.is_none_or(|meta| meta.omap.is_empty()), "nor of what was put aside");
         let meta = Logical(shard).meta(&object()).expect("it reads");
         assert_eq!(meta, wanted.map(|o| o.meta));
         assert_eq!(
@@ -128,28 +132,37 @@ fn any_shards_that_are_enough_give_the_object_after_any_writes() {
         let mut shape = Shape::new(EcSpec { profile, stripe_unit: unit }).unwrap();
         let span = shape.width() * 4;
         let mut rng = Rng::new(profile.chunks() as u64);
+        let mut deltas = 0;
         for _ in 0..60 {
             let (mut model, mut shards) = (Model::new(), vec![Model::new(); shape.shards()]);
             for seq in 1..12 {
                 let before = model.objects.get(&object()).map(|o| o.meta.size);
                 let mut mutations = sane(&model, effects(&mut rng, span));
-                let plan = WritePlan::of(&shape, before, &mutations, &no_clones).unwrap();
-                let all = ChunkSet::first(shape.shards());
-                let width = shape.width();
+                // Sometimes shards cannot be read, and what is wanted of them is rebuilt.
+                let mut available = ChunkSet::first(shape.shards());
+                for _ in 0..rng.below(shape.spec.profile.m() as u64 + 1) {
+                    available.remove(rng.below(shape.shards() as u64) as usize);
+                }
+                let plan = WritePlan::of(&shape, before, &mutations, available, &no_clones).unwrap();
                 let mut old = BTreeMap::new();
-                for run in plan.reads() {
-                    let bytes = read(&mut shape, &shards, run.first * width, run.count * width, all);
-                    old.insert(run.first, bytes);
+                for (index, piece) in plan.reads() {
+                    deltas += u64::from(piece.delta);
+                    let reads = shape.reads(piece.old, available).expect("enough are there");
+                    let one = |p: usize| shards[p].read(&object(), piece.low, piece.high - piece.low);
+                    let got = reads.iter().map(|p| (p, one(p).expect("it exists"))).collect();
+                    old.insert(index, shape.rebuild(piece.old, &got).expect("what the plan wants is there"));
                 }
                 let (version, mtime) = (Version { interval: 1, seq }, WallTime(seq));
-                let aside = sidecar(PG, version);
-                let parts = plan.effects(&shape, &object(), &aside, (version, mtime), &old);
+                let aside = Aside { pg: PG, version, records: rng.chance(3, 4) };
+                let parts = plan.effects(&shape, &object(), aside, (version, mtime), &old);
                 let untouched = shards.clone();
                 let mut prepared: Vec<PreparedWrites> = Vec::new();
                 for (shard, effects) in shards.iter_mut().zip(&parts) {
                     let mut writes = PreparedWrites::default();
-                    writes.note(version, &object(), effects);
+                    writes.note(version, Prepared::of(PG, version, &object(), effects).unwrap());
                     shard.apply(effects);
+                    let unchanged = untouched[prepared.len()].objects.get(&object());
+                    assert_eq!(shard.objects.get(&object()), unchanged, "nothing in place changes");
                     prepared.push(writes);
                 }
                 let undone = rng.chance(1, 4);
@@ -159,12 +172,19 @@ fn any_shards_that_are_enough_give_the_object_after_any_writes() {
                     if undone {
                         writes.drop(PG, &mut t, |_| true);
                     } else {
-                        writes.apply(PG, &mut t, |v| v.seq <= seq);
+                        assert!(!writes.apply(PG, &mut t, u64::MAX, |v| v.seq <= seq));
                     }
                     shard.apply(&t);
                 }
                 if undone {
-                    assert_eq!(shards, untouched, "an undone write leaves nothing");
+                    let objects = |shard: &Model| {
+                        let objects = shard.objects.clone().into_iter();
+                        objects
+                            .filter(|(id, o)| *id != meta_object(PG) || !o.omap.is_empty())
+                            .collect::<Vec<_>>()
+                    };
+                    let same = shards.iter().zip(&untouched).all(|(a, b)| objects(a) == objects(b));
+                    assert!(same, "an undone write leaves nothing");
                     continue;
                 }
                 let exists = {
@@ -179,29 +199,65 @@ fn any_shards_that_are_enough_give_the_object_after_any_writes() {
                 check(&mut shape, &shards, &model, &mut rng);
             }
         }
+        assert!(deltas > 20 || shape.shards() != 6, "{deltas} pieces went by deltas");
     }
 }
 
+fn write(offset: u64, len: usize) -> Mutation {
+    Mutation::Write { object: object(), offset, data: vec![7; len].into() }
+}
+
 #[test]
-fn a_write_reads_only_the_stripes_that_it_changes_in_part() {
+fn a_write_reads_only_the_columns_that_it_changes_in_part() {
     let shape = Shape::new(EcSpec { profile: Profile::isa(4, 2).unwrap(), stripe_unit: 32 }).unwrap();
-    let write = |offset, len: usize| Mutation::Write { object: object(), offset, data: vec![7; len].into() };
     let reads = |before, effects: &[Mutation]| {
-        let plan = WritePlan::of(&shape, before, effects, &no_clones).unwrap();
-        plan.reads().iter().map(|run| (run.first, run.count)).collect::<Vec<_>>()
+        let plan = WritePlan::of(&shape, before, effects, ChunkSet::first(6), &no_clones).unwrap();
+        plan.reads().map(|(_, p)| (p.low, p.high, p.old.to_string(), p.delta)).collect::<Vec<_>>()
     };
+    let read = |low, high, old: &str, delta| (low, high, old.to_string(), delta);
     assert_eq!(reads(None, &[write(5, 1000)]), []);
     assert_eq!(reads(Some(1280), &[write(128, 256)]), [], "whole stripes");
-    assert_eq!(reads(Some(1280), &[write(100, 256)]), [(0, 1), (2, 1)]);
-    assert_eq!(reads(Some(1280), &[write(100, 100)]), [(0, 2)]);
-    assert_eq!(reads(Some(200), &[write(200, 10)]), [(1, 1)], "an append into the last stripe");
+    // The last chunk of stripe 0 from its column 4 on, and the same of stripe 2.
+    assert_eq!(
+        reads(Some(1280), &[write(100, 256)]),
+        [read(4, 32, "0,1,2", false), read(64, 96, "3", false)],
+        "three others, or itself and two parities: the same, and the others it is"
+    );
+    assert_eq!(reads(Some(1280), &[write(100, 10)]), [read(4, 14, "0,1,2", false)]);
+    assert_eq!(
+        reads(Some(1280), &[write(28, 8)]),
+        [read(0, 4, "0,2,3", false), read(28, 32, "1,2,3", false)]
+    );
+    assert_eq!(reads(Some(200), &[write(200, 10)]), [read(40, 50, "0,1", false)], "behind the end are zeros");
     assert_eq!(reads(Some(256), &[write(256, 10)]), []);
-    assert_eq!(reads(Some(300), &[Mutation::Truncate { object: object(), size: 270 }]), [(2, 1)]);
+    assert_eq!(
+        reads(Some(300), &[Mutation::Truncate { object: object(), size: 270 }]),
+        [read(64, 76, "0", false)]
+    );
     assert_eq!(reads(Some(300), &[Mutation::Truncate { object: object(), size: 256 }]), []);
     assert_eq!(reads(Some(300), &[Mutation::Remove { object: object() }, write(3, 3)]), []);
     let far: Vec<Mutation> = (0..600_000).map(|i| write(i * 200, 1)).collect();
-    assert!(WritePlan::of(&shape, None, &far[..1000], &no_clones).is_ok());
-    assert_eq!(WritePlan::of(&shape, None, &far, &no_clones).unwrap_err(), stdx::Errno::E2BIG);
+    let all = ChunkSet::first(6);
+    assert!(WritePlan::of(&shape, None, &far[..1000], all, &no_clones).is_ok());
+    assert_eq!(WritePlan::of(&shape, None, &far, all, &no_clones).unwrap_err(), stdx::Errno::E2BIG);
     let rows = Mutation::OmapSet { object: object(), rows: vec![] };
-    assert_eq!(WritePlan::of(&shape, None, &[rows], &no_clones).unwrap_err(), stdx::Errno::EOPNOTSUPP);
+    assert_eq!(WritePlan::of(&shape, None, &[rows], all, &no_clones).unwrap_err(), stdx::Errno::EOPNOTSUPP);
+}
+
+#[test]
+fn parity_comes_from_what_reads_less() {
+    let shape = Shape::new(EcSpec { profile: Profile::isa(8, 3).unwrap(), stripe_unit: 32 }).unwrap();
+    let reads = |len, lost: &[usize]| {
+        let available = ChunkSet::first(11) - lost.iter().copied().collect();
+        let plan = WritePlan::of(&shape, Some(2560), &[write(256 + 64, len)], available, &no_clones).unwrap();
+        plan.reads().map(|(_, p)| (p.old.to_string(), p.delta)).collect::<Vec<_>>()
+    };
+    let read = |old: &str, delta| vec![(old.to_string(), delta)];
+    assert_eq!(reads(32, &[]), read("2,8,9,10", true), "one chunk: itself and three parities");
+    assert_eq!(reads(64, &[]), read("2,3,8,9,10", true));
+    assert_eq!(reads(96, &[]), read("0,1,5,6,7", false), "three chunks: the other five");
+    assert_eq!(reads(32, &[9]), read("0,1,3,4,5,6,7", false), "a parity is lost: rather the other data");
+    assert_eq!(reads(32, &[5]), read("2,8,9,10", true), "other data is lost");
+    assert_eq!(reads(32, &[2]), read("0,1,3,4,5,6,7", false), "the chunk itself is lost, and new altogether");
+    assert_eq!(reads(10, &[2]), read("0,1,3,4,5,6,7", false));
 }

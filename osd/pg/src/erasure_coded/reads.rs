@@ -1,12 +1,14 @@
-//! What an operation on an erasure-coded PG has to read before it is done: data that it answers with, and old stripes
+//! What an operation on an erasure-coded PG has to read before it is done: data that it answers with, and old bytes
 //! that it writes into.
 
 use super::gather::{Gather, GatherFor};
+use super::pieces::Piece;
 use super::tag::{Logical, is_internal};
 use super::write_plan::WritePlan;
 use crate::machine::Pg;
 use osd_class::Executed;
 use osd_object::{Mutation, ObjectId, ObjectRead, Op};
+use std::collections::BTreeMap;
 use stdx::Errno;
 
 impl Pg {
@@ -72,7 +74,8 @@ impl Pg {
             None if self.pool.snaps.seq > 0 => size_of(object)?,
             other => other,
         };
-        WritePlan::of(shape, before, effects, &size_of)
+        let available = self.shard_holders().into_keys().collect();
+        WritePlan::of(shape, before, effects, available, &size_of)
     }
 
     /// Gathers what the operation of this number waits for.
@@ -81,17 +84,18 @@ impl Pg {
         let (object, version) = (reading.object.clone(), reading.version);
         let Some(shape) = &self.shape else { return };
         let mut gathers = Vec::new();
-        let mut add = |ticket, offset, len| {
-            let (low, high, wanted) = shape.span(offset, len);
-            let purpose = GatherFor::Op { number, offset, len };
-            gathers
-                .push((ticket, Gather::new(ObjectId::clone(&object), version, (low, high), wanted, purpose)));
+        let mut add = |ticket, range, wanted, purpose| {
+            gathers.push((ticket, Gather::new(ObjectId::clone(&object), version, range, wanted, purpose)));
         };
         for (ticket, read) in &reading.waiting {
-            add(*ticket, read.offset, read.len);
+            let (low, high, wanted) = shape.span(read.offset, read.len);
+            let purpose = GatherFor::Op { number, offset: read.offset, len: read.len };
+            add(*ticket, (low, high), wanted, purpose);
         }
-        for (ticket, run) in &reading.old_wanted {
-            add(*ticket, run.first * shape.width(), run.count * shape.width());
+        let pieces: BTreeMap<usize, &Piece> = reading.plan.iter().flat_map(WritePlan::reads).collect();
+        for (ticket, index) in &reading.old_wanted {
+            let piece = pieces[index];
+            add(*ticket, (piece.low, piece.high), piece.old, GatherFor::Old { number });
         }
         for (ticket, gather) in gathers {
             self.gather(ticket, gather, view);

@@ -78,26 +78,37 @@ impl Shape {
         out.into()
     }
 
-    /// All shards of whole stripes of an object's bytes, by position.
-    pub(crate) fn encode(&self, object: &[u8]) -> Vec<Vec<u8>> {
-        let (unit, width) = (self.unit() as usize, self.width() as usize);
-        assert!(!object.is_empty() && object.len().is_multiple_of(width), "whole stripes");
-        let shard_bytes = object.len() / width * unit;
-        let mut shards = vec![vec![0; shard_bytes]; self.shards()];
-        for (index, position) in self.code.data_positions().iter().enumerate() {
-            let chunks = shards[*position].chunks_exact_mut(unit);
-            for (chunk, stripe) in chunks.zip(object.chunks_exact(width)) {
-                chunk.copy_from_slice(&stripe[index * unit..(index + 1) * unit]);
-            }
-        }
-        let mut parity: Vec<Vec<u8>> = vec![vec![0; shard_bytes]; self.code.coding_positions().len()];
-        let data: Vec<&[u8]> = self.code.data_positions().iter().map(|p| &shards[*p][..]).collect();
+    /// The parity chunks, with their positions, of data chunks in the order of the object's bytes.
+    pub(crate) fn parity_of(&self, data: &[&[u8]]) -> Vec<(usize, Vec<u8>)> {
+        let places = self.code.coding_positions();
+        let len = data.first().map_or(0, |chunk| chunk.len());
+        let mut parity: Vec<Vec<u8>> = vec![vec![0; len]; places.len()];
         let mut outputs: Vec<&mut [u8]> = parity.iter_mut().map(|chunk| &mut chunk[..]).collect();
-        self.code.encode(&data, &mut outputs).expect("shards made to fit");
-        for (position, chunk) in self.code.coding_positions().iter().zip(parity) {
-            shards[*position] = chunk;
+        self.code.encode(data, &mut outputs).expect("chunks made to fit");
+        places.iter().copied().zip(parity).collect()
+    }
+
+    /// The parity chunks, with their positions, after data chunks changed: of each its position, what it was (zeros if
+    /// it was nothing) and what it is. `old` holds the parity chunks as they were.
+    pub(crate) fn parity_by_deltas<'a>(
+        &self,
+        changes: impl Iterator<Item = (usize, Option<&'a [u8]>, &'a [u8])>,
+        old: &BTreeMap<usize, Bytes>,
+    ) -> Vec<(usize, Vec<u8>)> {
+        let mut deltas: Vec<(usize, Vec<u8>)> = Vec::new();
+        for (position, old, new) in changes {
+            let mut delta = new.to_vec();
+            if let Some(old) = old {
+                self.code.delta(old, new, &mut delta).expect("one range of a chunk");
+            }
+            deltas.push((position, delta));
         }
-        shards
+        let places = self.code.coding_positions();
+        let mut parity: Vec<(usize, Vec<u8>)> = places.iter().map(|p| (*p, old[p].to_vec())).collect();
+        let deltas: Vec<(usize, &[u8])> = deltas.iter().map(|(p, delta)| (*p, &delta[..])).collect();
+        let mut outputs: Vec<(usize, &mut [u8])> = parity.iter_mut().map(|(p, b)| (*p, &mut b[..])).collect();
+        self.code.add_deltas(&deltas, &mut outputs).expect("one range of all chunks");
+        parity
     }
 
     /// The shards to read so that `wanted` can be had from `available`.
@@ -167,8 +178,22 @@ mod tests {
         let profile = Profile::isa(k as usize, m as usize).expect("a code that there is");
         let shape = Shape::new(EcSpec { profile, stripe_unit: 64 }).expect("stripes");
         let object: Vec<u8> = (0..64 * u64::from(k) * 3).map(|i| (i * 31 + i / 7) as u8).collect();
-        let all = shape.encode(&object).into_iter().map(Bytes::from).enumerate().collect();
+        let all = encode(&shape, &object).into_iter().map(Bytes::from).enumerate().collect();
         (shape, all)
+    }
+    /// All shards of whole stripes, by position.
+    fn encode(shape: &Shape, object: &[u8]) -> Vec<Vec<u8>> {
+        let (unit, width) = (shape.unit() as usize, shape.width() as usize);
+        let mut shards = vec![Vec::new(); shape.shards()];
+        for (index, position) in shape.code.data_positions().iter().enumerate() {
+            let chunks = object.chunks_exact(width).map(|stripe| &stripe[index * unit..(index + 1) * unit]);
+            shards[*position] = chunks.collect::<Vec<_>>().concat();
+        }
+        let data: Vec<&[u8]> = shape.code.data_positions().iter().map(|p| &shards[*p][..]).collect();
+        for (position, chunk) in shape.parity_of(&data) {
+            shards[position] = chunk;
+        }
+        shards
     }
     fn spoil(all: &mut BTreeMap<usize, Bytes>, position: usize) {
         let mut bytes = all[&position].to_vec();

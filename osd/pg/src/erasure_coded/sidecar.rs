@@ -1,5 +1,7 @@
-//! Sidecars: a shard of an object as a write that is not yet certain leaves it, beside the one in place.
+//! Writes that are put aside until they are certain: small ones as records (see `record`), others as *sidecars*: a shard
+//! of an object as the write leaves it, beside the one in place.
 
+use super::record;
 use crate::log::Log;
 use crate::names::{internal, is_sidecar};
 use bytes::Bytes;
@@ -8,7 +10,7 @@ use osd_object::{Mutation, ObjectId, ObjectRead, SnapId, Transaction, Version};
 use placement_map::PgId;
 use std::collections::BTreeMap;
 use stdx::Errno;
-use stdx::codec::{from_bytes, to_bytes};
+use stdx::codec::{DecodeError, from_bytes, to_bytes};
 
 /// The namespace of sidecars.
 pub(crate) const NAMESPACE: &str = "\0pgside";
@@ -30,8 +32,19 @@ pub(crate) struct Beside {
 stdx::codec_versioned!(Beside, 1 { made, removed });
 
 impl Beside {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.made.is_none() && self.removed.is_empty()
+    }
+    /// It happens. All earlier writes are in place, so what is made is what the object was before this one.
+    fn take_place(&self, object: &ObjectId, t: &mut Transaction) {
+        let clone = |snap: &SnapId| ObjectId { snap: *snap, ..object.clone() };
+        if let Some(made) = &self.made {
+            t.push(Mutation::Clone { from: object.clone(), to: clone(made) });
+            t.push(Mutation::RmXattr { object: clone(made), name: SNAPSET.into() });
+        }
+        for removed in &self.removed {
+            t.push(Mutation::Remove { object: clone(removed) });
+        }
     }
     /// The effect that puts it aside.
     pub(crate) fn on(&self, sidecar: &ObjectId) -> Option<Mutation> {
@@ -39,8 +52,8 @@ impl Beside {
             || Mutation::SetXattr { object: sidecar.clone(), name: BESIDE.into(), value: to_bytes(self) };
         (!self.is_empty()).then(set)
     }
-    /// Out of a write's effects on a shard. EIO for what this build does not understand.
-    fn of(effects: &Transaction) -> Result<Beside, Errno> {
+    /// Out of a write's effects on a shard. An error: what this build does not understand.
+    fn of(effects: &Transaction) -> Result<Beside, DecodeError> {
         let value = |m: &Mutation| match m {
             Mutation::SetXattr { object, name, value } if name == BESIDE && is_sidecar(object) => {
                 Some(value.clone())
@@ -48,15 +61,10 @@ impl Beside {
             _ => None,
         };
         match effects.mutations.iter().find_map(value) {
-            Some(value) => from_bytes(value).map_err(|_| Errno::EIO),
+            Some(value) => from_bytes(value),
             None => Ok(Beside::default()),
         }
     }
-}
-
-/// Whether a write's effects are such that they can be put in place later.
-pub(crate) fn is_understood(effects: &Transaction) -> bool {
-    Beside::of(effects).is_ok()
 }
 
 /// Where the write of this version is put aside.
@@ -81,9 +89,58 @@ pub(crate) fn removal(sidecar: &ObjectId, beside: &Beside) -> Transaction {
 /// A write that was put aside here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    pub(crate) object: ObjectId,
-    gone: bool,
-    beside: Beside,
+    object: ObjectId,
+    how: How,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum How {
+    /// The sidecar is what the shard will be.
+    Copy(Beside),
+    /// The sidecar says that the object is to go.
+    Gone(Beside),
+    /// A record: these are the effects.
+    Record(Transaction),
+}
+
+impl Prepared {
+    /// What a write's effects on this shard put aside, if they do. An error: of a form that this build does not
+    /// understand, so that it could not be put in place.
+    pub(crate) fn of(
+        pg: PgId,
+        version: Version,
+        object: &ObjectId,
+        effects: &Transaction,
+    ) -> Result<Option<Prepared>, DecodeError> {
+        let gone = |m: &Mutation| matches!(m, Mutation::SetXattr { name, .. } if name == GONE);
+        let how = if let Some(record) = record::found_in(pg, version, effects)? {
+            How::Record(record)
+        } else if !effects.mutations.iter().any(|m| is_sidecar(m.object())) {
+            return Ok(None);
+        } else if effects.mutations.iter().any(gone) {
+            How::Gone(Beside::of(effects)?)
+        } else {
+            How::Copy(Beside::of(effects)?)
+        };
+        Ok(Some(Prepared { object: object.clone(), how }))
+    }
+
+    /// Whether it is a record.
+    #[cfg(test)]
+    pub(crate) fn is_record(&self) -> bool {
+        matches!(self.how, How::Record(_))
+    }
+
+    /// The same for the PG that its object belongs to from now on: what it has to store of it.
+    pub(crate) fn given_to(&self, child: PgId, from: PgId, version: Version) -> Transaction {
+        match &self.how {
+            How::Record(effects) => record::put_aside(child, version, effects),
+            How::Copy(_) | How::Gone(_) => {
+                let (from, to) = (sidecar(from, version), sidecar(child, version));
+                Transaction { mutations: vec![Mutation::Rename { from, to }] }
+            }
+        }
+    }
 }
 
 /// All of them, by version.
@@ -93,15 +150,9 @@ pub(crate) struct PreparedWrites {
 }
 
 impl PreparedWrites {
-    /// Notes what a write's effects on this shard put aside, which were looked at (`is_understood`).
-    pub(crate) fn note(&mut self, version: Version, object: &ObjectId, effects: &Transaction) {
-        let aside = effects.mutations.iter().any(|m| is_sidecar(m.object()));
-        if aside {
-            let gone = |m: &Mutation| matches!(m, Mutation::SetXattr { name, .. } if name == GONE);
-            let gone = effects.mutations.iter().any(gone);
-            let beside = Beside::of(effects).expect("looked at before");
-            self.writes.insert(version, Prepared { object: object.clone(), gone, beside });
-        }
+    /// Notes what was put aside for a write.
+    pub(crate) fn note(&mut self, version: Version, prepared: Option<Prepared>) {
+        self.writes.extend(prepared.map(|prepared| (version, prepared)));
     }
 
     /// Notes a sidecar that was found in the store, if the log knows of its write; otherwise it is to go.
@@ -113,50 +164,89 @@ impl PreparedWrites {
     ) -> Result<bool, Errno> {
         let Some(version) = version_of(sidecar) else { return Ok(false) };
         let Some(entry) = log.at(version.seq).filter(|e| e.version == version) else { return Ok(false) };
-        let gone = view.xattr(sidecar, GONE)?.is_some();
         let beside = match view.xattr(sidecar, BESIDE)? {
             Some(value) => from_bytes(value).map_err(|_| Errno::EIO)?,
             None => Beside::default(),
         };
-        self.writes.insert(version, Prepared { object: entry.object.clone(), gone, beside });
+        let how = if view.xattr(sidecar, GONE)?.is_some() { How::Gone(beside) } else { How::Copy(beside) };
+        self.writes.insert(version, Prepared { object: entry.object.clone(), how });
         Ok(true)
     }
 
-    /// Puts what is certain in place: the writes that `certain` says, in their order.
-    pub(crate) fn apply(&mut self, pg: PgId, t: &mut Transaction, certain: impl Fn(Version) -> bool) {
+    /// Notes the records that were found in the store. Those whose writes the log does not know are to go: the effects
+    /// of that.
+    pub(crate) fn found_records(
+        &mut self,
+        pg: PgId,
+        records: Vec<(Version, Transaction)>,
+        log: &Log,
+    ) -> Vec<Mutation> {
+        let mut unknown = Vec::new();
+        for (version, effects) in records {
+            match log.at(version.seq).filter(|e| e.version == version) {
+                Some(entry) => {
+                    let prepared = Prepared { object: entry.object.clone(), how: How::Record(effects) };
+                    self.writes.insert(version, prepared);
+                }
+                None => unknown.push(record::forget(pg, version)),
+            }
+        }
+        unknown
+    }
+
+    /// Puts what is certain in place: the writes that `certain` says, in their order, until records of so many bytes are.
+    /// True: there are more; the next call goes on with another transaction.
+    #[must_use]
+    pub(crate) fn apply(
+        &mut self,
+        pg: PgId,
+        t: &mut Transaction,
+        bytes_max: u64,
+        certain: impl Fn(Version) -> bool,
+    ) -> bool {
+        let (mut bytes, mut more) = (0, false);
         self.writes.retain(|version, write| {
             if !certain(*version) {
                 return true;
             }
+            if bytes >= bytes_max {
+                more = true;
+                return true;
+            }
             let (from, to) = (sidecar(pg, *version), write.object.clone());
-            let clone = |snap: &SnapId| ObjectId { snap: *snap, ..to.clone() };
-            if let Some(made) = &write.beside.made {
-                // All earlier writes are in place, so this is what the object was before this one.
-                t.push(Mutation::Clone { from: to.clone(), to: clone(made) });
-                t.push(Mutation::RmXattr { object: clone(made), name: SNAPSET.into() });
-            }
-            for removed in &write.beside.removed {
-                t.push(Mutation::Remove { object: clone(removed) });
-            }
-            if write.gone {
-                t.push(Mutation::Remove { object: to });
-                t.push(Mutation::Remove { object: from });
-            } else {
-                t.push(Mutation::Rename { from, to: to.clone() });
-                if !write.beside.is_empty() {
-                    t.push(Mutation::RmXattr { object: to, name: BESIDE.into() });
+            match &mut write.how {
+                How::Copy(beside) => {
+                    beside.take_place(&to, t);
+                    t.push(Mutation::Rename { from, to: to.clone() });
+                    if !beside.is_empty() {
+                        t.push(Mutation::RmXattr { object: to, name: BESIDE.into() });
+                    }
+                }
+                How::Gone(beside) => {
+                    beside.take_place(&to, t);
+                    t.push(Mutation::Remove { object: to });
+                    t.push(Mutation::Remove { object: from });
+                }
+                How::Record(effects) => {
+                    bytes += effects.payload_bytes();
+                    t.append(std::mem::take(effects));
+                    t.push(record::forget(pg, *version));
                 }
             }
             false
         });
+        more
     }
 
     /// Forgets writes that never happened.
     pub(crate) fn drop(&mut self, pg: PgId, t: &mut Transaction, undone: impl Fn(Version) -> bool) {
-        self.writes.retain(|version, _| {
+        self.writes.retain(|version, write| {
             let undo = undone(*version);
             if undo {
-                t.push(Mutation::Remove { object: sidecar(pg, *version) });
+                t.push(match write.how {
+                    How::Record(_) => record::forget(pg, *version),
+                    How::Copy(_) | How::Gone(_) => Mutation::Remove { object: sidecar(pg, *version) },
+                });
             }
             !undo
         });
@@ -167,14 +257,27 @@ impl PreparedWrites {
         self.writes.clear();
     }
 
-    /// The versions of the writes to these objects, in their order.
-    pub(crate) fn versions_of(&self, of: impl Fn(&ObjectId) -> bool) -> Vec<Version> {
-        self.writes.iter().filter(|(_, write)| of(&write.object)).map(|(version, _)| *version).collect()
+    /// The writes to these objects, in their order.
+    pub(crate) fn of(&self, of: impl Fn(&ObjectId) -> bool) -> impl Iterator<Item = (Version, &Prepared)> {
+        self.writes
+            .iter()
+            .filter(move |(_, write)| of(&write.object))
+            .map(|(version, write)| (*version, write))
     }
 
-    /// Forgets the writes to other objects, without touching the store.
-    pub(crate) fn keep(&mut self, of: impl Fn(&ObjectId) -> bool) {
-        self.writes.retain(|_, write| of(&write.object));
+    /// Forgets the writes to other objects, which are another PG's now: the effects of that, to be stored with the note
+    /// that this PG was divided. Sidecars were given away already; a record is there until then, since nothing else
+    /// has it if the other PG has to be made once more.
+    pub(crate) fn keep(&mut self, pg: PgId, of: impl Fn(&ObjectId) -> bool) -> Transaction {
+        let mut t = Transaction::new();
+        self.writes.retain(|version, write| {
+            let kept = of(&write.object);
+            if !kept && matches!(write.how, How::Record(_)) {
+                t.push(record::forget(pg, *version));
+            }
+            kept
+        });
+        t
     }
 
     /// Objects with a write put aside.

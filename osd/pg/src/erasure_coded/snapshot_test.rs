@@ -2,9 +2,10 @@
 //! object, and a write that never became certain leaves nothing.
 
 use super::shape::{EcSpec, Shape};
-use super::sidecar::{PreparedWrites, is_understood, sidecar};
+use super::sidecar::{Prepared, PreparedWrites, sidecar};
 use super::tag::Logical;
-use super::write_plan::WritePlan;
+use super::write_plan::{Aside, WritePlan};
+use crate::names::{is_internal, meta_object};
 use bytes::Bytes;
 use erasure::{ChunkSet, Profile};
 use osd_class::Registry;
@@ -54,7 +55,9 @@ fn read(shape: &mut Shape, shards: &[Model], id: &ObjectId, range: (u64, u64), t
 
 fn check(shape: &mut Shape, shards: &[Model], model: &Model, rng: &mut Rng) {
     for shard in shards {
-        let ids: Vec<_> = shard.objects.keys().collect();
+        let ids: Vec<_> = shard.objects.keys().filter(|id| !is_internal(id)).collect();
+        let meta = shard.objects.get(&meta_object(PG));
+        assert!(meta.is_none_or(|meta| meta.omap.is_empty()), "a record is left");
         assert_eq!(ids, model.objects.keys().collect::<Vec<_>>(), "the same clones, and nothing beside them");
     }
     for (id, object) in &model.objects {
@@ -112,7 +115,7 @@ fn clones_of_shards_are_shards_of_clones() {
         let mut shape = Shape::new(EcSpec { profile, stripe_unit: 32 }).expect("stripes");
         let (width, all) = (shape.width(), ChunkSet::first(shape.shards()));
         let mut rng = Rng::new(k as u64);
-        let mut clones = 0;
+        let (mut clones, mut records) = (0, 0);
         for _ in 0..50 {
             let (mut model, mut shards) = (Model::new(), vec![Model::new(); shape.shards()]);
             let (mut given, mut live) = (0, Vec::new());
@@ -131,36 +134,45 @@ fn clones_of_shards_are_shards_of_clones() {
                 };
                 let before = size_of(&head()).expect("a model reads");
                 let plan =
-                    WritePlan::of(&shape, before, &effects.mutations, &size_of).expect("it can be had");
+                    WritePlan::of(&shape, before, &effects.mutations, all, &size_of).expect("it can be had");
                 let mut old = BTreeMap::new();
-                for run in plan.reads() {
-                    let range = (run.first * width, run.count * width);
-                    old.insert(run.first, read(&mut shape, &shards, &head(), range, all));
+                for (index, piece) in plan.reads() {
+                    let one = |p: usize| shards[p].read(&head(), piece.low, piece.high - piece.low);
+                    let got = piece.old.iter().map(|p| (p, one(p).expect("it is there"))).collect();
+                    old.insert(index, got);
                 }
-                let aside = sidecar(PG, stamp.0);
+                let aside = Aside { pg: PG, version: stamp.0, records: rng.chance(3, 4) };
                 let mtime = whole.mutations.iter().find_map(|m| match m {
                     Mutation::Stamp { mtime, .. } => Some(*mtime),
                     _ => None,
                 });
                 let stamp = (stamp.0, mtime.unwrap_or(stamp.1));
-                let parts = plan.effects(&shape, &head(), &aside, stamp, &old);
+                let parts = plan.effects(&shape, &head(), aside, stamp, &old);
                 let undone = rng.chance(1, 5);
                 let untouched = shards.clone();
                 for (shard, effects) in shards.iter_mut().zip(&parts) {
                     let mut writes = PreparedWrites::default();
-                    assert!(is_understood(effects));
-                    writes.note(stamp.0, &head(), effects);
+                    let prepared = Prepared::of(PG, stamp.0, &head(), effects).expect("it was just made");
+                    records += u64::from(prepared.as_ref().is_some_and(Prepared::is_record));
+                    writes.note(stamp.0, prepared);
                     shard.apply(effects);
                     let mut t = Transaction::new();
                     if undone {
                         writes.drop(PG, &mut t, |_| true);
                     } else {
-                        writes.apply(PG, &mut t, |_| true);
+                        assert!(!writes.apply(PG, &mut t, u64::MAX, |_| true));
                     }
                     shard.apply(&t);
                 }
                 if undone {
-                    assert_eq!(shards, untouched, "an undone write leaves nothing");
+                    let objects = |shard: &Model| {
+                        let objects = shard.objects.clone().into_iter();
+                        objects
+                            .filter(|(id, o)| *id != meta_object(PG) || !o.omap.is_empty())
+                            .collect::<Vec<_>>()
+                    };
+                    let same = shards.iter().zip(&untouched).all(|(a, b)| objects(a) == objects(b));
+                    assert!(same, "an undone write leaves nothing");
                     continue;
                 }
                 model.apply(&whole);
@@ -168,7 +180,7 @@ fn clones_of_shards_are_shards_of_clones() {
                 clones += Snapped::of(&model, &head()).expect("a model reads").set.clones.len();
             }
         }
-        assert!(clones > 200, "there were clones: {clones}");
+        assert!(clones > 200 && records > 200, "there were clones: {clones}, and records: {records}");
     }
 }
 
@@ -182,12 +194,14 @@ fn what_nobody_understands_is_not_taken() {
             value: Bytes::from_static(value),
         }],
     };
-    assert!(!is_understood(&beside(b"\xff\xff")));
-    assert!(is_understood(&Transaction::new()));
+    let of = |effects: &Transaction| Prepared::of(PG, Version { interval: 1, seq: 1 }, &head(), effects);
+    assert!(of(&beside(b"\xff\xff")).is_err());
+    assert_eq!(of(&Transaction::new()), Ok(None));
     let missing = |_: &ObjectId| Ok(None);
     let profile = Profile::isa(2, 1).expect("a code that there is");
     let shape = Shape::new(EcSpec { profile, stripe_unit: 32 }).expect("stripes");
     let back = Mutation::Clone { from: ObjectId { snap: SnapId(2), ..head() }, to: head() };
-    let refused = WritePlan::of(&shape, Some(5), &[back], &missing).expect_err("there is no such clone");
+    let refused = WritePlan::of(&shape, Some(5), &[back], ChunkSet::first(3), &missing)
+        .expect_err("there is no such clone");
     assert_eq!(refused, Errno::EIO);
 }

@@ -1,7 +1,7 @@
 //! The cluster as this OSD knows it: map, up sets and rows, kept up to date by the monitors' updates.
 
 use crate::event::{Event, PoolSpec};
-use placement_map::{ClusterMap, Epoch, FEATURE_YIELD, Mapping, OsdId, PgId, PgRow};
+use placement_map::{ClusterMap, Epoch, FEATURE_RECORDS, FEATURE_YIELD, Mapping, OsdId, PgId, PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 use wire_codec::mon::{MapUpdate, Subscribe, Update};
 
@@ -68,7 +68,8 @@ impl ClusterView {
         let alive =
             up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let may_yield = map.feature_level >= FEATURE_YIELD;
-        let pool = PoolSpec { may_yield, ..PoolSpec::of(pool) };
+        let records = map.feature_level >= FEATURE_RECORDS;
+        let pool = PoolSpec { may_yield, records, ..PoolSpec::of(pool) };
         Some(Event::Map { epoch: map.epoch, row, up, alive, pool })
     }
 

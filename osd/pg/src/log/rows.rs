@@ -6,9 +6,11 @@
 //! "l" + seq u64 big-endian      LogEntry
 //! "p"                           SnapRuns    removed snapshots that nothing is kept for any more
 //! "s"                           ScrubStamps
+//! "w" + seq, interval u64 BE    Transaction    a write that is put aside (erasure_coded/record.rs)
 //! ```
 
 use super::Log;
+use crate::erasure_coded::record::{RECORD, version_of};
 use crate::names::meta_object;
 use bytes::Bytes;
 use osd_object::view::prefix_end;
@@ -86,6 +88,8 @@ pub(crate) struct Loaded {
     pub(crate) dirty: BTreeSet<ObjectId>,
     pub(crate) purged: SnapRuns,
     pub(crate) stamps: ScrubStamps,
+    /// Writes that are put aside as records.
+    pub(crate) records: Vec<(Version, Transaction)>,
 }
 
 /// Whether a PG's bookkeeping, if there is any, can be read: an OSD asks before it says that it serves.
@@ -129,10 +133,17 @@ pub(crate) fn load(view: &dyn ObjectRead, pg: PgId) -> Result<Loaded, LoadError>
         dirty.insert(object.ok_or_else(|| damaged("a touched object")(DecodeError::Invalid("sort key")))?);
         Ok(())
     })?;
+    let mut records = Vec::new();
+    for_each_row(view, &meta, RECORD, |key, value| {
+        let damaged = damaged("a write that is put aside");
+        let version = version_of(key).ok_or_else(|| damaged(DecodeError::Invalid("key")))?;
+        records.push((version, from_bytes(value).map_err(damaged)?));
+        Ok(())
+    })?;
     let stamps = view.omap_get(&meta, STAMPS)?;
     let stamps =
         stamps.map_or(Ok(ScrubStamps::default()), from_bytes).map_err(damaged("the time of its scrub"))?;
-    Ok(Loaded { info, existed, log, dirty, purged, stamps })
+    Ok(Loaded { info, existed, log, dirty, purged, stamps, records })
 }
 
 fn for_each_row(
@@ -226,6 +237,9 @@ impl MetaRows {
     }
     pub(crate) fn clear_log(&self, t: &mut Transaction) {
         self.rm_range(t, log_key(0), prefix_end(&[LOG]));
+    }
+    pub(crate) fn clear_records(&self, t: &mut Transaction) {
+        self.rm_range(t, Bytes::from_static(&[RECORD]), prefix_end(&[RECORD]));
     }
     pub(crate) fn dirty(&self, t: &mut Transaction, object: &ObjectId) {
         self.set(t, vec![(dirty_key(object), Bytes::new())]);

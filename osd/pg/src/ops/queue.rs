@@ -1,11 +1,10 @@
 //! Where operations wait: for the PG to serve, for `min_size`, for an object that is being read.
 
 use crate::effect::Ticket;
-use crate::erasure_coded::write_plan::{Run, WritePlan};
+use crate::erasure_coded::write_plan::{OldBytes, WritePlan};
 use crate::event::SessionId;
 use crate::machine::Pg;
 use crate::sabotage::Bug;
-use bytes::Bytes;
 use osd_class::{DataRead, Executed};
 use osd_object::{ObjectId, Op, RequestId, SnapId, Version};
 use std::borrow::Cow;
@@ -44,7 +43,15 @@ struct Busy {
     readers: u32,
     /// A write is waiting for data it wants to see before it happens.
     exclusive: bool,
+    /// Writes to shards that are not certain, each with the columns that it changes; apart from each other.
+    columns: BTreeMap<u64, Vec<(u64, u64)>>,
     waiting: VecDeque<Queued>,
+}
+
+impl Busy {
+    fn is_written(&self) -> bool {
+        self.exclusive || !self.columns.is_empty()
+    }
 }
 
 /// An operation that waits for data.
@@ -54,13 +61,15 @@ pub(crate) struct Reading {
     pub(crate) object: ObjectId,
     pub(crate) executed: Executed,
     pub(crate) waiting: BTreeMap<Ticket, DataRead>,
-    /// Old stripes that a write to an erasure-coded PG waits for, and those that came, by their first.
-    pub(crate) old_wanted: BTreeMap<Ticket, Run>,
-    pub(crate) old: BTreeMap<u64, Bytes>,
+    /// Old bytes that a write to an erasure-coded PG waits for, by the number of the piece, and those that came.
+    pub(crate) old_wanted: BTreeMap<Ticket, usize>,
+    pub(crate) old: OldBytes,
     pub(crate) plan: Option<WritePlan>,
     pub(crate) write: bool,
     /// How many snapshots were known to be gone when it began: a write preserves nothing for those.
     pub(crate) snaps_gone: u64,
+    /// The lock of its columns, if it has not the whole object.
+    pub(crate) columns: Option<u64>,
     pub(crate) version: Version,
     pub(crate) at: Time,
     pub(crate) needs: u64,
@@ -101,7 +110,37 @@ impl Ops {
     pub(crate) fn must_wait(&self, object: &ObjectId, write: bool) -> bool {
         self.busy
             .get(&*whole(object))
-            .is_some_and(|b| b.exclusive || !b.waiting.is_empty() || (write && b.readers > 0))
+            .is_some_and(|b| b.is_written() || !b.waiting.is_empty() || (write && b.readers > 0))
+    }
+    /// Whether nothing is in the way of a write but others that change some columns each.
+    pub(crate) fn only_columns(&self, object: &ObjectId) -> bool {
+        self.busy
+            .get(&*whole(object))
+            .is_some_and(|b| !b.columns.is_empty() && !b.exclusive && b.waiting.is_empty() && b.readers == 0)
+    }
+    /// Whether none of these columns is being changed.
+    pub(crate) fn columns_are_free(&self, object: &ObjectId, columns: &[(u64, u64)]) -> bool {
+        let meet = |a: &(u64, u64), b: &(u64, u64)| a.0 < b.1 && b.0 < a.1;
+        self.busy.get(&*whole(object)).is_none_or(|b| {
+            b.columns.values().flatten().all(|taken| columns.iter().all(|wanted| !meet(taken, wanted)))
+        })
+    }
+    /// Keeps readers and writes of the same columns away. The caller saw that nothing else is in the way, and that the
+    /// columns are free.
+    pub(crate) fn lock_columns(&mut self, object: &ObjectId, columns: Vec<(u64, u64)>) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let busy = self.busy.entry(whole(object).into_owned()).or_default();
+        assert!(!busy.exclusive && busy.readers == 0, "columns of an object that is locked");
+        busy.columns.insert(number, columns);
+        number
+    }
+    /// The write with these columns is certain, or did not happen; those who waited come next.
+    pub(crate) fn unlock_columns(&mut self, object: &ObjectId, number: u64) {
+        let object = &*whole(object);
+        let busy = self.busy.get_mut(object).expect("locked");
+        busy.columns.remove(&number).expect("columns that are locked");
+        self.wake(object);
     }
     /// Lets an operation wait for the object.
     pub(crate) fn wait(&mut self, object: &ObjectId, queued: Queued) {
@@ -111,22 +150,31 @@ impl Ops {
             .waiting
             .push_back(queued);
     }
-    /// Whether a write waits for data of the object.
+    /// Whether a write has these columns.
+    pub(crate) fn has_columns(&self, object: &ObjectId, number: u64) -> bool {
+        self.busy.get(&*whole(object)).is_some_and(|b| b.columns.contains_key(&number))
+    }
+    /// Whether a write has the whole object: it waits for data, or is not certain.
     pub(crate) fn is_exclusive(&self, object: &ObjectId) -> bool {
         self.busy.get(&*whole(object)).is_some_and(|b| b.exclusive)
+    }
+    /// Whether a write waits for data of the object, or is not certain.
+    pub(crate) fn is_written(&self, object: &ObjectId) -> bool {
+        self.busy.get(&*whole(object)).is_some_and(Busy::is_written)
     }
     /// Keeps writes away while data is read. False if a write is under way.
     pub(crate) fn lock_shared(&mut self, object: &ObjectId) -> bool {
         let busy = self.busy.entry(whole(object).into_owned()).or_default();
-        if !busy.exclusive {
-            busy.readers += 1;
+        if busy.is_written() {
+            return false;
         }
-        !busy.exclusive
+        busy.readers += 1;
+        true
     }
     /// Keeps all others away. The caller saw that nobody is there.
     pub(crate) fn lock_exclusive(&mut self, object: &ObjectId) {
         let busy = self.busy.entry(whole(object).into_owned()).or_default();
-        assert!(!busy.exclusive && busy.readers == 0, "an exclusive lock needs a free object");
+        assert!(!busy.is_written() && busy.readers == 0, "an exclusive lock needs a free object");
         busy.exclusive = true;
     }
     /// A shared lock ends; those who waited come next.
@@ -145,7 +193,7 @@ impl Ops {
     }
     fn wake(&mut self, object: &ObjectId) {
         let busy = self.busy.get_mut(object).expect("busy");
-        let free = busy.readers == 0 && !busy.exclusive;
+        let free = busy.readers == 0 && !busy.is_written();
         let waiting = std::mem::take(&mut busy.waiting);
         if free {
             self.busy.remove(object);

@@ -5,7 +5,7 @@ use super::replies::Pending;
 use super::whole;
 use crate::effect::Effect;
 use crate::erasure_coded::tag::Logical;
-use crate::erasure_coded::write_plan::WritePlan;
+use crate::erasure_coded::write_plan::{Planned, WritePlan};
 use crate::machine::{Pg, ReadFor};
 use crate::names::{belongs, is_internal};
 use crate::sabotage::Bug;
@@ -87,7 +87,9 @@ impl Pg {
         let write = access == Access::Write;
         // First the object, then the PG: a write that waits for the object came earlier than this one, and is
         // parked earlier.
-        if self.ops.must_wait(&object, write) && !(write && self.breaks(Bug::WriteDuringRead)) {
+        let beside_others = write && self.ops.only_columns(&object);
+        let waits = self.ops.must_wait(&object, write) && !beside_others;
+        if waits && !(write && self.breaks(Bug::WriteDuringRead)) {
             self.ops.wait(&object, queued);
             return;
         }
@@ -112,11 +114,27 @@ impl Pg {
             executed = Executed::refused(Errno::ENOSPC, executed.before);
         }
         let plan = if write { self.plan_shards(&object, &mut executed, view) } else { None };
-        let onto_old = plan.as_ref().is_some_and(|plan| !plan.reads().is_empty());
+        let plain = executed.data_reads.is_empty() && executed.clones.is_empty() && can_share(ops);
+        let columns = plan.as_ref().filter(|_| plain && self.pool.records).and_then(WritePlan::columns);
+        if beside_others {
+            let mixes = self.breaks(Bug::MixColumns);
+            let free = |columns: &Vec<_>| mixes || self.ops.columns_are_free(&object, columns);
+            if !columns.as_ref().is_some_and(free) {
+                // Also what changes nothing: it may be one of those under way, sent again.
+                self.ops.wait(&object, queued);
+                return;
+            }
+        }
+        let columns = columns.map(|columns| self.ops.lock_columns(&object, columns));
+        let onto_old = plan.as_ref().is_some_and(|plan| plan.reads().next().is_some());
         if !executed.data_reads.is_empty() || onto_old {
-            self.read_data(queued, object, executed, (write, plan), view);
+            self.read_data(queued, object, executed, (write, plan, columns), view);
         } else if write {
-            self.write(queued, object, executed, plan.map(|plan| (plan, BTreeMap::new())));
+            let planned = plan.map(|plan| Planned { plan, old: BTreeMap::new(), columns });
+            let locked = self.write(queued, object.clone(), executed, planned);
+            if let Some(number) = columns.filter(|_| !locked) {
+                self.ops.unlock_columns(&object, number);
+            }
         } else {
             let version = executed.before.map_or(Version::ZERO, |m| m.version);
             let needs = self.seen_uncommitted(&object);
@@ -206,10 +224,12 @@ impl Pg {
         queued: Queued,
         object: ObjectId,
         mut executed: Executed,
-        (write, plan): (bool, Option<WritePlan>),
+        (write, plan, columns): (bool, Option<WritePlan>, Option<u64>),
         view: &dyn ObjectRead,
     ) {
-        if write {
+        if columns.is_some() {
+            // Others may write beside it.
+        } else if write {
             self.ops.lock_exclusive(&object);
         } else {
             assert!(self.ops.lock_shared(&object), "an operation that may start finds no writer");
@@ -226,8 +246,8 @@ impl Pg {
                 self.effect(Effect::Read { ticket, object, offset, len });
             }
         }
-        let runs = plan.iter().flat_map(WritePlan::reads);
-        let old_wanted = runs.map(|run| (self.durability.ticket(), run)).collect();
+        let pieces = plan.iter().flat_map(|plan| plan.reads().map(|(index, _)| index));
+        let old_wanted = pieces.map(|index| (self.durability.ticket(), index)).collect();
         let version = executed.before.map_or(Version::ZERO, |m| m.version);
         let needs = self.seen_uncommitted(&object);
         let at = self.now;
@@ -243,6 +263,7 @@ impl Pg {
             plan,
             write,
             snaps_gone,
+            columns,
             version,
             at,
             needs,
@@ -250,4 +271,22 @@ impl Pg {
         self.ops.reading.insert(number, reading);
         self.gather_for_op(number, view);
     }
+}
+
+/// Whether operations say the same whatever the version of an object whose size and attributes stay: then a write may
+/// happen before or behind another that was begun earlier.
+fn can_share(ops: &[Op]) -> bool {
+    let alike = |op: &Op| {
+        matches!(
+            op,
+            Op::AssertExists
+                | Op::AssertSnapsKnown
+                | Op::CmpXattr { .. }
+                | Op::Write { .. }
+                | Op::WriteSame { .. }
+                | Op::Zero { .. }
+                | Op::SetAllocHint { .. }
+        )
+    };
+    ops.iter().all(alike)
 }

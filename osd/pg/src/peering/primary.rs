@@ -45,6 +45,8 @@ pub(crate) struct Primary {
     /// All in-sync members of an erasure-coded PG have the writes through this one, so that nothing undoes them, though
     /// with too few members they are not answered; else the same as `committed_to`.
     pub(crate) certain_to: u64,
+    /// When that last grew.
+    pub(crate) certain_at: Time,
     /// The last write of each object that is not committed.
     pub(crate) uncommitted: BTreeMap<ObjectId, u64>,
     pub(crate) replies: Replies,
@@ -114,6 +116,7 @@ impl Pg {
             local_durable: 0,
             committed_to: 0,
             certain_to: 0,
+            certain_at: self.now,
             uncommitted: BTreeMap::new(),
             replies: Replies::default(),
             proposed_at: None,
@@ -172,6 +175,7 @@ impl Pg {
             // All of the in-sync set was brought to our head before this was proposed.
             p.committed_to = head;
             p.certain_to = head;
+            p.certain_at = self.now;
             p.local_durable = head;
             // Nothing of it can be undone any more.
             self.apply_committed(head);

@@ -4,7 +4,7 @@
 use crate::machine::Pg;
 use crate::names::{is_internal, is_sidecar, is_temp, start_of};
 use crate::sabotage::Bug;
-use osd_object::{Mutation, ObjectId, ObjectRead, Transaction};
+use osd_object::{Mutation, ObjectId, ObjectRead, Transaction, Version};
 use placement_map::OsdId;
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::Errno;
@@ -76,7 +76,16 @@ impl Pg {
 
     /// Removes what a former life left behind: collectors, and what it put aside for writes that its log does not
     /// hold; the rest of that is noted.
-    pub(crate) fn clear_temps(&mut self, view: &dyn ObjectRead) -> Result<(), Errno> {
+    pub(crate) fn clear_temps(
+        &mut self,
+        records: Vec<(Version, Transaction)>,
+        view: &dyn ObjectRead,
+    ) -> Result<(), Errno> {
+        let records = if self.breaks(Bug::ForgetRecords) { Vec::new() } else { records };
+        let mutations = self.prepared.found_records(self.id, records, &self.log);
+        if !mutations.is_empty() {
+            self.store(Transaction { mutations });
+        }
         let mut from = start_of(self.id);
         let mut temps = BTreeSet::new();
         loop {

@@ -31,9 +31,15 @@ impl Pg {
         self.info.condition = if backfill { Condition::Backfilling } else { Condition::Recovering };
         // What was put aside before either happened, as the primary's log says too, or it did not.
         let mut t = Transaction::new();
-        let log = &self.log;
-        self.prepared
-            .apply(self.id, &mut t, |v| keep.is_some_and(|keep| v.seq <= keep.seq) && log.contains(v));
+        let most = self.config.apply_bytes_max;
+        loop {
+            let log = &self.log;
+            let happened = |v: Version| keep.is_some_and(|keep| v.seq <= keep.seq) && log.contains(v);
+            if !self.prepared.apply(self.id, &mut t, most, happened) {
+                break;
+            }
+            self.store(std::mem::take(&mut t));
+        }
         self.prepared.drop(self.id, &mut t, |_| true);
         self.info.shard = shard;
         self.meta.info(&mut t, &self.info);

@@ -119,7 +119,7 @@ impl Pg {
                 !under_way.contains(o)
                     && !p.unreadable.contains(o)
                     && !self.written_now.contains(o)
-                    && !self.ops.is_exclusive(o)
+                    && !self.ops.is_written(o)
             });
             let Some(object) = candidate.cloned() else {
                 self.consider_refusal(osd);

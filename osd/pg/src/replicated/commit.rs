@@ -47,6 +47,9 @@ impl Pg {
                 committed = all.get(shape.fewest() - 1).copied().unwrap_or(committed);
             }
             p.certain_to = p.certain_to.max(committed);
+            if p.certain_to > certain_before {
+                p.certain_at = now;
+            }
         }
         if writable {
             p.committed_to = p.committed_to.max(p.certain_to);

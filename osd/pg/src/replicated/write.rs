@@ -1,19 +1,18 @@
 //! The primary's side of a write: a version, a log entry, our store, everybody else's.
 
 use crate::durability::Then;
-use crate::erasure_coded::sidecar::sidecar;
-use crate::erasure_coded::write_plan::WritePlan;
+use crate::erasure_coded::sidecar::Prepared;
+use crate::erasure_coded::write_plan::{Aside, OldBytes, Planned, WritePlan};
 use crate::machine::Pg;
 use crate::names::is_internal;
 use crate::ops::replies::Pending;
 use crate::ops::{Queued, result_bytes};
 use crate::sabotage::Bug;
 use crate::watch::keeps_mtime;
-use bytes::Bytes;
 use osd_class::Executed;
 use osd_object::{Mutation, ObjectId, Transaction, Version};
 use placement_map::OsdId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use stdx::Errno;
 use stdx::time::WallTime;
 use wire_codec::pg::LogEntry;
@@ -36,6 +35,8 @@ pub(crate) struct InFlight {
     trim_to: Version,
     effects: Effects,
     bytes: u64,
+    /// On shards: the lock of its columns, if it has not the whole object.
+    columns: Option<u64>,
     /// Joiners that will get the object whole, and so get the entry without effects.
     bare: BTreeSet<OsdId>,
 }
@@ -89,6 +90,9 @@ impl InFlight {
     pub(crate) fn object(&self) -> &ObjectId {
         &self.entry.object
     }
+    pub(crate) fn columns(&self) -> Option<u64> {
+        self.columns
+    }
     pub(crate) fn changed(&self) -> bool {
         self.entry.changed
     }
@@ -102,13 +106,13 @@ impl InFlight {
 
 impl Pg {
     /// An operation that may write was executed: it happens, or that it failed is remembered. On shards by `plan`, with
-    /// the old stripes that it wants; then the object is locked until the write is certain, which true tells.
+    /// the old bytes that it wants; then the object is locked until the write is certain, which true tells.
     pub(crate) fn write(
         &mut self,
         queued: Queued,
         object: ObjectId,
         mut executed: Executed,
-        plan: Option<(WritePlan, BTreeMap<u64, Bytes>)>,
+        planned: Option<Planned>,
     ) -> bool {
         let results: usize = executed.outcome.iter().flatten().map(result_bytes).sum();
         if results > self.config.write_results_max {
@@ -128,20 +132,24 @@ impl Pg {
         let watches =
             self.change_of_watches(&queued, &object, &executed).map(|change| (object.clone(), change));
         let mtime = self.mtime_of(&queued, &executed);
-        let effects = match (&self.shape, plan) {
+        let columns = planned.as_ref().and_then(|planned| planned.columns);
+        // What is left of a deleted object for its clones is nothing that a record goes onto.
+        let records = self.pool.records && executed.before.is_some();
+        let effects = match (&self.shape, planned) {
             _ if !changed => Effects::Same(Transaction::new()),
             (None, _) => Effects::Same(executed.stamped(&object, version, mtime)),
-            (Some(shape), plan) => {
-                let (plan, old) = plan.expect("a write to shards was planned");
+            (Some(shape), planned) => {
+                let Planned { plan, old, .. } = planned.expect("a write to shards was planned");
                 let stamp = (version, queued.op.mtime);
-                Effects::Shards(plan.effects(shape, &object, &sidecar(self.id, version), stamp, &old))
+                let aside = Aside { pg: self.id, version, records };
+                Effects::Shards(plan.effects(shape, &object, aside, stamp, &old))
             }
         };
         let request = queued.op.request;
         let outcome = executed.outcome;
         let clones = std::mem::take(&mut executed.clones);
         let entry = LogEntry { version, object, request, changed, told, outcome: outcome.clone(), clones };
-        let locked = self.carry_effects(entry, effects);
+        let locked = self.carry_effects(entry, effects, columns);
         if let Some((object, change)) = watches {
             self.watches_changed(queued.session, &object, change, version.seq);
         }
@@ -169,27 +177,30 @@ impl Pg {
 
     /// Makes a write of the PG's own happen, the same at each member.
     pub(crate) fn carry(&mut self, entry: LogEntry, transaction: Transaction) {
-        self.carry_effects(entry, Effects::Same(transaction));
+        self.carry_effects(entry, Effects::Same(transaction), None);
     }
 
     /// Makes a write of the PG's own to an object happen on its shards. The plan reads nothing.
     pub(crate) fn carry_planned(&mut self, entry: LogEntry, plan: &WritePlan, mtime: WallTime) {
         let Some(shape) = &self.shape else { unreachable!("a plan for shards without any") };
-        let aside = sidecar(self.id, entry.version);
-        let effects = plan.effects(shape, &entry.object, &aside, (entry.version, mtime), &BTreeMap::new());
-        self.carry_effects(entry, Effects::Shards(effects));
+        let (stamp, old) = ((entry.version, mtime), OldBytes::new());
+        let aside = Aside { pg: self.id, version: entry.version, records: false };
+        let effects = plan.effects(shape, &entry.object, aside, stamp, &old);
+        self.carry_effects(entry, Effects::Shards(effects), None);
     }
 
     /// Makes a logged write happen here and at everybody who follows. True: the object stays locked until it is certain.
-    fn carry_effects(&mut self, entry: LogEntry, effects: Effects) -> bool {
+    fn carry_effects(&mut self, entry: LogEntry, effects: Effects, columns: Option<u64>) -> bool {
         let (interval, prev) = (self.interval, self.log.head());
         let (version, object, changed) = (entry.version, entry.object.clone(), entry.changed);
         let committed_to = self.primary.as_ref().expect("only a primary writes").committed_to;
         let own = effects.on(self.row.shards.get(&self.me).copied());
         let locked = changed && self.shape.is_some();
         if locked {
-            self.prepared.note(version, &object, &own);
-            if !self.ops.is_exclusive(&object) {
+            let prepared =
+                Prepared::of(self.id, version, &object, &own).expect("a record that was just made");
+            self.prepared.note(version, prepared);
+            if columns.is_none() && !self.ops.is_written(&object) {
                 self.ops.lock_exclusive(&object);
             }
         }
@@ -223,7 +234,7 @@ impl Pg {
         let bytes = effects.bytes();
         p.in_flight_bytes += bytes;
         p.uncommitted_bytes += bytes;
-        p.in_flight.push_back(InFlight { entry, prev, trim_to, effects, bytes, bare });
+        p.in_flight.push_back(InFlight { entry, prev, trim_to, effects, bytes, bare, columns });
         let followers: Vec<OsdId> =
             p.peers.iter().filter(|(_, peer)| peer.follows()).map(|(osd, _)| *osd).collect();
         for osd in followers {

@@ -231,6 +231,10 @@ impl World {
             }
             let internal = osd.durable.objects.keys().filter(|o| self.pg_of(o) == Some(pg) && is_internal(o));
             assert_eq!(internal.count(), 1, "{}: nothing but the log is left beside the objects", osd.id);
+            let rows =
+                osd.durable.objects.get(&meta_object(pg)).into_iter().flat_map(|meta| meta.omap.keys());
+            let aside = rows.filter(|key| key[0] == b'w');
+            assert_eq!(aside.count(), 0, "{}: nothing is left put aside", osd.id);
         }
         let heads: Vec<_> =
             row.in_sync.iter().filter_map(|o| self.osds[o].status(pg)).map(|s| s.log_head).collect();

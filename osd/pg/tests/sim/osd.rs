@@ -26,8 +26,8 @@ pub(crate) enum OsdEvent {
     Read { pg: PgId, ticket: Ticket, object: ObjectId, offset: u64, len: u64 },
     /// The store says what it holds.
     Scrub { pg: PgId, ticket: Ticket, objects: Vec<ObjectId> },
-    /// A timer.
-    Tick { pg: PgId },
+    /// A timer: the one for that time, or one that the throttle asked for.
+    Tick { pg: PgId, at: Option<Time> },
     /// It tells the monitors (again) that it is there.
     Boot,
 }
@@ -68,6 +68,7 @@ pub(crate) fn config(kind: Kind) -> PgConfig {
         let copies = config(Kind::Copies);
         return PgConfig {
             in_flight_bytes_max: 60_000,
+            apply_bytes_max: 100,
             push_bytes_max: 3_000,
             write_results_max: 1 << 20,
             ..copies
@@ -218,9 +219,14 @@ impl Osd {
                 let entries = (!self.rng.chance(1, 50)).then_some(entries);
                 self.feed(io, pg, Event::Scrubbed { ticket, entries });
             }
-            OsdEvent::Tick { pg } => {
-                self.ticks.remove(&pg);
-                self.feed(io, pg, Event::Tick);
+            OsdEvent::Tick { pg, at: None } => self.feed(io, pg, Event::Tick),
+            OsdEvent::Tick { pg, at } => {
+                // Only the one that is waited for: were those that a sooner one replaced to go on beside it, there would be
+                // more and more of them. Should the clock drift so that it comes too early, the machine asks again.
+                if self.ticks.get(&pg).copied() == at {
+                    self.ticks.remove(&pg);
+                    self.feed(io, pg, Event::Tick);
+                }
             }
             OsdEvent::Boot => io.out.push(Out::Boot),
         }
@@ -268,7 +274,9 @@ impl Osd {
         let alive =
             up.iter().chain(&row.in_sync).filter_map(|osd| Some((*osd, map.incarnation(*osd)?))).collect();
         let pool = map.pool(pg.pool).expect("the pool");
-        let pool = PoolSpec { may_yield: true, ..PoolSpec::of(pool) };
+        let pool = PoolSpec::of(pool);
+        // As if some OSDs did not know records yet: writes then go to sidecars.
+        let pool = PoolSpec { records: pg.seed.is_multiple_of(2), may_yield: true, ..pool };
         self.feed(io, pg, Event::Map { epoch: map.epoch, row, up, alive, pool });
     }
 
@@ -314,7 +322,7 @@ impl Osd {
         // The shell's throttle, closed now and then; the next event opens it again, a tick at the latest.
         let throttle = self.rng.chance(1, 40);
         if throttle {
-            let event = OsdEvent::Tick { pg };
+            let event = OsdEvent::Tick { pg, at: None };
             io.out.push(Out::Later { after: Duration::from_millis(50), event });
         }
         let Some(machine) = self.pgs.get_mut(&pg) else { return };
@@ -411,7 +419,7 @@ impl Osd {
                 self.ticks.insert(pg, at);
                 // The clock drifts by up to 100 ppm; a tick that comes too early comes again.
                 let after = at.since(now) + Duration::from_nanos(1);
-                io.out.push(Out::Later { after, event: OsdEvent::Tick { pg } });
+                io.out.push(Out::Later { after, event: OsdEvent::Tick { pg, at: Some(at) } });
             }
         }
     }

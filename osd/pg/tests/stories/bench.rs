@@ -1,7 +1,7 @@
-//! Three OSDs, their stores, and hands on everything: links, disks, clock and monitors.
+//! Some OSDs, mostly three, their stores, and hands on everything: links, disks, clock and monitors.
 
 use bytes::Bytes;
-use erasure::Profile;
+use erasure::{Profile, Technique};
 use osd_class::Registry;
 use osd_object::model::{Model, ModelObject};
 use osd_object::{Mutation, ObjectId, ObjectName, Op, RequestId, SnapContext, Transaction, Version};
@@ -19,8 +19,17 @@ use wire_codec::{OpTarget, OsdOp, OsdOutcome, PgMessage};
 pub(crate) const PG: PgId = PgId { pool: PoolId(1), seed: 0 };
 
 fn copies() -> PoolSpec {
-    let snaps = PoolSnaps::default();
-    PoolSpec { size: 3, min_size: 2, pg_num: 1, pg_num_made: 1, ec: None, snaps, may_yield: true }
+    PoolSpec {
+        size: 3,
+        min_size: 2,
+        pg_num: 1,
+        pg_num_made: 1,
+        ec: None,
+        records: true,
+        fast_read: false,
+        snaps: PoolSnaps::default(),
+        may_yield: true,
+    }
 }
 
 pub(crate) fn osd(n: u32) -> OsdId {
@@ -55,6 +64,8 @@ pub(crate) struct Node {
     rotten: BTreeSet<ObjectId>,
     /// Its store answers no reads for now; those that wait.
     reads_held: Option<Vec<(Ticket, Result<Bytes, Errno>)>>,
+    /// Ranges of data that its store read, by their bytes.
+    reads: Vec<u64>,
     /// It takes part in enough scrubs.
     pub(crate) scrubs_elsewhere: bool,
     /// Questions of scrubs that its store answered.
@@ -120,7 +131,15 @@ impl Bench {
         Bench::of(PoolSpec { ec: Some(EcSpec { profile, stripe_unit: 32 }), ..copies() })
     }
 
+    /// Eight OSDs with shards in two local groups: 0, 1 of data, 2 of parity, 3 of the group's own; and 4 to 7.
+    pub(crate) fn active_groups() -> Bench {
+        let profile = Profile::new(Technique::Local { l: 3 }, 4, 2).expect("a code that there is");
+        let ec = Some(EcSpec { profile, stripe_unit: 64 });
+        Bench::of(PoolSpec { ec, size: 8, min_size: 6, ..copies() })
+    }
+
     fn of(pool: PoolSpec) -> Bench {
+        let size = pool.size;
         let now = Time(1_000_000_000);
         let node = |n| Node {
             pg: machine(n, now, &Model::new()),
@@ -134,6 +153,7 @@ impl Bench {
             deaf: false,
             rotten: BTreeSet::new(),
             reads_held: None,
+            reads: Vec::new(),
             scrubs_elsewhere: false,
             scrubs: 0,
         };
@@ -144,7 +164,7 @@ impl Bench {
             up: vec![],
             alive: vec![],
             pool,
-            nodes: (0..3).map(node).collect(),
+            nodes: (0..size).map(node).collect(),
             mail: VecDeque::new(),
             scans: VecDeque::new(),
             requests: 0,
@@ -153,7 +173,8 @@ impl Bench {
             delivered: 0,
             told: Vec::new(),
         };
-        bench.map(row(1, &[0, 1, 2], Some(0), false), &[0, 1, 2]);
+        let all: Vec<u32> = (0..size).collect();
+        bench.map(row(1, &all, Some(0), false), &all);
         bench.settle();
         assert!(bench.row.activated, "the new PG is active");
         bench
@@ -188,7 +209,7 @@ impl Bench {
         let up: Vec<OsdId> = self.up.iter().copied().map(OsdId).collect();
         let life = |o: OsdId| Epoch(self.nodes[o.0 as usize].life);
         let alive: BTreeMap<OsdId, Epoch> = self.alive.iter().map(|o| (OsdId(*o), life(OsdId(*o)))).collect();
-        for n in 0..3 {
+        for n in 0..self.nodes.len() {
             if self.nodes[n].up && !self.nodes[n].deaf {
                 let (row, up, alive) = (self.row.clone(), up.clone(), alive.clone());
                 self.feed(
@@ -244,6 +265,7 @@ impl Bench {
                     self.nodes[n].pending.push_back((ticket, transaction));
                 }
                 Effect::Read { ticket, object, offset, len } => {
+                    self.nodes[n].reads.push(len);
                     let node = &self.nodes[n];
                     let rotten = node.rotten.contains(&object);
                     let result = if rotten { Err(Errno::EIO) } else { node.view.read(&object, offset, len) };
@@ -307,13 +329,13 @@ impl Bench {
     }
 
     fn turn(&mut self) -> Option<()> {
-        for n in 0..3 {
+        for n in 0..self.nodes.len() {
             if self.nodes[n].up && self.nodes[n].pg.next_timeout().is_some_and(|at| at <= self.now) {
                 self.feed(n, Event::Tick);
                 return Some(());
             }
         }
-        for n in 0..3 {
+        for n in 0..self.nodes.len() {
             let node = &mut self.nodes[n];
             if node.up && !node.disk_held && !node.pending.is_empty() {
                 let (ticket, transaction) = node.pending.pop_front().expect("just seen");
@@ -353,6 +375,11 @@ impl Bench {
     /// Messages delivered since the last call.
     pub(crate) fn count_messages(&mut self) -> usize {
         std::mem::take(&mut self.delivered)
+    }
+
+    /// Ranges that the stores read since the last call, by their bytes.
+    pub(crate) fn take_reads(&mut self) -> Vec<Vec<u64>> {
+        self.nodes.iter_mut().map(|node| std::mem::take(&mut node.reads)).collect()
     }
 
     pub(crate) fn op(&mut self, to: usize, name: &str, ops: Vec<Op>) -> SessionId {
@@ -444,6 +471,11 @@ impl Bench {
         for snap in removed {
             self.pool.snaps.removed.insert(*snap);
         }
+        let (row, up, alive) = (self.row.clone(), self.up.clone(), self.alive.clone());
+        self.map_of(row, &up, &alive);
+    }
+    pub(crate) fn fast_read(&mut self) {
+        self.pool.fast_read = true;
         let (row, up, alive) = (self.row.clone(), self.up.clone(), self.alive.clone());
         self.map_of(row, &up, &alive);
     }

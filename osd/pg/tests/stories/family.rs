@@ -71,6 +71,16 @@ fn boot(n: usize, life: u64) -> Command {
 impl Family {
     /// A pool of one PG, active at all three.
     pub(crate) fn of_one() -> Family {
+        Family::of(PoolCreate { size: Some(3), ..PoolCreate::default() })
+    }
+
+    /// The same in shards, 2+1.
+    pub(crate) fn of_shards() -> Family {
+        let erasure = Some("k=2 m=1 stripe_unit=4K".to_owned());
+        Family::of(PoolCreate { erasure, ..PoolCreate::default() })
+    }
+
+    fn of(pool: PoolCreate) -> Family {
         let member = || Member {
             pgs: BTreeMap::new(),
             view: Model::new(),
@@ -97,8 +107,7 @@ impl Family {
         let config = vec![];
         family.order(Command::Bootstrap(Bootstrap { fsid: Uuid([9; 16]), monitors, config, feature_level }));
         (0..3).for_each(|n| family.order(boot(n, 1)));
-        let pool = PoolCreate { name: "p".into(), size: Some(3), pg_num: Some(1), ..PoolCreate::default() };
-        family.order(Command::PoolCreate(pool));
+        family.order(Command::PoolCreate(PoolCreate { name: "p".into(), pg_num: Some(1), ..pool }));
         family.pass(Duration::from_secs(1));
         assert!(family.all_active());
         family
@@ -146,7 +155,7 @@ impl Family {
             let map = self.state.map();
             let alive =
                 up.iter().chain(&row.in_sync).filter_map(|o| Some((*o, map.incarnation(*o)?))).collect();
-            let pool = PoolSpec::of(map.pool(POOL).expect("the pool"));
+            let pool = PoolSpec { records: true, ..PoolSpec::of(map.pool(POOL).expect("the pool")) };
             let event = Event::Map { epoch: map.epoch, row, up, alive, pool };
             if !self.members[n].pgs.contains_key(&id) {
                 self.begin(n, id);

@@ -19,7 +19,8 @@ fn filled(mut b: Bench) -> Bench {
     for n in 0..7 {
         b.op(0, &format!("o{n}"), write(&pattern(n * 1500)));
     }
-    b.settle();
+    // Until all members heard that it is certain, and have it in place.
+    b.pass(Duration::from_millis(200));
     b
 }
 fn list(b: &mut Bench) -> InconsistentList {

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, object, osd, row};
 use bytes::Bytes;
+use osd_object::model::Model;
 use osd_object::{ObjectRead, Op, OpResult};
 use placement_map::PgRow;
 use std::time::Duration;
@@ -280,4 +281,223 @@ fn a_pg_that_was_given_up_begins_with_nothing_on_every_member() {
         b.settle();
         assert_eq!(got(b.answer(r)), Some(pattern(60)));
     }
+}
+
+fn overwrite(offset: u64, data: &Bytes) -> Vec<Op> {
+    vec![Op::Write { offset, data: data.clone() }]
+}
+/// The object after that.
+fn overwritten(old: &Bytes, offset: usize, data: &Bytes) -> Bytes {
+    let mut new = old.to_vec();
+    new[offset..offset + data.len()].copy_from_slice(data);
+    new.into()
+}
+
+#[test]
+fn an_overwrite_reads_the_columns_that_it_changes_and_no_more() {
+    let mut b = Bench::active_shards();
+    let (old, new) = (pattern(500), Bytes::from(vec![9; 10]));
+    b.op(0, "o", write(&old));
+    b.settle();
+    b.take_reads();
+    // Ten bytes of the second chunk of the third stripe, which osd.1 has.
+    let w = b.op(0, "o", overwrite(170, &new));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    assert_eq!(b.take_reads(), [vec![10], vec![], vec![]], "the other chunk's same columns give the parity");
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(overwritten(&old, 170, &new)));
+    // Without osd.1, so that parity is what gives it.
+    b.rot(1, "o");
+    let r = b.op(0, "o", read(160, 30));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(overwritten(&old, 170, &new).slice(160..190)));
+    b.take_reads();
+    let w = b.op(0, "o", overwrite(64, &pattern(128)));
+    b.settle();
+    assert!(b.answer(w).is_some());
+    assert_eq!(b.take_reads().concat(), [0u64; 0], "whole stripes need nothing old");
+}
+
+#[test]
+fn a_pool_in_a_hurry_asks_all_shards_and_takes_what_comes_first() {
+    let mut b = Bench::active_shards();
+    let data = pattern(500);
+    b.op(0, "o", write(&data));
+    b.fast_read();
+    b.settle();
+    b.take_reads();
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(data.clone()));
+    assert_eq!(b.take_reads().iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+    b.cut(1);
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(data), "nobody waits for osd.1, though its chunks are wanted");
+}
+
+#[test]
+fn overwrites_of_different_columns_are_under_way_together_and_others_wait() {
+    let mut b = Bench::active_shards();
+    let old = pattern(500);
+    b.op(0, "o", write(&old));
+    b.settle();
+    b.hold_disk(1);
+    let [x, y, z] = [1, 2, 3].map(|byte| Bytes::from(vec![byte; 10]));
+    let first = b.op(0, "o", overwrite(70, &x));
+    let beside = b.op(0, "o", overwrite(130, &y));
+    b.settle();
+    assert_eq!(b.node(2).pg.status().put_aside, 2, "both are prepared");
+    // The columns of the first, in the other chunk of its stripe: the parity is the same.
+    let across = b.op(0, "o", overwrite(64 + 32 + 8, &z));
+    let behind = b.op(0, "o", overwrite(300, &z));
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(b.node(2).pg.status().put_aside, 2, "nothing overtakes what waits");
+    assert!([first, beside, across, behind, r].iter().all(|op| b.answer(*op).is_none()));
+    b.release_disk(1);
+    b.settle();
+    assert!([first, beside, across, behind].iter().all(|op| b.answer(*op).is_some()));
+    let new = overwritten(&overwritten(&old, 70, &x), 130, &y);
+    let new = overwritten(&overwritten(&new, 104, &z), 300, &z);
+    assert_eq!(got(b.answer(r)), Some(new.clone()));
+    b.pass(Duration::from_millis(200));
+    for n in 0..3 {
+        assert_eq!(b.node(n).pg.status().put_aside, 0, "though no write follows");
+        b.rot(n, "o");
+        let r = b.op(0, "o", read(0, 0));
+        b.settle();
+        assert_eq!(got(b.answer(r)), Some(new.clone()), "without osd.{n}");
+    }
+}
+
+#[test]
+fn of_overwrites_that_are_under_way_those_are_undone_that_not_all_have() {
+    let mut b = Bench::active_shards();
+    let old = pattern(500);
+    b.op(0, "o", write(&old));
+    b.settle();
+    let [x, y] = [1, 2].map(|byte| Bytes::from(vec![byte; 10]));
+    // Both in chunks of osd.1, so that what is read for them is here.
+    let first = b.op(0, "o", overwrite(102, &x));
+    b.settle_without(0);
+    b.cut(2);
+    let second = b.op(0, "o", overwrite(180, &y));
+    b.settle_without(0);
+    assert_eq!((b.answer(first), b.answer(second)), (None, None));
+    assert_eq!((b.node(1).pg.status().put_aside, b.node(2).pg.status().put_aside), (2, 1));
+    b.stop(0);
+    b.join_link(2);
+    b.map(row(2, &[0, 1, 2], Some(1), false), &[1, 2]);
+    b.pass(Duration::from_secs(3));
+    let r = b.op(1, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(overwritten(&old, 102, &x)));
+    assert_eq!((b.node(1).pg.status().put_aside, b.node(2).pg.status().put_aside), (0, 0));
+}
+
+#[test]
+fn a_write_that_comes_again_while_it_waits_for_old_bytes_happens_once() {
+    let mut b = Bench::active_shards();
+    let (old, new) = (pattern(500), Bytes::from(vec![9; 10]));
+    b.op(0, "o", write(&old));
+    b.settle();
+    // The same columns of the other chunk are with osd.1.
+    b.cut(1);
+    let w = b.op(0, "o", overwrite(130, &new));
+    b.settle();
+    // By itself it would be refused now; and it is not in the log yet.
+    b.full(0, &[1]);
+    let again = b.replay(0, w);
+    b.settle();
+    b.full(0, &[]);
+    b.join_link(1);
+    b.pass(Duration::from_secs(1));
+    let (first, second) = (b.answer(w), b.answer(again));
+    assert!(matches!(first, Some(OsdOutcome::Done { outcome: Ok(_), .. })), "{first:?}");
+    assert_eq!(first, second, "the same answer to both");
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(overwritten(&old, 130, &new)));
+}
+
+#[test]
+fn a_lost_shard_is_rebuilt_from_its_own_group() {
+    let mut b = Bench::active_groups();
+    let data = pattern(900);
+    b.op(0, "o", write(&data));
+    b.settle();
+    b.stop(1);
+    let others = [0, 2, 3, 4, 5, 6, 7];
+    b.map_of(row(2, &others, Some(0), false), &others, &others);
+    b.pass(Duration::from_secs(3));
+    assert!(b.row().activated);
+    b.node_mut(1).durable = Model::new();
+    b.start(1);
+    b.take_reads();
+    let all: Vec<u32> = (0..8).collect();
+    b.map_of(b.row(), &all, &all);
+    b.pass(Duration::from_secs(5));
+    assert_eq!(b.row().in_sync.len(), 8, "it is filled");
+    let reads: Vec<u64> = b.take_reads().iter().map(|reads| reads.iter().sum()).collect();
+    // 900 bytes are four stripes of 256, so 256 bytes of each shard.
+    assert_eq!(reads, [256, 0, 256, 256, 0, 0, 0, 0], "the other group is left alone");
+    b.take_reads();
+    let r = b.op(0, "o", read(0, 0));
+    b.settle();
+    assert_eq!(got(b.answer(r)), Some(data));
+}
+
+/// An overwrite is stopped by the death of one OSD after so many things happened, for any number of them and any OSD.
+/// What the others have then, and all have once it is back, is the old object or the new one.
+#[test]
+fn an_overwrite_happens_or_not_wherever_an_osd_dies() {
+    let (old, new) = (pattern(300), Bytes::from(vec![9; 50]));
+    let both = [old.clone(), overwritten(&old, 40, &new)];
+    let (mut happened, mut undone) = (0, 0);
+    for victim in 0..3usize {
+        for steps in 0.. {
+            let mut b = Bench::active_shards();
+            b.op(0, "o", write(&old));
+            b.settle();
+            let w = b.op(0, "o", overwrite(40, &new));
+            let end = !(0..steps).all(|_| b.step());
+            let answered = b.answer(w).is_some();
+            b.stop(victim);
+            let others: Vec<u32> = (0..3).filter(|n| *n != victim as u32).collect();
+            let primary = others[0];
+            b.map_of(row(2, &[0, 1, 2], Some(primary), false), &others, &others);
+            b.pass(Duration::from_secs(4));
+            let r = b.op(primary as usize, "o", read(0, 0));
+            b.settle();
+            let seen = got(b.answer(r)).unwrap_or_else(|| panic!("osd.{victim} died after {steps}"));
+            let at = both.iter().position(|object| *object == seen);
+            let at = at.unwrap_or_else(|| panic!("osd.{victim} died after {steps}: a mixture"));
+            assert!(at == 1 || !answered, "osd.{victim} died after {steps}: an answered write is gone");
+            let again = b.replay(primary as usize, w);
+            b.settle();
+            assert!(b.answer(again).is_some(), "sent again it happens, once");
+            b.start(victim);
+            b.map_of(b.row(), &[0, 1, 2], &[0, 1, 2]);
+            b.pass(Duration::from_secs(8));
+            assert_eq!(b.row().in_sync.len(), 3, "osd.{victim} died after {steps}, and is back");
+            // Every pair of shards gives the new object.
+            for rotten in 0..3 {
+                b.rot(rotten, "o");
+                let r = b.op(primary as usize, "o", read(0, 0));
+                b.settle();
+                assert_eq!(got(b.answer(r)), Some(both[1].clone()), "osd.{victim} died after {steps}");
+            }
+            for n in 0..3 {
+                assert_eq!(b.node(n).pg.status().put_aside, 0);
+            }
+            (happened, undone) = (happened + at, undone + 1 - at);
+            if end {
+                break;
+            }
+        }
+    }
+    assert!(happened > 10 && undone > 10, "{happened} happened, {undone} were undone");
 }

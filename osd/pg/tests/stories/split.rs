@@ -200,3 +200,87 @@ fn what_was_promised_to_a_primary_of_the_parent_is_waited_for_by_the_child() {
     f.pass(Duration::from_millis(1500));
     assert!(f.answers.contains_key(&asked), "now they have");
 }
+
+const STRIPES: usize = 20_000;
+
+/// Four objects in shards, with a small write to each that all members have put aside, and that is certain.
+fn put_aside() -> Family {
+    let mut f = Family::of_shards();
+    for o in &four() {
+        f.ask(o, vec![Op::WriteFull { data: vec![1; STRIPES].into() }]);
+    }
+    f.pass(Duration::from_secs(1));
+    for o in &four() {
+        f.ask(o, vec![Op::Write { offset: 5_000, data: vec![2; 100].into() }]);
+    }
+    f.settle();
+    let lead = f.primary(0);
+    for (n, member) in f.members.iter().enumerate().filter(|(n, _)| *n != lead) {
+        assert_eq!(
+            member.pgs[&pg(0)].status().put_aside,
+            4,
+            "osd.{n} has not heard yet that they are certain"
+        );
+    }
+    f
+}
+
+/// Nothing is put aside any more, and the objects are what was written, also without each of the members.
+fn assert_written(f: &mut Family, why: &str) {
+    for (n, member) in f.members.iter().enumerate() {
+        for (id, machine) in &member.pgs {
+            assert_eq!(machine.status().put_aside, 0, "osd.{n} {id}, {why}");
+            let meta = &member.durable.objects[&osd_pg::names::meta_object(*id)];
+            assert!(meta.omap.keys().all(|key| key[0] != b'w'), "osd.{n} {id} has a record, {why}");
+        }
+    }
+    let mut wanted = vec![1; STRIPES];
+    wanted[5_000..5_100].fill(2);
+    for o in &four() {
+        assert!(read(f, o) == wanted, "{o}, {why}");
+    }
+    for n in 0..3 {
+        f.kill(n, 0);
+        f.mark_down(n);
+        f.pass(Duration::from_secs(3));
+        for o in &four() {
+            assert!(read(f, o) == wanted, "{o} without osd.{n}, {why}");
+        }
+        f.start(n);
+        f.pass(Duration::from_secs(5));
+        assert!(f.all_active(), "osd.{n} is back, {why}");
+    }
+}
+
+#[test]
+fn small_writes_that_were_put_aside_go_with_their_objects() {
+    let mut f = put_aside();
+    f.split(4);
+    f.pass(Duration::from_secs(2));
+    assert!(f.all_active());
+    assert_written(&mut f, "divided");
+}
+
+#[test]
+fn a_crash_while_it_divides_loses_no_small_write_that_was_put_aside() {
+    let halfway = || {
+        let mut f = put_aside();
+        let member = (f.primary(0) + 1) % 3;
+        f.members[member].disk_held = true;
+        f.split(4);
+        (f, member)
+    };
+    let (f, member) = halfway();
+    let parts = f.pending(member);
+    assert!(parts >= 10, "three children with their logs and records, and the parent: {parts}");
+    for kept in 0..=parts {
+        let (mut f, member) = halfway();
+        f.kill(member, kept);
+        f.mark_down(member);
+        f.pass(Duration::from_secs(3));
+        f.start(member);
+        f.pass(Duration::from_secs(5));
+        assert!(f.all_active(), "{kept} of {parts} made it");
+        assert_written(&mut f, &format!("{kept} of {parts} made it"));
+    }
+}

@@ -207,3 +207,27 @@ fn a_pg_that_lost_too_many_shards_begins_anew_when_it_is_given_up() {
     assert!(!row.lost && !row.activated && row.interval > lost.interval);
     assert_eq!((row.born, row.in_sync.len(), row.copies()), (row.interval, 3, 3), "{row:?}");
 }
+
+#[test]
+fn only_pools_of_shards_read_in_a_hurry() {
+    let mut state = cluster(6);
+    ok(&mut state, &shards("a", "k=2 m=1"));
+    ok(&mut state, &Command::PoolCreate(pool("copies")));
+    let set = |name: &str, value: &str| Command::PoolSet {
+        name: name.into(),
+        key: "fast_read".into(),
+        value: value.into(),
+    };
+    let on = |state: &ClusterState| {
+        let map = state.map();
+        map.pool(map.pool_id("a").unwrap()).unwrap().fast_read()
+    };
+    assert!(!on(&state));
+    for (value, wanted) in [("true", true), ("0", false), ("1", true), ("false", false)] {
+        ok(&mut state, &set("a", value));
+        assert_eq!(on(&state), wanted, "{value}");
+    }
+    assert!(text(&mut state, &set("a", "yes")).contains("true or false"));
+    assert!(text(&mut state, &set("copies", "true")).contains("this pool has copies"));
+    ok(&mut state, &set("copies", "false"));
+}

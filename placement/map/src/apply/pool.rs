@@ -7,7 +7,7 @@ use super::pool_rule::{Wish, check_id, rule_for};
 use super::{Answer, ec};
 use crate::feature::Feature;
 use crate::ids::PoolId;
-use crate::pool::{COMPANION_OPTION, Pool, default_min_size};
+use crate::pool::{COMPANION_OPTION, FAST_READ_OPTION, Pool, default_min_size};
 use crate::pool_compression;
 use crate::pool_placement::PoolPlacement;
 use crate::refusal::{Refusal, RefusalKind};
@@ -64,6 +64,7 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
         "companion" => set_companion(draft, id, value)?,
         "pg_num" => pool_pgs::set_pg_num(draft, id, number()?)?,
         "pgp_num" => pool_pgs::set_pgp_num(draft, id, number()?)?,
+        FAST_READ_OPTION => set_fast_read(draft, id, value)?,
         _ if pool_compression::OPTIONS.contains(&key) => {
             pool_compression::check(key, value).map_err(|wanted| {
                 Refusal::invalid(format!("{key} of pool {name} is {wanted}, not {value:?}"))
@@ -85,6 +86,7 @@ pub(super) fn set(draft: &mut Draft<'_>, name: &str, key: &str, value: &str) -> 
                 "crush_rule",
                 "application",
                 "companion",
+                FAST_READ_OPTION,
             ]
             .into_iter()
             .chain(pool_compression::OPTIONS)
@@ -133,6 +135,25 @@ fn set_companion(draft: &mut Draft<'_>, id: PoolId, name: &str) -> Result<(), Re
     }
     ec::check_companion(draft, name)?;
     pool(draft, id)?.options.insert(COMPANION_OPTION.to_owned(), name.to_owned());
+    Ok(())
+}
+
+/// Older programs know no such setting, and would refuse what others carry out.
+fn set_fast_read(draft: &mut Draft<'_>, id: PoolId, value: &str) -> Result<(), Refusal> {
+    draft.next.too_new(Feature::ErasureRecords.level())?;
+    let pool = pool(draft, id)?;
+    let text = |what: &str| Refusal::invalid(format!("fast_read of pool {} {what}", pool.name));
+    let on = match value {
+        "1" | "true" => true,
+        "0" | "false" => false,
+        _ => return Err(text(&format!("is true or false, not {value:?}"))),
+    };
+    if on && pool.fewest_shards().is_none() {
+        return Err(text(
+            "makes no sense: it has reads ask more shards than they need, and this pool has copies",
+        ));
+    }
+    pool.options.insert(FAST_READ_OPTION.to_owned(), on.to_string());
     Ok(())
 }
 
