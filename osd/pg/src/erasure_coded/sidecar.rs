@@ -288,7 +288,12 @@ impl PreparedWrites {
     /// Those, and the clones that come and go with such writes: all that is not yet what it will be.
     pub(crate) fn changing(&self) -> impl Iterator<Item = ObjectId> {
         self.writes.values().flat_map(|write| {
-            let clones = write.beside.made.iter().chain(&write.beside.removed);
+            let beside = match &write.how {
+                How::Copy(beside) | How::Gone(beside) => Some(beside),
+                // No clones come or go with these.
+                How::Record(_) => None,
+            };
+            let clones = beside.into_iter().flat_map(|beside| beside.made.iter().chain(&beside.removed));
             let clones = clones.map(|snap| ObjectId { snap: *snap, ..write.object.clone() });
             std::iter::once(write.object.clone()).chain(clones)
         })
