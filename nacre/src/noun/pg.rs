@@ -41,7 +41,7 @@ async fn recreate(global: &Global, pg: PgId, meant: bool) -> Result<(), Failure>
 }
 
 fn set(osds: &[OsdId]) -> String {
-    format!("[{}]", osds.iter().map(|o| o.0.to_string()).collect::<Vec<_>>().join(","))
+    format!("[{}]", osds.iter().map(OsdId::short).collect::<Vec<_>>().join(","))
 }
 
 fn primary(osd: Option<OsdId>) -> String {

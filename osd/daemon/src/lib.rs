@@ -13,6 +13,7 @@ mod fullness;
 mod heartbeat;
 mod inbound;
 mod monitors;
+mod nameless;
 mod outbox;
 mod peers;
 mod pgs;

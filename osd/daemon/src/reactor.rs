@@ -95,6 +95,10 @@ pub(crate) struct Reactor {
     fatal: Option<OsdError>,
     /// Whether our own store takes no more.
     self_full: bool,
+    /// The memory target that was asked for last, bytes.
+    memory_wanted: u64,
+    /// What is left where the index lies, bytes, as of the last ping.
+    index_room: Option<u64>,
     pinged: Time,
     beaconed: Time,
     /// The command that tells the monitors that we go.
@@ -168,6 +172,8 @@ impl Reactor {
             trim_pace: osd_pg::TrimPace::default(),
             fatal: None,
             self_full: false,
+            memory_wanted: 0,
+            index_room: None,
             pinged: Time::ZERO,
             beaconed: Time::ZERO,
             goodbye: None,

@@ -29,6 +29,13 @@ impl StoreConfig {
     pub fn index_path(&self) -> PathBuf {
         self.path.join("index")
     }
+
+    /// What the file system that holds the index can still take, bytes. It shares that with whatever else is there, so
+    /// the index may find no room while the store has plenty. `None`: the system does not say.
+    pub fn index_room_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(self.index_path()).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
 }
 
 /// Whether a completed write may still be lost with the power.

@@ -17,6 +17,8 @@ use wire_codec::mon::FailureReport;
 const REPORT_LIFE: Duration = Duration::from_secs(4);
 /// The longest time between two looks of a leader that runs.
 pub(crate) const LOOK_MAX: Duration = Duration::from_secs(2);
+/// Two of the beacons that OSDs send every 2 s.
+const BEACON_GRACE_MIN: Duration = Duration::from_secs(4);
 /// With so many OSDs up or fewer, one refused connection is enough.
 const FEW_OSDS: usize = 16;
 /// Nobody is marked out automatically when fewer than 3 in 4 OSDs are in: then the trouble is not a lost disk, and
@@ -99,7 +101,7 @@ impl FailureDetector {
 
     /// The next moment at which [`FailureDetector::decide`] may have something new to say without any news.
     pub(crate) fn next_timeout(&self, map: &ClusterMap) -> Option<Time> {
-        let grace = seconds(map, "mon_osd_beacon_grace", 6);
+        let grace = beacon_grace(map);
         let beacons = self.alive.iter().filter(|(id, _)| map.is_up(**id)).map(|(_, (_, seen))| *seen + grace);
         let wait = seconds(map, "mon_osd_down_out_interval", 600);
         let waits = wait > Duration::ZERO && !map.flags.has(Flag::NoOut);
@@ -132,7 +134,7 @@ impl FailureDetector {
     }
 
     fn failed(&self, now: Time, map: &ClusterMap) -> Vec<(OsdId, Option<Epoch>)> {
-        let grace = seconds(map, "mon_osd_beacon_grace", 6);
+        let grace = beacon_grace(map);
         let silent = |id: &OsdId| self.alive.get(id).is_some_and(|(_, seen)| now.since(*seen) >= grace);
         let failed = map.up_osds().filter(|id| silent(id) || self.reported(*id, map));
         failed.map(|id| (id, map.incarnation(id))).collect()
@@ -173,6 +175,11 @@ impl FailureDetector {
         }
         out
     }
+}
+
+/// Never shorter than a beacon may take: what was set before such values were refused takes nobody down.
+fn beacon_grace(map: &ClusterMap) -> Duration {
+    seconds(map, "mon_osd_beacon_grace", 6).max(BEACON_GRACE_MIN)
 }
 
 fn seconds(map: &ClusterMap, key: &str, default: u64) -> Duration {

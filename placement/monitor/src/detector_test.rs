@@ -183,3 +183,19 @@ fn a_leader_that_stood_still_counts_nobodys_silence() {
     }
     assert_eq!(look(65_000, &mut detector), down(map, &[2]), "two seconds before, the rest behind");
 }
+
+#[test]
+fn a_grace_shorter_than_beacons_take_takes_nobody_down() {
+    let state = cluster(2, 2);
+    let mut map = state.map().clone();
+    // As a map may hold it that was made before such values were refused.
+    map.config.insert(("mon".to_owned(), "mon_osd_beacon_grace".to_owned()), "0".to_owned());
+    let mut detector = FailureDetector::new();
+    assert_eq!(detector.decide(at(0), &map), vec![]);
+    assert_eq!(detector.decide(at(2000), &map), vec![]);
+    for id in [OsdId(0), OsdId(1)] {
+        detector.beacon(at(2100), id, map.incarnation(id).expect("up"));
+    }
+    assert_eq!(detector.decide(at(4000), &map), vec![]);
+    assert_eq!(detector.decide(at(6100), &map), down(&map, &[0, 1]));
+}

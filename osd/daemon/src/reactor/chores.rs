@@ -3,7 +3,7 @@
 use super::{GOODBYE, Reactor, STRAY_STEP};
 use crate::beacon::{BEACON_INTERVAL, beacon};
 use crate::error::OsdError;
-use crate::fullness::is_full;
+use crate::fullness::Space;
 use crate::heartbeat::PING_INTERVAL;
 use osd_object::{Mutation, ObjectRead, Transaction};
 use osd_pg::Event;
@@ -14,6 +14,9 @@ use std::time::Duration;
 use stdx::Time;
 use wire_codec::{Message, MonMessage};
 
+/// The least `mon_osd_full_ratio` that the monitors take.
+const FULL_RATIO_MIN: f64 = 0.1;
+
 impl Reactor {
     /// Does what is due at `now`.
     pub(super) fn chores(&mut self, now: Time) -> Result<(), StoreError> {
@@ -22,6 +25,8 @@ impl Reactor {
             self.look_for_recovery = true;
             self.heartbeats(now);
             self.monitors.watch(now, &mut self.sessions);
+            self.store.index_goes_on()?;
+            self.look_at_index_room();
             self.watch_space();
             self.schedule_scrubs(now);
             self.boot_if_needed();
@@ -74,16 +79,36 @@ impl Reactor {
         }
     }
 
+    /// Asked with each ping, not with each write: what the index takes in between fits into what is kept free.
+    fn look_at_index_room(&mut self) {
+        self.index_room = self.config.store.index_room_bytes();
+    }
+
     fn watch_space(&mut self) {
         let usage = self.store.usage();
-        let full = is_full(usage.available_bytes, usage.total_bytes);
+        let ratio = self.view.map().setting("mon", "mon_osd_full_ratio").and_then(|v| v.parse().ok());
+        let space = Space {
+            total: usage.total_bytes,
+            used: usage.used_bytes,
+            available: usage.available_bytes,
+            index_room: self.index_room,
+            // What was set before such values were refused does not stop every write.
+            full_ratio: ratio.filter(|r| *r >= FULL_RATIO_MIN).unwrap_or(1.0),
+        };
+        let why = space.full();
+        let full = why.is_some();
         if full != self.self_full {
             self.self_full = full;
             // Health must say it by the time that a refused client asks why.
             self.beaconed = Time::ZERO;
             match full {
                 true => {
-                    tracing::warn!(?usage, "the store is full: writes are refused, reads and deletes go on")
+                    tracing::warn!(
+                        ?why,
+                        ?usage,
+                        index_room_bytes = self.index_room,
+                        "the store is full: writes are refused, reads and deletes go on"
+                    )
                 }
                 false => tracing::info!(?usage, "the store takes writes again"),
             }

@@ -83,7 +83,17 @@ impl Reactor {
         self.store.set_discard(mode);
         let central = self.view.map().set_value(&self.config.id.to_string(), "osd_memory_target");
         let own = self.config.store.memory_target_bytes;
-        self.store.set_memory_target(central.and_then(parse_size).unwrap_or(own).max(MEMORY_BYTES_MIN));
+        let wanted = central.and_then(parse_size).unwrap_or(own).max(MEMORY_BYTES_MIN);
+        let target = wanted.min(self.memory_bytes_max());
+        if target < wanted && self.memory_wanted != wanted {
+            tracing::warn!(
+                wanted,
+                target,
+                "osd_memory_target is more memory than this host has; so much is used of it"
+            );
+        }
+        self.memory_wanted = wanted;
+        self.store.set_memory_target(target);
         let pools = self.view.map().pools.iter();
         let wanted = pools.filter_map(|(id, pool)| Some((*id, compression(pool.compression()?)))).collect();
         if let Err(source) = self.store.set_compressions(&wanted) {
@@ -95,6 +105,13 @@ impl Reactor {
                 self.events.push_back((pg, Event::TrimPace(pace)));
             }
         }
+    }
+
+    /// The most that the caches may aim at: all of this host's memory. They would grow until the system ends us.
+    fn memory_bytes_max(&self) -> u64 {
+        let info = rustix::system::sysinfo();
+        let bytes = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit));
+        if bytes == 0 { u64::MAX } else { bytes.max(MEMORY_BYTES_MIN) }
     }
 
     fn follow_osds(&mut self) {

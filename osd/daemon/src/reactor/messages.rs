@@ -2,6 +2,7 @@
 
 use super::Reactor;
 use crate::inbound::Inbound;
+use crate::nameless::makes_nameless;
 use crate::peers;
 use osd_pg::names::is_internal;
 use osd_pg::{Event, SessionId};
@@ -62,17 +63,22 @@ impl Reactor {
                 // By its map the object was that PG's, before it was divided: the next map tells whose it is now.
                 return self.reply(session, &op, OsdOutcome::NotPrimary);
             }
-            let failure =
-                osd_object::op::OpFailure { code: Errno::EPERM, step: 0, detail: bytes::Bytes::new() };
-            let outcome = OsdOutcome::Done { version: osd_object::Version::ZERO, outcome: Err(failure) };
-            self.reply(session, &op, outcome);
-            return;
+            return self.refuse(session, &op, Errno::EPERM);
+        }
+        if makes_nameless(&op.target) {
+            return self.refuse(session, &op, Errno::EINVAL);
         }
         if self.pgs.has(op.pg) {
             self.events.push_back((op.pg, Event::ClientOp { session, op }));
         } else {
             self.reply(session, &op, OsdOutcome::NotPrimary);
         }
+    }
+
+    fn refuse(&mut self, session: SessionId, op: &OsdOp, code: Errno) {
+        let failure = osd_object::op::OpFailure { code, step: 0, detail: bytes::Bytes::new() };
+        let outcome = OsdOutcome::Done { version: osd_object::Version::ZERO, outcome: Err(failure) };
+        self.reply(session, op, outcome);
     }
 
     fn reply(&mut self, session: SessionId, op: &OsdOp, outcome: OsdOutcome) {

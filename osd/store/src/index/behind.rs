@@ -27,6 +27,9 @@ pub(crate) struct BehindIndex {
     held_bytes: Cell<usize>,
     /// Filled anew each time: half a MiB that is new each time costs more than what is written into it.
     batch: RefCell<IndexBatch>,
+    /// Why something that was held back could not be handed on: it is lost to this index, which must neither be read nor
+    /// become durable as if it were there. What the log holds comes back with the next start.
+    failure: RefCell<Option<String>>,
 }
 
 impl BehindIndex {
@@ -37,11 +40,17 @@ impl BehindIndex {
             held: RefCell::default(),
             held_bytes: Cell::new(0),
             batch: RefCell::default(),
+            failure: RefCell::default(),
         }
+    }
+
+    fn sound(&self) -> Result<(), IndexError> {
+        self.failure().map_or(Ok(()), Err)
     }
 
     /// Hands on all that is held back.
     fn hand_on(&self) -> Result<(), IndexError> {
+        self.sound()?;
         let mut held = self.held.borrow_mut();
         if held.iter().all(BTreeMap::is_empty) {
             return Ok(());
@@ -57,7 +66,11 @@ impl BehindIndex {
             }
         }
         self.held_bytes.set(0);
-        self.inner.borrow_mut().write(batch.as_bytes())
+        let written = self.inner.borrow_mut().write(batch.as_bytes());
+        if let Err(error) = &written {
+            *self.failure.borrow_mut() = Some(error.to_string());
+        }
+        written
     }
 
     /// Adds the changes of one transaction; `false`, with nothing added, if a range goes with it.
@@ -87,6 +100,7 @@ impl BehindIndex {
 
 impl Index for BehindIndex {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, IndexError> {
+        self.sound()?;
         match self.held.borrow()[family as usize].get(key) {
             Some(value) => Ok(value.clone()),
             None => self.inner.borrow().get(family, key),
@@ -107,6 +121,7 @@ impl Index for BehindIndex {
     }
 
     fn write(&mut self, changes: &[u8]) -> Result<(), IndexError> {
+        self.sound()?;
         if !self.hold(changes)? {
             self.hand_on()?;
             return self.inner.get_mut().write(changes);
@@ -134,6 +149,10 @@ impl Index for BehindIndex {
     }
     fn disk_bytes(&self) -> u64 {
         self.inner.borrow().disk_bytes()
+    }
+    fn failure(&self) -> Option<IndexError> {
+        let detail = self.failure.borrow();
+        detail.as_ref().map(|detail| IndexError::new("go on after a write to the index failed", detail))
     }
 }
 
@@ -184,6 +203,58 @@ mod tests {
             }
         }
         assert!(most_held > 300, "changes are held back: {most_held}");
+    }
+
+    /// An index whose writes fail while it is told so.
+    struct Failing(MapIndex, std::rc::Rc<Cell<bool>>);
+    impl Index for Failing {
+        fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, IndexError> {
+            self.0.get(family, key)
+        }
+        fn scan(
+            &self,
+            family: Family,
+            start: &[u8],
+            end: Option<&[u8]>,
+            reverse: bool,
+            visit: Visit<'_>,
+        ) -> Result<(), IndexError> {
+            self.0.scan(family, start, end, reverse, visit)
+        }
+        fn write(&mut self, changes: &[u8]) -> Result<(), IndexError> {
+            if self.1.get() { Err(IndexError::new("write", "no space")) } else { self.0.write(changes) }
+        }
+        fn flush_begin(&mut self, lsn: u64) -> Result<(), IndexError> {
+            self.0.flush_begin(lsn)
+        }
+        fn persisted_lsn(&self) -> Result<u64, IndexError> {
+            self.0.persisted_lsn()
+        }
+        fn flush_wait(&mut self, lsn: u64) -> Result<(), IndexError> {
+            self.0.flush_wait(lsn)
+        }
+        fn disk_bytes(&self) -> u64 {
+            self.0.disk_bytes()
+        }
+    }
+
+    #[test]
+    fn a_read_that_met_a_failed_write_ends_the_index_also_when_there_is_space_again() {
+        let (disk, fails) = (MapDisk::new(), std::rc::Rc::new(Cell::new(false)));
+        let mut behind = BehindIndex::new(Box::new(Failing(MapIndex::open(&disk), fails.clone())));
+        let mut batch = IndexBatch::new();
+        batch.put(Family::Objects, b"object", b"1");
+        behind.write(batch.as_bytes()).unwrap();
+        fails.set(true);
+        assert!(behind.failure().is_none());
+        assert!(behind.scan(Family::Objects, &[], None, false, &mut |_, _| true).is_err());
+        fails.set(false);
+        // What was held back is gone: nothing may be read, written or made durable as if it never was.
+        assert!(behind.failure().is_some_and(|e| e.to_string().contains("no space")));
+        assert!(behind.get(Family::Objects, b"object").is_err());
+        assert!(behind.write(batch.as_bytes()).is_err());
+        assert!(behind.flush_begin(9).is_err() && behind.flush_wait(9).is_err());
+        assert_eq!(behind.persisted_lsn().unwrap(), 0);
     }
 
     #[test]

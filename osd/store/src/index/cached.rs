@@ -207,6 +207,9 @@ impl Index for CachedIndex {
     fn disk_bytes(&self) -> u64 {
         self.inner.disk_bytes()
     }
+    fn failure(&self) -> Option<IndexError> {
+        self.inner.failure()
+    }
 }
 
 #[cfg(test)]

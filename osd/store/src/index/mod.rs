@@ -96,6 +96,10 @@ pub trait Index {
     /// What it may use for caches from now on, as its part of a memory target of so many bytes. Nothing to one that has
     /// none.
     fn set_memory_target(&mut self, _bytes: u64) {}
+    /// Why it must not be used any more, if a read found out: a read has no way to end a store.
+    fn failure(&self) -> Option<IndexError> {
+        None
+    }
 }
 
 /// The decoded `APPLIED_KEY` row.

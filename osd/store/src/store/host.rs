@@ -11,6 +11,7 @@ use crate::index::rocks::RocksIndex;
 use crate::index::{Family, Index};
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ impl Store {
     pub fn mkfs(config: &StoreConfig, osd_id: u32, fsid: [u8; 16]) -> Result<Uuid16, StoreError> {
         std::fs::create_dir_all(&config.path)
             .map_err(|e| StoreError::file("cannot make", &config.path, e))?;
+        keep_private(&config.path)
+            .map_err(|e| StoreError::file("cannot keep other users out of", &config.path, e))?;
         let device_path = config.device_path();
         if config.device.is_none() {
             preallocate(&device_path, config.size_bytes)?;
@@ -71,6 +74,10 @@ impl Store {
             return Store::open_frozen(config, &path);
         }
         let device = open_device(&path)?;
+        // Stores that older programs made; one that is another user's can still be served.
+        if let Err(error) = keep_private(&config.path) {
+            tracing::warn!(path = %config.path.display(), %error, "cannot keep other users out of the store");
+        }
         let volatile = Limits::is_volatile(config.volatile_cache, is_write_through(&path));
         let limits = Limits::new(config.memory_target_bytes, volatile);
         let mut open_index = || {
@@ -106,6 +113,16 @@ impl Store {
         };
         Store::open_as(Opening::Frozen, Box::new(device), &mut open_index, limits, path)
     }
+}
+
+/// Nobody but its owner may look into a store's folder: whatever lies in the index is readable there, the secrets of S3
+/// users too, and RocksDB makes files that all may read.
+fn keep_private(folder: &Path) -> io::Result<()> {
+    let mode = std::fs::metadata(folder)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode & 0o700))
 }
 
 fn index_directory(config: &StoreConfig) -> Result<PathBuf, StoreError> {

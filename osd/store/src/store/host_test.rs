@@ -149,3 +149,21 @@ fn a_wiped_superblock_is_no_empty_disk() {
     let mut store = Store::open(&config).unwrap();
     assert_eq!(&read_now(&mut store, &object(1), 0, 4).unwrap()[..], b"dear", "mkfs left the index alone");
 }
+
+#[test]
+fn nobody_but_its_owner_may_look_into_a_store_whoever_made_its_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = directory();
+    let config = config(&dir, 96 << 20);
+    let mode = || std::fs::metadata(&config.path).unwrap().permissions().mode() & 0o777;
+    let loosen = || std::fs::set_permissions(&config.path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir(&config.path).unwrap();
+    loosen();
+    Store::mkfs(&config, 7, FSID).unwrap();
+    assert_eq!(mode(), 0o700);
+    loosen(); // as older programs left it
+    drop(Store::open(&config).unwrap());
+    assert_eq!(mode(), 0o700);
+    let room = config.index_room_bytes().expect("the file system says");
+    assert!(room > 0);
+}

@@ -1,6 +1,7 @@
 //! The store as transactions see it: rows straight from the index, which holds every accepted change.
 
 use super::Store;
+use crate::error::StoreError;
 use crate::index::{Family, IndexError};
 use crate::keys::{ObjectRow, ROW_PREFIX_BYTES, RowKind, row_end, row_key};
 use bytes::Bytes;
@@ -21,6 +22,12 @@ fn invalid(what: &'static str) -> Errno {
 }
 
 impl Store {
+    /// Whether the index can go on. A read that finds it failed can only answer EIO; whoever owns the store asks here now
+    /// and then, and ends with it, since every other answer might be from the past.
+    pub fn index_goes_on(&self) -> Result<(), StoreError> {
+        self.index.failure().map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
     pub(super) fn object_row(&self, object: &ObjectId) -> Result<Option<ObjectRow>, Errno> {
         let row = self.index.get(Family::Objects, &object.sort_key()).map_err(unreadable)?;
         row.map(|bytes| ObjectRow::decode(&bytes).ok_or_else(|| invalid("object"))).transpose()

@@ -12,6 +12,7 @@ pub(crate) use log::LogStore;
 pub(crate) use machine::Machine;
 
 use redb::{Database, TableDefinition};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,6 +90,15 @@ impl StoreError {
     }
 }
 
+/// Nobody but its owner may look into a monitor's folder: the file in it tells all of the map, and is made for all to read.
+fn keep_private(dir: &Path) -> std::io::Result<()> {
+    let mode = std::fs::metadata(dir)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode & 0o700))
+}
+
 /// An open store.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -103,6 +113,10 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing { dir: dir.to_owned() });
         }
+        // Those that older programs made; one that is another user's can still be served.
+        if let Err(error) = keep_private(dir) {
+            tracing::warn!(dir = %dir.display(), %error, "cannot keep other users out of the monitor's store");
+        }
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         let db = builder.open(&path).map_err(|error| StoreError::of_database(dir, error.into()))?;
@@ -113,6 +127,7 @@ impl Store {
     pub(crate) fn create(dir: &Path, identity: &Identity) -> Result<(), StoreError> {
         let io = |error: std::io::Error| StoreError::Io { dir: dir.to_owned(), what: error.to_string() };
         std::fs::create_dir_all(dir).map_err(io)?;
+        keep_private(dir).map_err(io)?;
         if dir.join(FILE).exists() {
             let fsid = Store::open(dir)?.identity()?.fsid.to_string();
             return Err(StoreError::Exists { dir: dir.to_owned(), fsid });

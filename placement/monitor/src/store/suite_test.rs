@@ -101,3 +101,19 @@ fn a_store_is_made_once_opened_once_and_never_guessed() {
     std::fs::write(&path, b"something else").expect("written");
     assert!(matches!(Store::open(dir.path()), Err(StoreError::Damaged { .. })), "no store");
 }
+
+#[test]
+fn nobody_but_its_owner_may_look_into_a_monitor_s_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mode = || std::fs::metadata(dir.path()).expect("there").permissions().mode() & 0o777;
+    let loosen = || {
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");
+    };
+    loosen();
+    Store::create(dir.path(), &identity()).expect("a new store");
+    assert_eq!(mode(), 0o700);
+    loosen(); // as older programs left it
+    drop(Store::open(dir.path()).expect("opens"));
+    assert_eq!(mode(), 0o700);
+}
