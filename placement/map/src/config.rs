@@ -217,6 +217,12 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "rest of a PG after each object that let go of removed snapshots",
     ),
+    setting_2(
+        "rgw_bucket_logging_obj_roll_time",
+        Kind::Seconds,
+        "300",
+        "how long records of an S3 bucket's log gather before they become an object, where the bucket does not say",
+    ),
     setting(
         "rgw_crypt_kms_keys",
         Kind::Text,
@@ -248,12 +254,6 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Path,
         "",
         "the file on the gateways' hosts that holds Vault's token; nobody but its owner may read it",
-    ),
-    setting_2(
-        "rgw_bucket_logging_obj_roll_time",
-        Kind::Seconds,
-        "300",
-        "how long records of an S3 bucket's log gather before they become an object, where the bucket does not say",
     ),
     setting(
         "rgw_dns_s3website_name",
