@@ -36,8 +36,10 @@ fn a_write_that_waits_for_the_disk_gets_no_version_of_another_interval() {
     b.settle();
     let head = b.node(0).pg.status().log_head;
     b.hold_reads(0);
-    let part = b.op(0, "o", vec![Op::Write { offset: 3, data: Bytes::from_static(b"x") }]);
+    // Into the second chunk, so that the parity needs what the primary has of the first.
+    let part = b.op(0, "o", vec![Op::Write { offset: 35, data: Bytes::from_static(b"x") }]);
     b.settle();
+    assert_eq!(b.node(0).pg.status().log_head, head, "it waits");
     b.say(1, 0, PgMessage::Stale { interval: 2 });
     b.release_reads(0);
     b.settle();
