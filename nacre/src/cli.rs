@@ -16,6 +16,7 @@ use crate::noun::osd_members::{AddArgs, RmArgs, osd_number};
 use crate::noun::pool::PoolShape;
 use crate::noun::ratelimit::RatelimitCommand;
 use crate::noun::s3::S3Command;
+use crate::noun::scrub::ScrubArgs;
 use crate::noun::usage::UsageCommand;
 use crate::noun::user::words::UserCommand;
 use crate::size;
@@ -86,6 +87,8 @@ pub(crate) enum Command {
     /// Placement groups.
     #[command(subcommand)]
     Pg(PgCommand),
+    /// Have copies compared: of a PG, of a pool, of those on an OSD, or all. In the background.
+    Scrub(ScrubArgs),
     /// Pools.
     #[command(subcommand)]
     Pool(PoolCommand),
@@ -504,6 +507,13 @@ pub(crate) enum PoolCommand {
         /// That this destroys data is understood.
         #[arg(long)]
         yes_i_really_really_mean_it: bool,
+    },
+    /// One pool with all that is set of it, or the value of one setting.
+    Get {
+        /// Its name.
+        name: String,
+        /// As size, min_size, pg_num, compression_mode, ...; all if absent.
+        key: Option<String>,
     },
     /// Change a pool: size, min_size, failure_domain, crush_rule, application, companion (of an erasure-coded one),
     /// quota_bytes, quota_objects.

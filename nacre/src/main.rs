@@ -103,6 +103,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Pg(command) => one_thread()?.block_on(noun::pg::run(global, command)),
         Command::Crush(command) => one_thread()?.block_on(noun::crush::run(global, command)),
         Command::Balancer(command) => one_thread()?.block_on(noun::balancer::run(global, command)),
+        Command::Scrub(args) => one_thread()?.block_on(noun::scrub::run(global, args)),
         Command::Pool(command) => one_thread()?.block_on(noun::pool::run(global, command)),
         Command::Ec(EcCommand::Profile(command)) => one_thread()?.block_on(noun::ec::run(global, command)),
         Command::Auth(command) => one_thread()?.block_on(noun::auth::run(global, command)),

@@ -39,16 +39,28 @@ pub(crate) fn start(layout: &Layout, daemon: &str) -> Result<Child, Failure> {
 }
 
 /// The running process of a daemon, if there is one. A pid file alone proves nothing: the process must be
-/// one that was started with this daemon's settings file.
+/// one that was started with this daemon's settings file. And its absence proves nothing either: who deleted it did not
+/// end the daemon, and a second one would fail at the store's lock.
 pub(crate) fn find(layout: &Layout, daemon: &str) -> Option<Running> {
-    let pid: i32 = std::fs::read_to_string(layout.pid(daemon)).ok()?.trim().parse().ok()?;
+    let noted = std::fs::read_to_string(layout.pid(daemon)).ok().and_then(|pid| pid.trim().parse().ok());
+    noted.and_then(|pid| runs(layout, daemon, pid)).or_else(|| {
+        let processes = std::fs::read_dir("/proc").ok()?;
+        let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| Some(*pid) != noted).find_map(|pid| runs(layout, daemon, pid))
+    })
+}
+
+/// The process of this pid, if it is that daemon.
+fn runs(layout: &Layout, daemon: &str, pid: i32) -> Option<Running> {
     let fd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let conf = layout.conf(daemon);
-    let ours = cmdline.split(|b| *b == 0).any(|arg| {
+    let is_conf = |arg: &[u8]| {
         let arg = std::path::Path::new(std::str::from_utf8(arg).unwrap_or_default());
         arg == conf || (arg.is_absolute() && std::fs::canonicalize(&conf).is_ok_and(|c| c == arg))
-    });
+    };
+    let words: Vec<&[u8]> = cmdline.split(|b| *b == 0).collect();
+    let ours = words.windows(2).any(|pair| pair[0] == b"--config" && is_conf(pair[1]));
     (ours && !ended(&fd)).then_some(Running { pid, fd })
 }
 

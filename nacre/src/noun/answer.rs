@@ -31,7 +31,7 @@ pub(super) async fn order_with(
     Ok(reply)
 }
 
-fn say_done(global: &Global, done: &str) {
+pub(super) fn say_done(global: &Global, done: &str) {
     match global.format {
         Format::Plain => println!("{done}"),
         Format::Json => println!("{}", serde_json::json!({ "done": done })),

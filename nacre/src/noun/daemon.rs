@@ -1,6 +1,6 @@
 //! `nacre daemon start | stop | ok-to-stop`: one daemon of a cluster on this host.
 
-use super::answer::{ask, nonsense};
+use super::answer::{ask, nonsense, say_done};
 use crate::cli::{DaemonCommand, Format, Global};
 use crate::cluster::advert;
 use crate::cluster::layout::Layout;
@@ -35,14 +35,14 @@ pub(crate) async fn run(global: &Global, command: &DaemonCommand) -> Result<(), 
         )));
     }
     match command {
-        DaemonCommand::Start { name } => start(&layout, name)?,
-        DaemonCommand::Stop { name } => stop(&layout, name)?,
+        DaemonCommand::Start { name } => start(global, &layout, name)?,
+        DaemonCommand::Stop { name } => stop(global, &layout, name)?,
         DaemonCommand::OkToStop { .. } => unreachable!("asked above"),
     }
     advert::refresh(&layout, &settings)
 }
 
-fn start(layout: &Layout, name: &str) -> Result<(), Failure> {
+fn start(global: &Global, layout: &Layout, name: &str) -> Result<(), Failure> {
     if let Some(running) = process::find(layout, name) {
         return Err(Failure::no(format!("{name} runs already (pid {})", running.pid)));
     }
@@ -56,16 +56,16 @@ fn start(layout: &Layout, name: &str) -> Result<(), Failure> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    println!("{name} started (pid {})", child.id());
+    say_done(global, &format!("{name} started (pid {})", child.id()));
     Ok(())
 }
 
-fn stop(layout: &Layout, name: &str) -> Result<(), Failure> {
+fn stop(global: &Global, layout: &Layout, name: &str) -> Result<(), Failure> {
     let running = process::find(layout, name).ok_or_else(|| Failure::no(format!("{name} does not run")))?;
     // Tells `up --respawn` that this end was asked for.
     std::fs::write(layout.stopped(name), "").or_unusable(layout.stopped(name).display())?;
     running.stop(STOP_PATIENCE);
-    println!("{name} stopped");
+    say_done(global, &format!("{name} stopped"));
     Ok(())
 }
 

@@ -72,6 +72,7 @@ pub(crate) async fn serve(settings: &DaemonSettings) -> Result<(), Failure> {
     tokio::spawn(websites.follow(client.clone(), settings.name.clone()));
     tokio::spawn(follow_sigv2(client.clone(), config.sigv2.clone(), settings.name.clone()));
     config.domains = gateway.s3_domains.clone();
+    config.region = region(&client.map(), &settings.name);
     config.cluster_id = settings.fsid.clone();
     config.tls = gateway.s3_tls()?;
     config.max_connections = s3_connections();
@@ -119,6 +120,13 @@ fn garbage_pace(map: &ClusterMap, daemon: &str) -> GarbagePace {
 fn kms_keys(map: &ClusterMap, daemon: &str) -> Vec<String> {
     let text = map.setting(daemon, "rgw_crypt_kms_keys").unwrap_or_default();
     text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(String::from).collect()
+}
+
+/// The region that the gateway says it is in and that signatures must name; followed by a restart only, since clients that
+/// are under way signed for the one before.
+fn region(map: &ClusterMap, daemon: &str) -> String {
+    let set = map.setting(daemon, "rgw_region").filter(|region| !region.is_empty());
+    set.unwrap_or("us-east-1").to_owned()
 }
 
 /// Whether Signature Version 2 is let in.

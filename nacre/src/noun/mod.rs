@@ -44,6 +44,7 @@ mod pg_scrub;
 pub(crate) mod pool;
 pub(crate) mod ratelimit;
 pub(crate) mod s3;
+pub(crate) mod scrub;
 pub(crate) mod status;
 mod stopped_store;
 pub(crate) mod usage;

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client, if there is such a PG.
-async fn client(global: &Global, pg: PgId) -> Result<Client, Failure> {
+pub(super) async fn client(global: &Global, pg: PgId) -> Result<Client, Failure> {
     let client = session::open(global).await?;
     match client.map().has_pg(pg) {
         true => Ok(client),
@@ -22,7 +22,10 @@ async fn client(global: &Global, pg: PgId) -> Result<Client, Failure> {
     }
 }
 
-async fn in_time<T>(pg: PgId, asked: impl Future<Output = Result<T, OpError>>) -> Result<T, Failure> {
+pub(super) async fn in_time<T>(
+    pg: PgId,
+    asked: impl Future<Output = Result<T, OpError>>,
+) -> Result<T, Failure> {
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(answer) => answer.map_err(Failure::no),
         Err(_) => Err(Failure::no(format!("PG {pg} is not served now; see `nacre pg query {pg}`"))),

@@ -1,11 +1,12 @@
 //! `nacre pool`: pools.
 
 use super::answer::{ask, nonsense, order, show};
-use crate::cli::{Global, PoolCommand};
+use crate::cli::{Format, Global, PoolCommand};
 use crate::exit::Failure;
 use crate::{size, table};
 use placement_map::status::{Answer, PoolRow, Query};
 use placement_map::{Command, PoolCreate, PoolPlacement};
+use std::collections::BTreeMap;
 
 /// What a new pool is like.
 #[derive(clap::Args)]
@@ -102,6 +103,7 @@ pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Fa
             let Answer::PoolLs { pools } = &answer else { return Err(nonsense()) };
             show(global, &answer, || list(pools))
         }
+        PoolCommand::Get { name, key } => get(global, name, key.as_deref()).await,
         PoolCommand::Create { name, shape } => {
             let create = Command::PoolCreate(shape.pool(name));
             order(global, create, &format!("pool {name} made")).await.map(drop)
@@ -121,6 +123,50 @@ pub(crate) async fn run(global: &Global, command: &PoolCommand) -> Result<(), Fa
             order(global, set, &format!("{key} of pool {name} is {value}")).await.map(drop)
         }
     }
+}
+
+/// One pool's settings, as `set` names them.
+async fn get(global: &Global, name: &str, key: Option<&str>) -> Result<(), Failure> {
+    let Answer::PoolLs { pools } = ask(global, Query::PoolLs).await? else { return Err(nonsense()) };
+    let pool = pools.iter().find(|pool| pool.name == name);
+    let pool = pool.ok_or_else(|| {
+        Failure::no(format!("pool {name} does not exist; `nacre pool ls` shows those that do"))
+    })?;
+    let all = settings(pool);
+    let Some(key) = key else {
+        match global.format {
+            Format::Json => println!("{}", serde_json::to_string(pool).map_err(Failure::unusable)?),
+            Format::Plain => {
+                let rows: Vec<Vec<String>> = all.iter().map(|(k, v)| vec![(*k).clone(), v.clone()]).collect();
+                println!("{}", table::render(&["SETTING", "VALUE"], &rows).trim_end());
+            }
+        }
+        return Ok(());
+    };
+    let Some(value) = all.get(key) else {
+        let known: Vec<&str> = all.keys().map(String::as_str).collect();
+        return Err(Failure::no(format!("{key} is not set for pool {name}; set are {}", known.join(", "))));
+    };
+    match global.format {
+        Format::Json => println!("{}", serde_json::json!({ key: value })),
+        Format::Plain => println!("{value}"),
+    }
+    Ok(())
+}
+
+/// What is set of a pool, by name.
+fn settings(pool: &PoolRow) -> BTreeMap<String, String> {
+    let fixed = [
+        ("kind", pool.kind.clone()),
+        ("size", pool.size.to_string()),
+        ("min_size", pool.min_size.to_string()),
+        ("pg_num", pool.pg_num.to_string()),
+        ("pgp_num", pool.pgp_num.to_string()),
+        ("crush_rule", pool.rule.clone()),
+        ("application", pool.application.clone()),
+    ];
+    let fixed = fixed.into_iter().map(|(key, value)| (key.to_owned(), value));
+    fixed.chain(pool.options.clone()).collect()
 }
 
 fn kind(pool: &PoolRow) -> String {

@@ -294,7 +294,7 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "where gateways write a line for each S3 request: an absolute path, in which $name is the gateway's name; -: standard output; empty: nowhere",
     ),
-    setting("rgw_region", Kind::Word, "us-east-1", "the S3 region of the gateways"),
+    setting("rgw_region", Kind::Word, "us-east-1", "the S3 region of the gateways, which signatures must name; a gateway reads it when it starts"),
     setting(
         "rgw_s3_auth_use_sigv2",
         Kind::Switch,

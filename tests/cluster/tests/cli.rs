@@ -111,6 +111,11 @@ fn pools_and_pgs(cluster: &Cluster) {
         rows(&value, "pools").iter().find(|p| p["name"] == "mine").map(|p| p[field].clone())
     };
     assert_eq!(pool("min_size"), Some(1.into()));
+    plain(cluster, &["pool", "get", "mine"], &["min_size", "pg_num"]);
+    assert_eq!(cluster.json(&["pool", "get", "mine", "min_size"])["min_size"], "1");
+    assert_eq!(cluster.json(&["pool", "get", "mine"])["pg_num"], 8);
+    assert_eq!(cluster.nacre(&["pool", "get", "mine", "colour"]).code(), 1);
+    assert_eq!(cluster.nacre(&["pool", "get", "nopool"]).code(), 1);
     assert_ne!(cluster.nacre(&["pool", "set", "mine", "colour", "blue"]).code(), 0);
     for_condition("the new pool's PGs", CLEAN, || {
         let pgs = cluster.pgs()?;
@@ -120,6 +125,10 @@ fn pools_and_pgs(cluster: &Cluster) {
     let pgs = cluster.pgs().expect("an answer");
     assert_eq!(pgs.iter().filter(|pg| pg.up.len() == 2).count(), 8);
     plain(cluster, &["pg", "ls"], &[&pgs[0].pgid, "active+clean"]);
+    let scrub = |target: &[&str]| cluster.json(&[&["scrub"], target].concat())["done"].to_string();
+    assert!(scrub(&["mine"]).starts_with("\"8 PGs will be compared"), "{}", scrub(&["mine"]));
+    assert!(scrub(&["--deep", "osd.1"]).contains("will be read through"));
+    assert_eq!(cluster.nacre(&["scrub", "nopool"]).code(), 2);
     let one = cluster.json(&["pg", "query", &pgs[0].pgid]);
     assert_eq!(one["pgid"], pgs[0].pgid.as_str(), "{one}");
     assert_eq!(cluster.nacre(&["pg", "query", "99.0"]).code(), 1);

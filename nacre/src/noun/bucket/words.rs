@@ -13,6 +13,7 @@ pub(crate) enum BucketCommand {
         uid: Option<String>,
     },
     /// What a bucket is and how much it holds; all buckets if none is named.
+    #[command(visible_alias = "info")]
     Stats {
         /// Its name.
         bucket: Option<String>,
