@@ -1,6 +1,7 @@
 //! How a command ends: 0; 1, the answer is no; 2, usage or the cluster cannot be reached.
 
 use crate::cli::Format;
+use crate::output;
 use std::fmt;
 
 /// A command's failure: one clear sentence and the exit code that scripts rely on.
@@ -34,7 +35,8 @@ impl Failure {
     /// Tells it: people by standard error, programs by standard output as well.
     pub(crate) fn say(&self, format: Format) {
         eprintln!("nacre: {self}");
-        if let Some(json) = self.json().filter(|_| format == Format::Json) {
+        // A command that answered and failed all the same, as a check that found something, is not answered twice.
+        if let Some(json) = self.json().filter(|_| format == Format::Json && !output::said()) {
             println!("{json}");
         }
     }

@@ -32,8 +32,17 @@ macro_rules! eprint {
     ($($word:tt)*) => { $crate::output::err(format_args!($($word)*)) };
 }
 
+/// Whether anything was written to standard output.
+static SAID: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything was written to standard output: an answer for programs that a failure must not add to.
+pub(crate) fn said() -> bool {
+    SAID.load(Ordering::Relaxed)
+}
+
 /// Writes to standard output.
 pub(crate) fn out(text: Arguments<'_>) {
+    SAID.store(true, Ordering::Relaxed);
     let mut to = io::stdout().lock();
     note(to.write_fmt(text).and_then(|()| to.flush()), &CLOSED, &LOST);
 }

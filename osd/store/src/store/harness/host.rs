@@ -112,6 +112,8 @@ impl Host<'_> {
                 self.power.fail_after(self.rng.below(60));
             }
             match Store::open(&self.config) {
+                // It went while the store opened, though nothing that the store waited for saw it: there is nobody left.
+                Ok(_) if self.power.has_failed() => self.report.failures[OPEN] += 1,
                 Ok(mut store) => {
                     self.settle(&mut store)?;
                     let packing = Compression {
