@@ -14,7 +14,7 @@ const LIVES: u64 = 4;
 /// Stores of a plain run at most, and how long it takes at most; stores of `--full`.
 const STORES: u64 = 40;
 const TIME: Duration = Duration::from_secs(10);
-const STORES_FULL: u64 = 500;
+const STORES_FULL: u64 = 100;
 
 /// Shown also when the test passes: the runner captures only the print macros.
 fn say(line: &str) {
