@@ -46,7 +46,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let mut command = cargo(&places);
     match bench.name {
         // The package is a library with a benchmark of its own.
-        "erasure" => command.args(["bench", "--quiet", "-p", bench.package, "--"]),
+        "erasure" => command.args(["bench", "--quiet", "-p", bench.package, "--bench", "speed", "--"]),
         _ => command.args(["run", "--quiet", "--release", "-p", bench.package, "--"]),
     };
     if bench.clusters {
